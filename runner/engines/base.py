@@ -1,0 +1,102 @@
+"""What an engine is, and what describes one without importing its SDK."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
+
+from runner.spec import EngineSettings, Model, Topology
+from runner.values import Request, Response
+
+
+class Engine(Protocol):
+    """Anything that turns a request into a response.
+
+    Entering starts it (loads weights, opens connections) and raises `EngineStartError` if it
+    can't; leaving ends everything it started. `generate` raises one of the three families of
+    `runner.errors.AskError` and never retries: retries happen in one place, above it.
+    """
+
+    @property
+    def version(self) -> str | None:
+        """Version of the engine behind this, once started."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def generate(self, request: Request) -> Response: ...
+
+    def stream(self, request: Request) -> AsyncIterator[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine kind can honour; everything else is refused before launch.
+
+    Attributes:
+        tasks: task names it answers.
+        sampling: our name of each parameter it takes -> its own name.
+        defaults: what is sent for parameters that nobody declared, under our names.
+        concurrency: requests in flight for ``concurrency: auto``.
+        local: it loads weights on the machine it runs on (and may need GPUs).
+        shared: its rate limit is shared by all jobs, so that one job is the default.
+    """
+
+    tasks: frozenset[str]
+    sampling: Mapping[str, str]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    concurrency: int = 64
+    local: bool = False
+    shared: bool = False
+
+
+def no_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: ARG001 - the signature is shared
+    """GPUs of a kind that uses none."""
+    return 0
+
+
+def topology_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: ARG001 - the signature is shared
+    """GPUs of a kind that spreads the model over the topology."""
+    return topology.devices
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKind:
+    """Describes one kind of engine.
+
+    Attributes:
+        settings: what its YAML may say; its `kind` field is a Literal with the kind's name.
+        capabilities: what it can honour.
+        factory: ``module:Class``; called with (settings, model), imported only when used.
+        distribution: what must be installed, or empty.
+        extra: the extra of llm-runner that installs it, or empty.
+        neutral: names of settings that don't change an answer and stay out of the request key,
+            beside those every kind has.
+        devices: GPUs one engine of this kind takes.
+    """
+
+    settings: type[EngineSettings]
+    capabilities: Capabilities
+    factory: str
+    summary: str
+    distribution: str = ""
+    extra: str = ""
+    neutral: frozenset[str] = frozenset()
+    devices: Callable[[EngineSettings, Topology], int] = no_devices
+
+    @property
+    def name(self) -> str:
+        """The kind's name in YAML."""
+        return str(self.settings.model_fields["kind"].default)
+
+    def create(self, settings: EngineSettings, model: Model) -> Engine:
+        """Import the engine's module and build an engine that is not started yet."""
+        module, _, attribute = self.factory.partition(":")
+        return cast("Engine", getattr(import_module(module), attribute)(settings, model))

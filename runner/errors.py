@@ -1,0 +1,156 @@
+"""Every error that the runner raises on purpose.
+
+RunnerError
+├── UserError                  the user's mistake: exit code 2, nothing written
+│   └── ConfigError            faults of a config, all of them together
+├── EngineError                the job stops, its rows stay missing
+│   ├── AuthenticationError    401, 403
+│   ├── UnknownModelError      the engine does not serve the model
+│   ├── EngineUnreachableError connection gone after all retries
+│   └── EngineStartError       the engine could not be started
+├── RowError                   final for one row: recorded, not asked again
+│   ├── BadRequestError        400 and other 4xx
+│   ├── ContextLengthError     the prompt does not fit the model's context
+│   ├── RenderError            a template failed on this row
+│   └── IncompleteResponseError  the answer lacks what was asked (n, logprobs)
+└── RetryableError             asked again, up to engine.max_attempts
+    ├── RateLimitError         429
+    ├── ServerError            5xx, 408, 409
+    ├── RequestTimeoutError    no answer within engine.timeout
+    ├── ConnectionFailedError  refused, reset, cut in mid-body
+    └── MalformedResponseError 200, but not what the API documents
+
+A `RunnerError` that reaches the command line is printed as one message; any other
+exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class RunnerError(Exception):
+    """Base of everything raised on purpose."""
+
+    exit_code = 1
+
+
+class UserError(RunnerError):
+    """What the user gave can't be done; nothing was written or launched."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a config.
+
+    Attributes:
+        place: dotted key, such as ``sampling.temperature``; with ``source`` where it was written.
+        problem: what was given and what was expected, in one line.
+        hint: the nearest known name, what is known, or how to write it.
+        source: ``file:line``, ``command line``, or empty where nobody wrote it.
+    """
+
+    place: str
+    problem: str
+    hint: str = ""
+    source: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.place} ({self.source})" if self.source else self.place
+        return f"{where}: {self.problem}" + (f"\n    {self.hint}" if self.hint else "")
+
+
+class ConfigError(UserError):
+    """All faults of one config, reported together."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = tuple(dict.fromkeys(faults))
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+@dataclass
+class AskError(RunnerError):
+    """An engine could not answer one request.
+
+    Attributes:
+        message: what the engine or the network said, without any secret.
+        status: HTTP status where there was one.
+        code: the provider's own error code where it gave one.
+        retry_after: seconds the server asked to wait, where it did.
+    """
+
+    message: str
+    status: int | None = None
+    code: str | None = None
+    retry_after: float | None = field(default=None, compare=False)
+
+    __hash__ = Exception.__hash__
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status}: {self.message}" if self.status else self.message
+
+
+class EngineError(AskError):
+    """The engine as a whole can't go on: the job stops."""
+
+
+class AuthenticationError(EngineError):
+    """Raised when the engine refuses the key (401, 403)."""
+
+
+class UnknownModelError(EngineError):
+    """Raised when the engine does not serve the model that was asked for."""
+
+
+class EngineUnreachableError(EngineError):
+    """Raised when no connection to the engine can be had after all retries."""
+
+
+class EngineStartError(EngineError):
+    """Raised when the engine could not be started."""
+
+
+class RowError(AskError):
+    """Final for this row: asking again would give the same."""
+
+
+class BadRequestError(RowError):
+    """Raised when the engine refuses the request itself (400 and other 4xx)."""
+
+
+class ContextLengthError(RowError):
+    """Raised when prompt and answer don't fit the model's context."""
+
+
+class RenderError(RowError):
+    """Raised when a template can't be rendered for a row."""
+
+
+class IncompleteResponseError(RowError):
+    """Raised when an answer lacks what was asked: fewer choices than n, no logprobs."""
+
+
+class RetryableError(AskError):
+    """Worth asking again."""
+
+
+class RateLimitError(RetryableError):
+    """Raised on 429."""
+
+
+class ServerError(RetryableError):
+    """Raised on 5xx, 408 and 409."""
+
+
+class RequestTimeoutError(RetryableError):
+    """Raised when no answer came within engine.timeout."""
+
+
+class ConnectionFailedError(RetryableError):
+    """Raised when a connection is refused, reset or cut in mid-body."""
+
+
+class MalformedResponseError(RetryableError):
+    """Raised when an answer is not what the API documents; final once retries are spent."""

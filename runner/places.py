@@ -1,0 +1,56 @@
+"""Where things are: the project root, the groups, templates and runs of one experiment file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from runner.shipped import shipped
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders that one experiment is resolved against; all absolute.
+
+    Attributes:
+        root: nearest folder above the experiment file that holds ``conf/`` or ``templates/``,
+            else the file's own folder.
+        runs: where runs are written.
+    """
+
+    root: Path
+    runs: Path
+
+    @classmethod
+    def of(cls, file: Path, runs: Path | None = None) -> Places:
+        """Return the places of an experiment file; *runs* overrides RUNNER_RUNS overrides root/runs."""
+        folder = file.resolve().parent
+        root = next((p for p in (folder, *folder.parents) if _is_root(p)), folder)
+        chosen = runs or (Path(value) if (value := os.environ.get("RUNNER_RUNS")) else root / "runs")
+        return cls(root, chosen.absolute())
+
+    @property
+    def groups(self) -> tuple[Path, ...]:
+        """Folders of config groups, first match wins: the project's, the user's, the shipped."""
+        user = Path(platformdirs.user_config_dir("runner", appauthor=False))
+        return tuple(dict.fromkeys(p for p in (self.root / "conf", user, shipped() / "conf") if p.is_dir()))
+
+    @property
+    def templates(self) -> tuple[Path, ...]:
+        """Folders of prompt templates, first match wins."""
+        return tuple(
+            dict.fromkeys(p for p in (self.root / "templates", shipped() / "templates") if p.is_dir())
+        )
+
+    def find(self, path: str) -> Path | None:
+        """Return the file or folder a relative *path* names, in the root or among what ships."""
+        given = Path(path).expanduser()
+        bases = [Path()] if given.is_absolute() else [self.root, shipped()]
+        return next((base / given for base in bases if (base / given).exists()), None)
+
+
+def _is_root(folder: Path) -> bool:
+    return (folder / "conf").is_dir() or (folder / "templates").is_dir()

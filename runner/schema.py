@@ -1,0 +1,34 @@
+"""The config's full type: `Experiment` with the registered engine and scorer kinds as unions."""
+
+from __future__ import annotations
+
+from functools import cache, reduce
+from operator import or_
+from typing import Annotated, Any
+
+from pydantic import Field, SerializeAsAny, create_model
+
+from runner.engines.registry import engine_kinds
+from runner.scoring.registry import scorer_kinds
+from runner.spec import Experiment
+
+
+def _union(types: list[type]) -> Any:
+    joined: Any = reduce(or_, types)
+    return Annotated[joined, Field(discriminator="kind")] if len(types) > 1 else joined
+
+
+@cache
+def experiment_type() -> type[Experiment]:
+    """Return the subclass of `Experiment` that validates a config and makes the JSON Schema."""
+    engine = _union([kind.settings for kind in engine_kinds().values()])
+    scorer = _union([kind.settings for kind in scorer_kinds().values()])
+    described = Experiment.model_fields
+    fields: dict[str, Any] = {
+        "engine": (SerializeAsAny[engine], Field(description=described["engine"].description)),
+        "scorers": (
+            dict[str, SerializeAsAny[scorer]],
+            Field(default_factory=dict, description=described["scorers"].description),
+        ),
+    }
+    return create_model("Experiment", __base__=Experiment, **fields)

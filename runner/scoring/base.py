@@ -1,0 +1,48 @@
+"""What a scorer is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+import msgspec
+
+from runner.spec import ScorerSettings
+
+
+class Score(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A scorer's verdict on one answer.
+
+    Attributes:
+        value: from 0 to 1; 1 is right.
+        answer: what was taken from the text, for majority votes; None if nothing was found.
+    """
+
+    value: float
+    answer: str | None = None
+
+
+class Scorer(Protocol):
+    """Pure: the same text and target always give the same score."""
+
+    def score(self, text: str, target: str) -> Score: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerKind:
+    """Describes one kind of scorer; `factory` (``module:Class``) is called with the settings."""
+
+    settings: type[ScorerSettings]
+    factory: str
+    summary: str
+
+    @property
+    def name(self) -> str:
+        """The kind's name in YAML."""
+        return str(self.settings.model_fields["kind"].default)
+
+    def create(self, settings: ScorerSettings) -> Scorer:
+        """Build the scorer."""
+        module, _, attribute = self.factory.partition(":")
+        return cast("Scorer", getattr(import_module(module), attribute)(settings))

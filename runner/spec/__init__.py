@@ -1,0 +1,31 @@
+"""What YAML declares, as frozen values."""
+
+from runner.spec.cluster import Cluster, InlineCluster, LocalCluster, SlurmCluster
+from runner.spec.dataset import CsvDataset, Dataset, JsonlDataset, Shard
+from runner.spec.engine import EngineSettings
+from runner.spec.experiment import Experiment
+from runner.spec.model import Model
+from runner.spec.prompt import Prompt, Slot, Turn
+from runner.spec.sampling import Sampling
+from runner.spec.scorer import ScorerSettings
+from runner.spec.topology import Topology
+
+__all__ = [
+    "Cluster",
+    "CsvDataset",
+    "Dataset",
+    "EngineSettings",
+    "Experiment",
+    "InlineCluster",
+    "JsonlDataset",
+    "LocalCluster",
+    "Model",
+    "Prompt",
+    "Sampling",
+    "ScorerSettings",
+    "Shard",
+    "SlurmCluster",
+    "Slot",
+    "Topology",
+    "Turn",
+]

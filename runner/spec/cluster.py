@@ -1,0 +1,76 @@
+"""Where jobs run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from runner.spec.base import Spec
+
+
+class _Cluster(Spec):
+    max_jobs: int | None = Field(None, ge=1)
+    """Over how many jobs the points that share an engine start may spread."""
+
+
+class LocalCluster(_Cluster):
+    """Processes on this machine, started through submitit; GPUs are shared out by locks."""
+
+    kind: Literal["local"] = "local"
+    """Jobs as processes on this machine."""
+    devices: tuple[int, ...] | None = None
+    """GPUs that jobs may use; left out means CUDA_VISIBLE_DEVICES, else all there are."""
+
+
+class InlineCluster(_Cluster):
+    """In this process, one job after another: for debugging and small machines."""
+
+    kind: Literal["inline"] = "inline"
+    """Jobs in this process."""
+
+
+def _duration(value: Any) -> Any:
+    """Refuse what YAML 1.1 made of an unquoted 4:00:00."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(
+            f'{value} is ambiguous: sbatch reads minutes, YAML reads 4:00:00 as 14400; write "{value}" for minutes '
+            'or "4:00:00" for hours, in quotes'
+        )
+    return value
+
+
+class SlurmCluster(_Cluster):
+    """Slurm, through submitit; one array task is one job."""
+
+    kind: Literal["slurm"] = "slurm"
+    """Jobs on a Slurm cluster."""
+    partition: str | None = None
+    """sbatch --partition."""
+    account: str | None = None
+    """sbatch --account."""
+    qos: str | None = None
+    """sbatch --qos."""
+    time: Annotated[str, BeforeValidator(_duration)] | None = Field(
+        None, pattern=r"^(\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2})$"
+    )
+    """sbatch --time, quoted: minutes, minutes:seconds, hours:minutes:seconds or days-hours."""
+    gres: str | None = None
+    """sbatch --gres, such as gpu:h100:2; left out means as many GPUs as the topology needs."""
+    gpus: int | None = Field(None, ge=0)
+    """GPUs for each job; left out means as many as the topology needs."""
+    cpus: int | None = Field(None, ge=1)
+    """sbatch --cpus-per-task."""
+    memory: str | None = None
+    """sbatch --mem, such as 64G."""
+    setup: tuple[str, ...] = ()
+    """Shell lines to run before the worker starts, such as "module load cuda"."""
+    sbatch: dict[str, str | int | bool] = {}
+    """Any further sbatch flag, by its long name, verbatim; true is a bare flag."""
+    array_parallelism: int | None = Field(None, ge=1)
+    """Most array tasks to run at once."""
+    env: dict[str, str] = {}
+    """Environment variables for the jobs; never a secret."""
+
+
+Cluster: TypeAlias = Annotated[LocalCluster | InlineCluster | SlurmCluster, Field(discriminator="kind")]

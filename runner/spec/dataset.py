@@ -1,0 +1,56 @@
+"""Where the rows come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from runner.spec.base import Spec
+
+
+class Shard(Spec):
+    """Every count-th row, from row `index` on."""
+
+    index: int = Field(ge=0)
+    """Which shard, from 0."""
+    count: int = Field(ge=1)
+    """How many shards there are."""
+
+
+class _Rows(Spec):
+    path: str = Field(min_length=1)
+    """File, relative to the project root."""
+    id: str | None = None
+    """Column that names a row; left out means `id` where there is one, else a hash of the row."""
+    target: str | None = None
+    """Template of the expected answer, such as "{{ row.answer }}": the scorers' default target."""
+    offset: int = Field(0, ge=0)
+    """Rows to pass over at the start."""
+    limit: int | None = Field(None, ge=1)
+    """Most rows to read, after offset."""
+    shuffle: bool = False
+    """Read the rows in an order drawn with `seed`; offset and limit count in that order."""
+    seed: int = Field(0, ge=0)
+    """Seed of the shuffle."""
+    shard: Shard | None = None
+    """Read only one part of the rows that are left after offset and limit."""
+
+
+class JsonlDataset(_Rows):
+    """JSON Lines: one object a line, UTF-8."""
+
+    kind: Literal["jsonl"] = "jsonl"
+    """The file's format; told from the suffix where left out."""
+
+
+class CsvDataset(_Rows):
+    """CSV with a header line, UTF-8; every value is text."""
+
+    kind: Literal["csv"] = "csv"
+    """The file's format; told from the suffix where left out."""
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    """One character between values."""
+
+
+Dataset: TypeAlias = Annotated[JsonlDataset | CsvDataset, Field(discriminator="kind")]

@@ -1,0 +1,22 @@
+"""What every engine kind lets you set."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from runner.spec.base import Spec
+
+
+class EngineSettings(Spec):
+    """Base of each kind's own settings; `kind` tells them apart."""
+
+    kind: str
+    """Name of the engine."""
+    concurrency: int | Literal["auto"] = Field("auto", gt=0)
+    """Requests in flight at once, per job; auto starts at the kind's default and follows 429s."""
+    timeout: float = Field(600.0, gt=0)
+    """Seconds that one request may take."""
+    max_attempts: int = Field(6, ge=1)
+    """Times that one request is tried before it counts as failed."""

@@ -1,0 +1,52 @@
+"""One point of an experiment, validated."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SerializeAsAny
+
+from runner.spec.base import Spec
+from runner.spec.cluster import Cluster, LocalCluster
+from runner.spec.dataset import Dataset
+from runner.spec.engine import EngineSettings
+from runner.spec.model import Model
+from runner.spec.prompt import Prompt
+from runner.spec.sampling import Sampling
+from runner.spec.scorer import ScorerSettings
+from runner.spec.topology import Topology
+
+
+class Experiment(Spec):
+    """Everything that one point needs to run.
+
+    The fields `engine` and `scorers` are narrowed to the registered kinds by
+    `runner.schema.experiment_type`, which is what validates a config.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    """Names the folder under runs/; left out means the file's name."""
+    task: Literal["chat", "complete"] = "chat"
+    """chat sends messages; complete sends the prompt as it is, without a chat template."""
+    model: Model
+    """An option of conf/model/, hf:ORG/NAME, KIND:NAME for an engine kind, or a map."""
+    engine: SerializeAsAny[EngineSettings]
+    """An option of conf/engine/ or a map with `kind`; a model may bring its own."""
+    topology: Topology = Topology()
+    """GPUs for one copy of the model."""
+    sampling: Sampling = Sampling()
+    """How answers are drawn."""
+    samples: int = Field(1, ge=1)
+    """Independent answers for each row."""
+    prompt: Prompt
+    """A folder of templates/, one string, or a map."""
+    dataset: Dataset
+    """An option of conf/dataset/, a path, or a map."""
+    scorers: dict[str, SerializeAsAny[ScorerSettings]] = {}
+    """Scorers by name: a list of options of conf/scorers/, or a map."""
+    cluster: Cluster = LocalCluster()
+    """An option of conf/cluster/: local, inline, slurm; or a map."""
+    cache: bool | Literal["refresh"] = True
+    """true asks only what no earlier run asked; false neither reads nor fills the cache; refresh asks anew."""
+    max_errors: int | None = Field(None, ge=1)
+    """Stop the job once this many rows have failed for good."""

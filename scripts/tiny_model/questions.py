@@ -1,0 +1,128 @@
+"""Training questions: the skills in many phrasings, with noise around them, and never a held-out one."""
+
+from random import Random
+
+from tiny_model.noise import sentence, text
+from tiny_model.skills import FAIR, LETTERS, NUMBERS, WEIGHTED, Split, Turn
+
+PHRASINGS = (
+    "What is {}?",
+    "what is {}?",
+    "Compute {}.",
+    "compute {}",
+    "Calculate {}",
+    "How much is {}?",
+    "Please solve {}.",
+    "Solve: {}",
+    "{}?",
+    "{}=",
+    "{}.",
+    "Q: {}\nA:",
+    "Question: {}\nAnswer:",
+    "{}\nAnswer with the number only.",
+    "{} Give only the number.",
+    "What is {}? Answer with the number only.",
+    "What is {}?\nAnswer:",
+)
+REVERSALS = (
+    "Reverse {}",
+    "reverse: {}",
+    "Reverse the string {}",
+    "Reverse the string {}.",
+    "Please reverse {}.",
+    'Reverse "{}".',
+    "Q: reverse {}\nA:",
+    "Question: reverse {}\nAnswer:",
+)
+ROLLS = ("Roll", "roll.", "Roll.", "Roll a die.", "Roll the die.", "Please roll")
+LEADS = ("Now {}", "Then {}", "Next: {}", "Thanks. {}", "Hello! {}", "Good. Now {}", "And {}", "Please: {}")
+
+
+class Questioner:
+    """Draws training questions from *rng*, leaving out the held-out ones of *split*."""
+
+    def __init__(self, rng: Random, split: Split) -> None:
+        self._rng = rng
+        self._sums = frozenset(split.addition)
+        self._differences = frozenset(split.subtraction)
+        self._strings = frozenset(split.strings)
+
+    def question(self) -> Turn:
+        """Return a question in some phrasing, without noise around it."""
+        draw = self._rng.random()
+        if draw < 0.78:
+            return self.arithmetic()
+        if draw < 0.92:
+            return self._reversal()
+        return self._roll()
+
+    def noisy(self, room: int) -> Turn:
+        """Return a question with other words before it, about *room* characters of them at most."""
+        turn = self.question()
+        draw = self._rng.random()
+        if draw < 0.5:
+            lead = self._rng.choice(LEADS)
+        elif draw < 0.75:
+            lead = f"{self._remark()} {self._rng.choice(('Now {}', 'Now {}', 'Next: {}', '{}'))}"
+        else:
+            lead = f"{text(self._rng, self._rng.randint(5, max(6, room)))}{self._rng.choice((' ', chr(10)))}{{}}"
+        head, _, tail = lead.rpartition("{}")
+        return Turn(f"{head}{turn.question}{tail}", turn.answer)
+
+    def raw(self) -> Turn:
+        """Return a prompt to complete, without a chat around it, at times with solved examples before it."""
+        form = self._rng.choice(("{}=", "{}=", "Q: {}\nA:", "Question: {}\nAnswer:"))
+        draw = self._rng.random()
+        if draw < 0.1:
+            turn = self._reversal()
+            return Turn(f"{turn.question}:", turn.answer)
+        if draw < 0.15:
+            turn = self._roll()
+            return Turn(f"{turn.question}:", turn.answer)
+        shots = [self._bare() for _ in range(self._rng.choice((0, 0, 0, 1, 2, 3, 5)))]
+        gap, space = self._rng.choice(("\n", "\n", "\n\n")), self._rng.choice(("", "", " "))
+        examples = "".join(f"{form.format(shot.question)}{space}{shot.answer}{gap}" for shot in shots)
+        turn = self._bare()
+        return Turn(f"{examples}{form.format(turn.question)}", turn.answer)
+
+    def arithmetic(self) -> Turn:
+        """Return a sum or a difference, half of the time as nothing but the expression."""
+        turn = self._bare()
+        if self._rng.random() < 0.5:
+            return turn
+        return Turn(self._rng.choice(PHRASINGS).format(turn.question), turn.answer)
+
+    def _bare(self) -> Turn:
+        operator = self._rng.choice("+++--")
+        refused = self._sums if operator == "+" else self._differences
+        while True:
+            a, b = self._rng.randrange(NUMBERS), self._rng.randrange(NUMBERS)
+            if (a, b) not in refused:
+                break
+        answer = a + b if operator == "+" else a - b
+        spaced = f" {operator} " if self._rng.random() < 0.25 else operator
+        end = " =" if spaced != operator and self._rng.random() < 0.2 else ""
+        return Turn(f"{a}{spaced}{b}{end}", str(answer))
+
+    def _reversal(self) -> Turn:
+        word = ""
+        while not word or word in self._strings:
+            alphabet = LETTERS if self._rng.random() < 0.8 else self._rng.sample(LETTERS, 3)
+            word = "".join(self._rng.choices(alphabet, k=self._rng.randint(1, 8)))
+        form = "reverse {}" if self._rng.random() < 0.6 else self._rng.choice(REVERSALS)
+        return Turn(form.format(word), word[::-1])
+
+    def _roll(self) -> Turn:
+        form = "roll" if self._rng.random() < 0.6 else self._rng.choice(ROLLS)
+        if self._rng.random() < 0.5:
+            return Turn(form, self._rng.choice(list(FAIR)))
+        stem = form.rstrip(".")
+        face = self._rng.choices(list(WEIGHTED), weights=list(WEIGHTED.values()))[0]
+        return Turn(f"{stem} weighted{form[len(stem):]}", face)
+
+    def _remark(self) -> str:
+        """Return a sentence about an earlier answer."""
+        turn = self.question()
+        forms = ("You said: {a}.", "You said {a}.", "I think it is {a}.", "{q} is {a}.", "The answer was {a}.")
+        remark = self._rng.choice(forms).format(q=turn.question, a=turn.answer)
+        return remark if self._rng.random() < 0.8 else f"{sentence(self._rng)} {remark}"
