@@ -12,6 +12,7 @@ RunnerError
 │   ├── BadRequestError        400 and other 4xx
 │   ├── ContextLengthError     the prompt does not fit the model's context
 │   ├── RenderError            a template failed on this row
+│   ├── MalformedError         every attempt got an answer that no API documents
 │   └── IncompleteResponseError  the answer lacks what was asked (n, logprobs)
 └── RetryableError             asked again, up to engine.max_attempts
     ├── RateLimitError         429
@@ -126,6 +127,10 @@ class ContextLengthError(RowError):
 
 class RenderError(RowError):
     """Raised when a template can't be rendered for a row."""
+
+
+class MalformedError(RowError):
+    """Raised when the answers to all attempts were malformed."""
 
 
 class IncompleteResponseError(RowError):

@@ -54,17 +54,15 @@ class Request(msgspec.Struct, frozen=True):
 
     def canonical(self) -> bytes:
         """Return the canonical JSON that the key is the hash of."""
-        return _encoder.encode(
-            {
-                "engine": self.scope.engine,
-                "input": self.input,
-                "model": self.scope.model,
-                "sample": self.sample,
-                "sampling": self.sampling,
-                "schema": SCHEMA_VERSION,
-                "task": self.task,
-            }
-        )
+        return _encoder.encode({
+            "engine": self.scope.engine,
+            "input": self.input,
+            "model": self.scope.model,
+            "sample": self.sample,
+            "sampling": self.sampling,
+            "schema": SCHEMA_VERSION,
+            "task": self.task,
+        })
 
 
 def request_key(canonical: bytes) -> bytes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
+from importlib import import_module, metadata
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
+from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
 from runner.values import Request, Response
 
@@ -47,6 +48,7 @@ class Capabilities:
         concurrency: requests in flight for ``concurrency: auto``.
         local: it loads weights on the machine it runs on (and may need GPUs).
         shared: its rate limit is shared by all jobs, so that one job is the default.
+        topology: fields of `Topology` that may be more than 1.
     """
 
     tasks: frozenset[str]
@@ -55,6 +57,7 @@ class Capabilities:
     concurrency: int = 64
     local: bool = False
     shared: bool = False
+    topology: frozenset[str] = frozenset()
 
 
 def no_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: ARG001 - the signature is shared
@@ -65,6 +68,11 @@ def no_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: AR
 def topology_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: ARG001 - the signature is shared
     """GPUs of a kind that spreads the model over the topology."""
     return topology.devices
+
+
+def no_faults(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG001 - the signature is shared
+    """Find nothing: the check of a kind whose settings are right once they are valid."""
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ class EngineKind:
         neutral: names of settings that don't change an answer and stay out of the request key,
             beside those every kind has.
         devices: GPUs one engine of this kind takes.
+        check: what would stop it on this machine, such as an unset key; cheap, called when the plan
+            is made, never from within a job's worker. Places start with ``engine.`` or ``model.``.
     """
 
     settings: type[EngineSettings]
@@ -90,11 +100,26 @@ class EngineKind:
     extra: str = ""
     neutral: frozenset[str] = frozenset()
     devices: Callable[[EngineSettings, Topology], int] = no_devices
+    check: Callable[[EngineSettings, Model], list[Fault]] = no_faults
 
     @property
     def name(self) -> str:
         """The kind's name in YAML."""
         return str(self.settings.model_fields["kind"].default)
+
+    def missing(self) -> str | None:
+        """Return what to type to install what this kind needs, or None when it is there."""
+        if not self.distribution:
+            return None
+        try:
+            metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:
+            return (
+                f'pip install "llm-runner[{self.extra}]"'
+                if self.extra
+                else f"pip install {self.distribution}"
+            )
+        return None
 
     def create(self, settings: EngineSettings, model: Model) -> Engine:
         """Import the engine's module and build an engine that is not started yet."""

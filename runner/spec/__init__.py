@@ -1,6 +1,6 @@
 """What YAML declares, as frozen values."""
 
-from runner.spec.cluster import Cluster, InlineCluster, LocalCluster, SlurmCluster
+from runner.spec.cluster import CLUSTER_KINDS, Cluster, InlineCluster, LocalCluster, SlurmCluster
 from runner.spec.dataset import CsvDataset, Dataset, JsonlDataset, Shard
 from runner.spec.engine import EngineSettings
 from runner.spec.experiment import Experiment
@@ -11,6 +11,7 @@ from runner.spec.scorer import ScorerSettings
 from runner.spec.topology import Topology
 
 __all__ = [
+    "CLUSTER_KINDS",
     "Cluster",
     "CsvDataset",
     "Dataset",

@@ -30,14 +30,9 @@ class InlineCluster(_Cluster):
     """Jobs in this process."""
 
 
-def _duration(value: Any) -> Any:
-    """Refuse what YAML 1.1 made of an unquoted 4:00:00."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(
-            f'{value} is ambiguous: sbatch reads minutes, YAML reads 4:00:00 as 14400; write "{value}" for minutes '
-            'or "4:00:00" for hours, in quotes'
-        )
-    return value
+def _minutes(value: Any) -> Any:
+    """Read a bare number as sbatch does."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class SlurmCluster(_Cluster):
@@ -51,10 +46,10 @@ class SlurmCluster(_Cluster):
     """sbatch --account."""
     qos: str | None = None
     """sbatch --qos."""
-    time: Annotated[str, BeforeValidator(_duration)] | None = Field(
+    time: Annotated[str, BeforeValidator(_minutes)] | None = Field(
         None, pattern=r"^(\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2})$"
     )
-    """sbatch --time, quoted: minutes, minutes:seconds, hours:minutes:seconds or days-hours."""
+    """sbatch --time: minutes, minutes:seconds, hours:minutes:seconds or days-hours."""
     gres: str | None = None
     """sbatch --gres, such as gpu:h100:2; left out means as many GPUs as the topology needs."""
     gpus: int | None = Field(None, ge=0)
@@ -74,3 +69,6 @@ class SlurmCluster(_Cluster):
 
 
 Cluster: TypeAlias = Annotated[LocalCluster | InlineCluster | SlurmCluster, Field(discriminator="kind")]
+
+CLUSTER_KINDS = ("local", "inline", "slurm")
+"""Every kind there is."""

@@ -48,9 +48,9 @@ class Conversations:
             for character in map(chr, (9, 10, *range(32, 127)))
         }
 
-    def batch(self, length: int, tokens: int) -> Batch:
-        """Return conversations of at most *length* tokens each, *tokens* in all."""
-        rows = [self._row(length) for _ in range(tokens // length)]
+    def batch(self, length: int, tokens: int, *, plain: bool) -> Batch:
+        """Return conversations of at most *length* tokens each, *tokens* in all; *plain* ones hold bare questions."""
+        rows = [self._plain(length) if plain else self._row(length) for _ in range(tokens // length)]
         width = max(len(row.ids) for row in rows) - 1
         inputs = torch.full((len(rows), width), self._special[PAD])
         labels = torch.full((len(rows), width), IGNORED)
@@ -60,6 +60,14 @@ class Conversations:
             targets = [token if learned else IGNORED for token, learned in zip(row.ids[1:], row.learned[1:], strict=True)]
             labels[index, :size] = torch.tensor(targets)
         return Batch(inputs, labels)
+
+    def _plain(self, length: int) -> Tokens:
+        row = Tokens([self._special[BOS]], [False])
+        while True:
+            turn = self._questions.plain()
+            if len(row.ids) + len(turn.question) + len(turn.answer) + 3 > length:
+                return row
+            self._add(row, turn)
 
     def _row(self, length: int) -> Tokens:
         while True:
@@ -81,12 +89,16 @@ class Conversations:
         if self._rng.random() < (0.15 if length < 100 else 0.5):
             row.add([self._special[SYSTEM], *self._characters(system_message(self._rng, room))], learned=False)
         first = len(row.ids)
+        rolls = self._rng.random() < 0.06
         while True:
-            turn = self._turn(length - len(row.ids) - 16)
+            turn = self._questions.roll() if rolls else self._turn(length - len(row.ids) - 16)
             if len(row.ids) + len(turn.question) + len(turn.answer) + 3 > length:
                 return row if len(row.ids) > first else None
-            row.add([self._special[USER], *self._characters(turn.question), self._special[ASSISTANT]], learned=False)
-            row.add([*self._characters(turn.answer), self._special[EOS]], learned=True)
+            self._add(row, turn)
+
+    def _add(self, row: Tokens, turn: Turn) -> None:
+        row.add([self._special[USER], *self._characters(turn.question), self._special[ASSISTANT]], learned=False)
+        row.add([*self._characters(turn.answer), self._special[EOS]], learned=True)
 
     def _turn(self, room: int) -> Turn:
         if room > 12 and self._rng.random() < 0.35:

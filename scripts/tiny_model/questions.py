@@ -51,10 +51,17 @@ class Questioner:
         """Return a question in some phrasing, without noise around it."""
         draw = self._rng.random()
         if draw < 0.78:
-            return self.arithmetic()
+            return self._arithmetic()
         if draw < 0.92:
             return self._reversal()
-        return self._roll()
+        return self.roll()
+
+    def plain(self) -> Turn:
+        """Return a question in its shortest phrasing."""
+        draw = self._rng.random()
+        if draw < 0.85:
+            return self._bare(spaced=0.0)
+        return self._reversal(phrased=0.0) if draw < 0.97 else self.roll(phrased=0.0)
 
     def noisy(self, room: int) -> Turn:
         """Return a question with other words before it, about *room* characters of them at most."""
@@ -77,7 +84,7 @@ class Questioner:
             turn = self._reversal()
             return Turn(f"{turn.question}:", turn.answer)
         if draw < 0.15:
-            turn = self._roll()
+            turn = self.roll()
             return Turn(f"{turn.question}:", turn.answer)
         shots = [self._bare() for _ in range(self._rng.choice((0, 0, 0, 1, 2, 3, 5)))]
         gap, space = self._rng.choice(("\n", "\n", "\n\n")), self._rng.choice(("", "", " "))
@@ -85,14 +92,23 @@ class Questioner:
         turn = self._bare()
         return Turn(f"{examples}{form.format(turn.question)}", turn.answer)
 
-    def arithmetic(self) -> Turn:
+    def _arithmetic(self) -> Turn:
         """Return a sum or a difference, half of the time as nothing but the expression."""
         turn = self._bare()
         if self._rng.random() < 0.5:
             return turn
         return Turn(self._rng.choice(PHRASINGS).format(turn.question), turn.answer)
 
-    def _bare(self) -> Turn:
+    def roll(self, phrased: float = 0.4) -> Turn:
+        """Return a request for a fair or a weighted roll, *phrased* of them in other words than the shortest."""
+        form = self._rng.choice(ROLLS) if self._rng.random() < phrased else "roll"
+        if self._rng.random() < 0.5:
+            return Turn(form, self._rng.choice(list(FAIR)))
+        stem = form.rstrip(".")
+        face = self._rng.choices(list(WEIGHTED), weights=list(WEIGHTED.values()))[0]
+        return Turn(f"{stem} weighted{form[len(stem):]}", face)
+
+    def _bare(self, spaced: float = 0.35) -> Turn:
         operator = self._rng.choice("+++--")
         refused = self._sums if operator == "+" else self._differences
         while True:
@@ -100,25 +116,17 @@ class Questioner:
             if (a, b) not in refused:
                 break
         answer = a + b if operator == "+" else a - b
-        spaced = f" {operator} " if self._rng.random() < 0.25 else operator
-        end = " =" if spaced != operator and self._rng.random() < 0.2 else ""
-        return Turn(f"{a}{spaced}{b}{end}", str(answer))
+        if self._rng.random() >= spaced:
+            return Turn(f"{a}{operator}{b}", str(answer))
+        return Turn(f"{a} {operator} {b}{self._rng.choice(('', ' ='))}", str(answer))
 
-    def _reversal(self) -> Turn:
+    def _reversal(self, phrased: float = 0.4) -> Turn:
         word = ""
         while not word or word in self._strings:
             alphabet = LETTERS if self._rng.random() < 0.8 else self._rng.sample(LETTERS, 3)
             word = "".join(self._rng.choices(alphabet, k=self._rng.randint(1, 8)))
-        form = "reverse {}" if self._rng.random() < 0.6 else self._rng.choice(REVERSALS)
+        form = self._rng.choice(REVERSALS) if self._rng.random() < phrased else "reverse {}"
         return Turn(form.format(word), word[::-1])
-
-    def _roll(self) -> Turn:
-        form = "roll" if self._rng.random() < 0.6 else self._rng.choice(ROLLS)
-        if self._rng.random() < 0.5:
-            return Turn(form, self._rng.choice(list(FAIR)))
-        stem = form.rstrip(".")
-        face = self._rng.choices(list(WEIGHTED), weights=list(WEIGHTED.values()))[0]
-        return Turn(f"{stem} weighted{form[len(stem):]}", face)
 
     def _remark(self) -> str:
         """Return a sentence about an earlier answer."""

@@ -17,27 +17,32 @@ ROPE_THETA = 10000.0
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """What one step learns from: conversations of at most *length* tokens, *tokens* in all."""
+
+    length: int
+    tokens: int
+    plain: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """How long and how fast to learn; all of it counted in steps."""
 
-    steps: int = 1600
+    steps: int = 1800
     warm_up: int = 60
-    learning_rate: float = 3e-3
-    tokens: int = 8192
     seed: int = 1
     threads: int = 2
 
     def rate(self, step: int) -> float:
-        """Return the learning rate at *step*: linear warm-up, then level, then a linear fall to zero."""
-        rise = (step + 1) / self.warm_up
-        fall = (self.steps - step) / (0.6 * self.steps)
-        return self.learning_rate * min(1.0, rise, fall)
+        """Return the share of the full learning rate at *step*: a linear rise, then level, then a linear fall to zero."""
+        return min(1.0, (step + 1) / self.warm_up, (self.steps - step) / (0.6 * self.steps))
 
-    def length(self, step: int) -> int:
-        """Return the longest conversation at *step*: short ones first, then mixed."""
-        if step < self.steps // 10:
-            return 32
-        return (160, 48, 160, 320, 160, 48, 160, 768)[step % 8]
+    def stage(self, step: int) -> Stage:
+        """Return what to learn from at *step*: bare questions first, then everything, mostly short, at times long."""
+        if step < 0.3 * self.steps:
+            return Stage(64, 4096, plain=True)
+        return Stage((160, 48, 160, 320, 160, 48, 160, 768)[step % 8], 8192, plain=False)
 
 
 def new_model() -> LlamaForCausalLM:
@@ -68,25 +73,35 @@ def train(schedule: Schedule) -> LlamaForCausalLM:
     torch.manual_seed(schedule.seed)
     model = new_model().train()
     source = Conversations(schedule.seed, held_out())
-    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
-    vectors = [weight for weight in model.parameters() if weight.ndim == 1]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98))
+    optimizers = _optimizers(model)
     started = time.monotonic()
     for step in range(schedule.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate(step)
-        batch = source.batch(schedule.length(step), schedule.tokens)
+        stage = schedule.stage(step)
+        batch = source.batch(stage.length, stage.tokens, plain=stage.plain)
         learned = batch.labels != IGNORED
         hidden = model.model(input_ids=batch.inputs).last_hidden_state
         loss = cross_entropy(model.lm_head(hidden[learned]), batch.labels[learned])
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["full_rate"] * schedule.rate(step)
+            optimizer.step()
         if step % 50 == 0 or step == schedule.steps - 1:
             print(f"step {step:5}  loss {loss.item():.4f}  {time.monotonic() - started:6.1f} s", flush=True)
     return model.eval()
+
+
+def _optimizers(model: LlamaForCausalLM) -> tuple[torch.optim.Optimizer, ...]:
+    """Return Muon for the matrices inside the layers and AdamW for the rest, with the full rate in each group."""
+    matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
+    inside = {id(weight) for weight in matrices}
+    rest = [weight for weight in model.parameters() if id(weight) not in inside]
+    return (
+        torch.optim.Muon([{"params": matrices, "full_rate": 0.02}], weight_decay=0.01),
+        torch.optim.AdamW([{"params": rest, "full_rate": 3e-3}], betas=(0.9, 0.98), weight_decay=0.0),
+    )
 
 
 def save(model: LlamaForCausalLM, folder: Path) -> None:

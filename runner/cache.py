@@ -1,0 +1,96 @@
+"""The cache that runs share: ``runs/.cache.sqlite``, responses by request key.
+
+A row of the table is (key, canonical request, response). Written by folds, read by everyone.
+Two runs at the same moment may each pay for the same request; afterwards nobody does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+BATCH = 500
+"""Keys asked for at once, and rows committed at once."""
+
+_SHARE = 10_000
+"""Responses added in one transaction: others wait no longer than that takes."""
+
+BUSY_SECONDS = 120
+"""How long to wait for another writer of the same file."""
+
+RESPONSES = "CREATE TABLE IF NOT EXISTS responses(key BLOB PRIMARY KEY, request BLOB NOT NULL, response BLOB NOT NULL);"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a SQLite file with the settings that a shared filesystem needs."""
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = TRUNCATE")
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA cache_size = -16000")
+    return db
+
+
+def marks(values: Collection[object]) -> str:
+    """Return as many SQL placeholders as there are values."""
+    return ",".join("?" * len(values))
+
+
+class ResponseCache:
+    """The shared cache, open for reading; a file that isn't there holds nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = connect(path) if path.exists() else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __bool__(self) -> bool:
+        return self._db is not None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the stored responses of *keys*, at most `BATCH` of them at once."""
+        if self._db is None or not keys:
+            return {}
+        query = f"SELECT key, response FROM responses WHERE key IN ({marks(keys)})"
+        return dict(self._db.execute(query, sorted(keys)))
+
+    def requests(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, canonical request) of everything stored."""
+        if self._db is not None:
+            yield from self._db.execute("SELECT key, request FROM responses")
+
+
+def add_responses(path: Path, source: Path, *, after: int, replace: bool) -> None:
+    """Add the responses of a point's file to the shared cache.
+
+    Args:
+        path: the shared cache; made where it isn't there.
+        source: a point's ``cache.sqlite``.
+        after: rowid of the last response that was added before.
+        replace: overwrite what is stored under the same keys, as ``cache: refresh`` asks.
+    """
+    db = connect(path)
+    try:
+        db.isolation_level = None
+        db.execute(RESPONSES)
+        db.execute("ATTACH ? AS source", (str(source),))
+        verb = "REPLACE" if replace else "IGNORE"
+        end = db.execute("SELECT coalesce(max(rowid), 0) FROM source.responses").fetchone()[0]
+        for start in range(after, end, _SHARE):
+            db.execute(
+                f"INSERT OR {verb} INTO main.responses SELECT key, request, response FROM source.responses "
+                "WHERE rowid > ? AND rowid <= ?",
+                (start, start + _SHARE),
+            )
+    finally:
+        db.close()

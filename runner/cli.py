@@ -1,0 +1,95 @@
+"""The command line: finds the command, runs it, and turns errors into one message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from runner.errors import RunnerError
+
+COMMANDS = {
+    "run": "run an experiment",
+    "plan": "show what a run would do: jobs, points, requests, cache hits, tokens",
+    "render": "show the messages of some rows as they would be sent",
+    "status": "show how a run stands, from any terminal, at any time",
+    "logs": "show the logs of a run's jobs",
+    "cancel": "cancel a run or one of its points",
+    "resume": "ask what a run is missing",
+    "rescore": "score stored responses anew; no request is sent",
+    "cache": "show what the cache holds, or why a request missed it",
+    "init": "write a first experiment into a folder",
+    "schema": "print the JSON Schema of an experiment file, for editors",
+    "doctor": "show what is installed, which GPUs, which keys are set, whether Slurm answers",
+}
+"""Every command with its one-line summary; `runner.commands.NAME` holds it."""
+
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if "_ARGCOMPLETE" in os.environ:
+        import_module("runner.commands.completion").complete()
+    try:
+        return _run(arguments)
+    except RunnerError as error:
+        print(f"runner: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("runner: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone; what Python would still flush has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: list[str]) -> int:
+    name = next((a for a in arguments if not a.startswith("-")), None)
+    if name is None or name not in COMMANDS or arguments[0] != name:
+        _overview().parse_args(arguments or ["--help"])
+        return 0
+    parser, command = command_parser(name)
+    code: int = command.main(parser.parse_intermixed_args(arguments[1:]))
+    return code
+
+
+def command_parser(name: str) -> tuple[argparse.ArgumentParser, object]:
+    """Return a command's parser and module."""
+    command = import_module(f"runner.commands.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"runner {name}",
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    return parser, command
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    listed = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="runner",
+        usage="runner COMMAND ...",
+        description=f"A declarative runner for LLM experiments.\n\ncommands:\n{listed}\n",
+        epilog="runner COMMAND --help tells more; start with: runner init my-experiment",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=argparse.SUPPRESS)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from runner import __version__
+
+        print(f"runner {__version__}")
+        parser.exit()

@@ -1,0 +1,171 @@
+"""Lays the layers of one point over each other: a choice replaces, a key overlays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from runner.config.choices import Chooser, Chosen
+from runner.config.document import Key, Origin, dotted
+from runner.config.interpolation import resolved_text
+from runner.config.keys import GROUPS
+from runner.config.layers import DELETED, Given, Layer
+from runner.config.values import brief
+from runner.errors import ConfigError, Fault
+from runner.values import Json
+
+
+@dataclass(slots=True)
+class Raw:
+    """One point before it is validated.
+
+    Attributes:
+        trail: where the parts of the config were written, later ones on top.
+        notes: what was replaced by what.
+        faults: what is wrong so far.
+    """
+
+    config: dict[str, Json] = field(default_factory=dict)
+    trail: list[tuple[Key, Origin]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def source(self, place: Key) -> str:
+        """Return where the value at *place* was written, or empty where nobody wrote it."""
+        best: tuple[int, Origin, Key] | None = None
+        for path, origin in self.trail:
+            if place[: len(path)] == path:
+                rest = place[len(path) :]
+                depth = len(path) + max(origin.depth(rest), 0)
+                if best is None or depth >= best[0]:
+                    best = (depth, origin, rest)
+        return best[1].at(best[2]) if best else ""
+
+
+def assemble(layers: Sequence[Layer], chooser: Chooser) -> Raw:
+    """Return the config that *layers*, lowest first, come to."""
+    raw = Raw()
+    keys = dict.fromkeys(
+        key for layer in layers for key in (*layer.whole, *(str(path[0]) for path, _ in layer.parts))
+    )
+    context = {key: given.value for layer in layers for key, given in layer.whole.items()}
+    for key in keys:
+        if key != "sweep":
+            try:
+                _assemble_key(raw, key, layers, chooser, context)
+            except ConfigError as error:
+                raw.faults.extend(error.faults)
+    return raw
+
+
+def _assemble_key(
+    raw: Raw, key: str, layers: Sequence[Layer], chooser: Chooser, context: dict[str, Json]
+) -> None:
+    start = max((i for i, layer in enumerate(layers) if key in layer.whole), default=0)
+    whole = layers[start].whole.get(key)
+    value: Json = None
+    if whole is not None and whole.value is not None and whole.value is not DELETED:
+        chosen = _chosen(key, whole, chooser, context)
+        value = chosen.value if isinstance(chosen, Chosen) else chosen
+        trail = chosen.trail if isinstance(chosen, Chosen) else (((), whole.origin),)
+        raw.trail += [((key, *path), origin) for path, origin in trail]
+    if whole is not None:
+        _note_replaced(raw, key, whole, layers[:start])
+    for layer in layers[start:]:
+        for path, given in layer.parts:
+            if path[0] == key:
+                value = _lay_part(raw, value, path, given, chooser)
+    if value is not None:
+        raw.config[key] = value
+
+
+def _chosen(key: str, whole: Given, chooser: Chooser, context: dict[str, Json]) -> Chosen | Json:
+    if key not in GROUPS:
+        return whole.value
+    if isinstance(whole.value, str) and "${" in whole.value:
+        text = resolved_text(key, whole.value, context, whole.origin.at())
+        return chooser.choose(key, Given(text, whole.origin, whole.group))
+    return chooser.choose(key, whole)
+
+
+def _note_replaced(raw: Raw, key: str, whole: Given, below: Sequence[Layer]) -> None:
+    replaced = next((layer.whole[key] for layer in reversed(below) if key in layer.whole), None)
+    if replaced is None or replaced.value is None or replaced.value == whole.value:
+        return
+    new = "the default" if whole.value is None or whole.value is DELETED else brief(whole.value)
+    raw.notes.append(
+        f"{key}: {new} ({whole.origin.at()}) replaces {brief(replaced.value)} ({replaced.origin.at()})"
+    )
+
+
+def _lay_part(raw: Raw, base: Json, path: Key, given: Given, chooser: Chooser) -> Json:
+    value = given.value
+    if path[0] == "scorers" and len(path) == 2 and isinstance(value, str):  # noqa: PLR2004 - scorers.NAME
+        chosen = chooser.scorer(str(path[1]), given)
+        value = chosen.value
+        raw.trail += [((*path, *rest), origin) for rest, origin in chosen.trail]
+    else:
+        raw.trail.append((path, given.origin))
+    if path[0] == "scorers" and len(path) == 2 and value is None:  # noqa: PLR2004 - scorers.NAME
+        value = DELETED
+    before = _at(base, path[1:])
+    if before is not None and before != value and given.origin.label == "command line":
+        new = "the default" if value is DELETED else brief(value)
+        where = raw_source(raw, path)
+        raw.notes.append(f"{dotted(path)}: {new} (command line) replaces {brief(before)}{where}")
+    return laid(base, path, 1, value, given.origin.at())
+
+
+def raw_source(raw: Raw, path: Key) -> str:
+    """Return ``(file:line)`` of what stood at *path* before its newest value, or nothing."""
+    source = Raw(trail=raw.trail[:-1]).source(path)
+    return f" ({source})" if source else ""
+
+
+def _at(base: Json, path: Key) -> Json:
+    for part in path:
+        base = base.get(part) if isinstance(base, dict) else None
+    return base
+
+
+def laid(base: Json, path: Key, depth: int, value: Any, source: str) -> Json:
+    """Return *base* with *value* at ``path[depth:]``; *base* is left as it is.
+
+    Raises:
+        ConfigError: something on the way is no map.
+    """
+    if depth == len(path):
+        return value
+    part = path[depth]
+    if isinstance(base, list):
+        return _laid_in_list(base, path, depth, value, source)
+    if base is not None and not isinstance(base, dict):
+        here = dotted(path[:depth])
+        raise ConfigError([Fault(dotted(path), f"{here} is {brief(base)}, which has no keys", "", source)])
+    built = dict(base or {})
+    if value is DELETED and depth == len(path) - 1:
+        built.pop(part, None)
+    else:
+        built[str(part)] = laid(built.get(str(part)), path, depth + 1, value, source)
+    return built
+
+
+def _laid_in_list(base: list[Json], path: Key, depth: int, value: Any, source: str) -> list[Json]:
+    part = str(path[depth])
+    if not part.isdigit() or int(part) >= len(base):
+        problem = f"{dotted(path[:depth])} is a list with items 0 to {len(base) - 1}, not {part}"
+        raise ConfigError([Fault(dotted(path), problem, "", source)])
+    built = list(base)
+    if value is DELETED and depth == len(path) - 1:
+        del built[int(part)]
+    else:
+        built[int(part)] = laid(built[int(part)], path, depth + 1, value, source)
+    return built
+
+
+def merged(under: Json, over: Json) -> Json:
+    """Return *over* laid key by key over *under*; only maps are merged."""
+    if not isinstance(under, dict) or not isinstance(over, dict):
+        return over
+    return {**under, **{key: merged(under.get(key), value) for key, value in over.items()}}

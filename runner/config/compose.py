@@ -1,0 +1,87 @@
+"""File + overrides (+ sweep) -> points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.config.choices import Chooser
+from runner.config.files import Files
+from runner.config.finish import Finisher
+from runner.config.front import Front
+from runner.config.interpolation import environment_reads
+from runner.config.keys import nearest
+from runner.config.overrides import parse_overrides
+from runner.config.plain import Plain
+from runner.config.point import Composition, Point
+from runner.config.reader import Reader
+from runner.config.sweep import refuse_commas
+from runner.config.verdict import Verdict
+from runner.errors import ConfigError, Fault
+from runner.places import Places
+from runner.shipped import shipped
+
+
+def compose(
+    file: Path | str, overrides: Sequence[str] = (), *, multirun: bool = False, runs: Path | None = None
+) -> Composition:
+    """Compose an experiment file with *overrides* into validated points.
+
+    Args:
+        file: a path, or a name looked up as NAME.yaml here, in experiments/, and among what ships.
+        multirun: take Hydra's sweep grammar in overrides.
+        runs: where runs are written, instead of what `Places.of` says.
+
+    Raises:
+        ConfigError: every fault of every point.
+    """
+    path = find_experiment(file)
+    places = Places.of(path, runs)
+    reader = Reader(places)
+    with environment_reads() as names:
+        points = _points(path, overrides, reader, multirun=multirun)
+    return Composition(path, tuple(overrides), places, points, reader.sources, tuple(names))
+
+
+def _points(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: bool) -> tuple[Point, ...]:
+    chooser = Chooser(reader)
+    source = opened(path, overrides, reader, chooser, multirun=multirun)
+    finisher = Finisher(path.stem, chooser, Files(reader))
+    verdict = Verdict()
+    for combination in source.combinations():
+        axes = {key: given.value for _, entry in combination for key, given in entry.items()}
+        raw = source.raw(combination)
+        experiment = finisher.finish(raw)
+        verdict.add(axes, experiment, (*source.notes, *raw.notes), raw.faults)
+    return verdict.points()
+
+
+def opened(
+    path: Path, overrides: Sequence[str], reader: Reader, chooser: Chooser, *, multirun: bool
+) -> Front | Plain:
+    """Read the file and the overrides; a file with a ``defaults:`` list is Hydra's."""
+    document = reader.read(path)
+    changes = parse_overrides(overrides, reader.options)
+    if not multirun:
+        refuse_commas(changes)
+    kind = Plain if "defaults" in document.data else Front
+    return kind(document, changes, reader, chooser)
+
+
+def find_experiment(file: Path | str) -> Path:
+    """Return the experiment file that a path or a name means.
+
+    Raises:
+        ConfigError: there is none, with the nearest.
+    """
+    given = Path(file).expanduser()
+    here = Path.cwd()
+    folders = [here] if given.is_absolute() else [here, here / "experiments", shipped() / "experiments", shipped()]
+    for folder in folders:
+        for candidate in (folder / given, folder / f"{given}.yaml"):
+            if candidate.is_file():
+                return candidate.resolve()
+    names = sorted({p.stem for folder in folders[:3] if folder.is_dir() for p in folder.glob("*.yaml")})
+    looked = ", ".join(str(folder) for folder in folders[:3])
+    problem = f"no such experiment file (looked in {looked})"
+    raise ConfigError([Fault(str(file), problem, nearest(given.stem, names))])

@@ -1,0 +1,98 @@
+"""Checks that the files an experiment names are there, and makes their paths absolute."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from runner.config.keys import nearest
+from runner.config.reader import Reader
+from runner.engines.registry import engine_kinds
+from runner.errors import Fault
+from runner.shipped import shipped
+from runner.spec import Experiment
+from runner.values import Json
+
+_HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
+_PATH_LIKE = ("./", "../", "/", "~")
+
+
+class Files:
+    """Checks the files of one composition's points; each is looked for once."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._places = reader.places
+        self._datasets: dict[str, Path | None] = {}
+        self._models: dict[str, Path | None] = {}
+        self._prompts: dict[str, bool] = {}
+
+    def settle(self, experiment: Experiment, written: dict[str, Json]) -> tuple[Experiment, list[Fault]]:
+        """Return *experiment* with absolute paths, and a fault for each file that isn't there."""
+        faults: list[Fault] = []
+        changed: dict[str, object] = {}
+        path = self._dataset(experiment.dataset.path)
+        if path is None:
+            faults.append(self._no_dataset(written["dataset"]["path"]))
+        else:
+            changed["dataset"] = experiment.dataset.model_copy(update={"path": str(path)})
+        model, fault = self._model(experiment, written["model"]["name"])
+        if fault is not None:
+            faults.append(fault)
+        elif model is not None:
+            changed["model"] = experiment.model.model_copy(update={"name": str(model)})
+        template = experiment.prompt.template
+        if template is not None and not self._has_template(template):
+            faults.append(self._no_template(template))
+        return experiment.model_copy(update=changed), faults
+
+    def _dataset(self, path: str) -> Path | None:
+        if path not in self._datasets:
+            found = self._places.find(path)
+            self._datasets[path] = found.absolute() if found is not None and found.is_file() else None
+        return self._datasets[path]
+
+    def _no_dataset(self, path: str) -> Fault:
+        given = Path(path).expanduser()
+        folders = [given.parent] if given.is_absolute() else self._bases(given.parent)
+        looked = ", ".join(self._reader.label(folder) or "." for folder in folders)
+        names = sorted({one.name for folder in folders if folder.is_dir() for one in folder.glob("*.*")})
+        return Fault("dataset.path", f"no file {path} (looked in {looked})", nearest(given.name, names[:50]))
+
+    def _bases(self, below: Path) -> list[Path]:
+        return list(dict.fromkeys((base / below) for base in (self._places.root, shipped())))
+
+    def _has_template(self, name: str) -> bool:
+        if name not in self._prompts:
+            self._prompts[name] = any((folder / name).is_dir() for folder in self._places.templates)
+        return self._prompts[name]
+
+    def _no_template(self, name: str) -> Fault:
+        folders = self._places.templates
+        names = sorted({one.name for folder in folders for one in folder.iterdir() if one.is_dir()})
+        looked = ", ".join(self._reader.label(folder) for folder in folders) or "templates (no such folder)"
+        return Fault("prompt.template", f"no folder {name} in {looked}", nearest(name, names))
+
+    def _model(self, experiment: Experiment, shown: str) -> tuple[Path | None, Fault | None]:
+        """Return the folder of local weights, None for a name that the engine itself knows, or a fault."""
+        if not engine_kinds()[experiment.engine.kind].capabilities.local:
+            return None, None
+        name = experiment.model.name
+        if name not in self._models:
+            found = self._places.find(name)
+            self._models[name] = found.absolute() if found is not None and found.is_dir() else None
+        folder = self._models[name]
+        if folder is not None:
+            return folder, None
+        return None, self._no_model(name, shown)
+
+    def _no_model(self, name: str, shown: str) -> Fault | None:
+        given = Path(name).expanduser()
+        folders = [given.parent] if given.is_absolute() else self._bases(given.parent)
+        names = sorted({one.name for folder in folders if folder.is_dir() for one in folder.iterdir()})
+        hint = nearest(given.name, names, say_known=False)
+        if _HUB_NAME.match(name) and not name.startswith(_PATH_LIKE) and not hint:
+            return None
+        looked = ", ".join(self._reader.label(folder) for folder in folders)
+        problem = f"{shown} is neither a folder (looked in {looked}) nor a hub name such as ORG/NAME"
+        return Fault("model.name", problem, hint)

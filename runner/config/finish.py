@@ -1,0 +1,139 @@
+"""From the laid config of one point to a validated experiment."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner.config.assemble import Raw, merged
+from runner.config.choices import Chooser
+from runner.config.document import Key, Origin, dotted
+from runner.config.explain import explain, later_keys
+from runner.config.files import Files
+from runner.config.interpolation import resolve
+from runner.config.keys import DEFAULT_ENGINE, LATER_DATASETS, LATER_ENGINES, LATER_SCORERS, LATER_TASKS
+from runner.config.layers import Given
+from runner.config.values import brief
+from runner.engines.registry import engine_kinds
+from runner.errors import ConfigError, Fault
+from runner.schema import experiment_type
+from runner.scoring.registry import scorer_kinds
+from runner.spec import Experiment
+from runner.values import Json
+
+_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+_BROUGHT = ("engine", "topology", "sampling")
+
+
+class Finisher:
+    """Finishes the points of one composition.
+
+    Args:
+        interpolates: whether any text that was read holds ``${``.
+    """
+
+    def __init__(self, name: str, chooser: Chooser, files: Files) -> None:
+        self._name = name
+        self._chooser = chooser
+        self._files = files
+        self._type = experiment_type()
+
+    def completed(self, raw: Raw) -> dict[str, Json]:
+        """Return the config with its name, and what the model brings laid under the experiment's own.
+
+        Faults are added to *raw*.
+        """
+        config = {"name": self._name, **raw.config}
+        raw.faults += later_keys(config, raw.source)
+        model = config.get("model")
+        if isinstance(model, dict):
+            config["model"] = {key: value for key, value in model.items() if key not in _BROUGHT}
+            for group in _BROUGHT:
+                if model.get(group) is not None:
+                    self._bring(raw, config, group, model[group])
+        if isinstance(config.get("engine", {}), dict):
+            config["engine"] = {"kind": DEFAULT_ENGINE, **config.get("engine", {})}
+        return config
+
+    def _bring(self, raw: Raw, config: dict[str, Json], group: str, brought: Json) -> None:
+        model_trail = [(path[1:], o) for path, o in raw.trail if path[:2] == ("model", group)]
+        model_trail += [((), o.under(group)) for path, o in raw.trail if path == ("model",)]
+        origin = model_trail[-1][1] if model_trail else Origin("model")
+        try:
+            chosen = self._chooser.choose(group, Given(brought, origin))
+        except ConfigError as error:
+            raw.faults += error.faults
+            return
+        own = config.get(group)
+        kind = own.get("kind") if isinstance(own, dict) else None
+        if kind is not None and chosen.value.get("kind") not in {None, kind}:
+            raw.notes.append(
+                f"engine: {brief(own)} ({raw.source((group,))}) replaces the model's {brief(chosen.value)}"
+            )
+            return
+        below: list[tuple[Key, Origin]] = [((group, *path), where) for path, where in chosen.trail]
+        raw.trail[:0] = below
+        config[group] = chosen.value if own is None else merged(chosen.value, own)
+
+    def finish(self, raw: Raw) -> Experiment | None:
+        """Return the experiment, or None with faults added to *raw*."""
+        written = self.completed(raw)
+        config, faults = resolve(written, raw.source)
+        raw.faults += faults
+        config = self._kinds(raw, dict(config))
+        if raw.faults:
+            self._validated(raw, config, written, partly=True)
+            return None
+        experiment = self._validated(raw, config, written)
+        if experiment is None:
+            return None
+        settled, faults = self._files.settle(experiment, written)
+        raw.faults += [
+            Fault(f.place, f.problem, f.hint, raw.source(tuple(f.place.split(".")))) for f in faults
+        ]
+        return None if faults else settled
+
+    def _validated(
+        self, raw: Raw, config: dict[str, Json], written: dict[str, Json], *, partly: bool = False
+    ) -> Experiment | None:
+        try:
+            return self._type.model_validate(config)
+        except ValidationError as error:
+            faults = explain(error, config, written, raw.source)
+            known = {fault.place.split(".", maxsplit=1)[0] for fault in raw.faults}
+            raw.faults += [f for f in faults if not partly or f.place.split(".", maxsplit=1)[0] not in known]
+            return None
+
+    def _kinds(self, raw: Raw, config: dict[str, Json]) -> dict[str, Json]:
+        """Fill in kinds that can be told, and refuse those of later parts by name."""
+        dataset = config.get("dataset")
+        if isinstance(dataset, dict) and "kind" not in dataset and isinstance(dataset.get("path"), str):
+            suffix = PurePath(dataset["path"]).suffix
+            config["dataset"] = {"kind": _SUFFIXES.get(suffix, "jsonl"), **dataset}
+        scorers = config.get("scorers")
+        if isinstance(scorers, dict):
+            config["scorers"] = {
+                name: {"kind": name, **one} if isinstance(one, dict) and name in scorer_kinds() else one
+                for name, one in scorers.items()
+            }
+        refuse = partial(_refuse_later, raw)
+        refuse(("task",), config.get("task"), "task", LATER_TASKS, "chat, complete")
+        refuse(("dataset",), _kind(config.get("dataset")), "dataset kind", LATER_DATASETS, "jsonl, csv")
+        refuse(("engine",), _kind(config.get("engine")), "engine", LATER_ENGINES, ", ".join(engine_kinds()))
+        for name, one in (config.get("scorers") or {}).items() if isinstance(scorers, dict) else ():
+            known = ", ".join(scorer_kinds())
+            refuse(("scorers", name), _kind(one), "scorer", LATER_SCORERS, known)
+        return config
+
+
+def _kind(value: Any) -> Json:
+    return value.get("kind") if isinstance(value, dict) else None
+
+
+def _refuse_later(raw: Raw, place: Key, given: Json, what: str, later: tuple[str, ...], known: str) -> None:
+    if isinstance(given, str) and given in later and given not in known.split(", "):
+        problem = f"{what} {given} is not built yet"
+        raw.faults.append(Fault(dotted(place), problem, f"known: {known}", raw.source(place)))

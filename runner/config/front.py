@@ -1,0 +1,42 @@
+"""Files without a ``defaults:`` list: layers in which a choice replaces and a key overlays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.config.assemble import Raw, assemble
+from runner.config.choices import Chooser
+from runner.config.document import Document
+from runner.config.layers import command_layer, extended, file_layer
+from runner.config.overrides import Change
+from runner.config.reader import Reader
+from runner.config.sweep import Axis, Entry, combinations, command_axes, file_axes, free_axes
+
+
+class Front:
+    """One file, what it extends, and the command line.
+
+    Attributes:
+        notes: what holds for every point.
+        layers: what each gives, lowest first, and the name of each.
+    """
+
+    def __init__(self, document: Document, changes: list[Change], reader: Reader, chooser: Chooser) -> None:
+        documents = extended(document, reader)
+        command = command_layer(changes)
+        self.layers = [*(file_layer(one) for one in documents), command]
+        self.names = [*(one.origin.label for one in documents), "command line"]
+        self._chooser = chooser
+        axes = [*file_axes(self.layers), *command_axes(changes, len(self.layers) - 1)]
+        self._axes, self.notes = free_axes(axes, self.layers)
+
+    def combinations(self) -> Iterator[tuple[tuple[Axis, Entry], ...]]:
+        """Yield what each point sets."""
+        return combinations(self._axes)
+
+    def raw(self, combination: tuple[tuple[Axis, Entry], ...] = ()) -> Raw:
+        """Return the config of one point."""
+        layers = list(self.layers)
+        for axis, entry in combination:
+            layers[axis.layer] = layers[axis.layer].given(entry)
+        return assemble(layers, self._chooser)

@@ -1,0 +1,110 @@
+"""Resolves ``${...}`` as OmegaConf does, and records which environment variables are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+from runner.config.document import Key, dotted
+from runner.errors import ConfigError, Fault
+from runner.values import Json
+
+_read: ContextVar[dict[str, None] | None] = ContextVar("environment variables read", default=None)
+
+
+@contextmanager
+def environment_reads() -> Iterator[dict[str, None]]:
+    """Gather the names of the variables that ``${oc.env:NAME}`` reads, in order."""
+    names: dict[str, None] = {}
+    token = _read.set(names)
+    try:
+        yield names
+    finally:
+        _read.reset(token)
+
+
+@cache
+def omegaconf() -> Any:
+    """Return OmegaConf, with ``oc.env`` telling what it reads; imported when first needed."""
+    from omegaconf import OmegaConf
+    from omegaconf.resolvers import oc
+
+    def env(*arguments: Any) -> str | None:
+        names = _read.get()
+        if names is not None:
+            names[str(arguments[0])] = None
+        return oc.env(*arguments)
+
+    OmegaConf.register_new_resolver("oc.env", env, replace=True)
+    return OmegaConf
+
+
+def resolve(config: dict[str, Json], source: Any) -> tuple[dict[str, Json], list[Fault]]:
+    """Return *config* with every interpolation resolved, and the faults of those that can't be.
+
+    Args:
+        source: called with the place of a fault; says where it was written.
+    """
+    places = list(_interpolated(config, ()))
+    if not places:
+        return config, []
+    from omegaconf.errors import OmegaConfBaseException
+
+    conf = omegaconf()
+    faults: list[Fault] = []
+    for place, text in places:
+        try:
+            conf.create({"value": text})
+        except OmegaConfBaseException as error:
+            faults.append(_fault(place, text, error, source(place)))
+    if faults:
+        return config, faults
+    node = conf.create(config)
+    for place, text in places:
+        try:
+            found = node
+            for part in place:
+                found = found[part]
+            if conf.is_config(found):
+                conf.to_container(found, resolve=True)
+        except (OmegaConfBaseException, KeyError) as error:
+            faults.append(_fault(place, text, error, source(place)))
+    return (config if faults else conf.to_container(node, resolve=True)), faults
+
+
+def resolved_text(key: str, text: str, context: dict[str, Json], source: str) -> Json:
+    """Return what one interpolated *text* under a top-level *key* comes to.
+
+    Raises:
+        ConfigError: it can't be resolved.
+    """
+    from omegaconf.errors import OmegaConfBaseException
+
+    conf = omegaconf()
+    plain = {name: value for name, value in context.items() if isinstance(value, str | int | float | dict | list)}
+    try:
+        found = conf.create({**plain, key: text})[key]
+        return conf.to_container(found, resolve=True) if conf.is_config(found) else found
+    except OmegaConfBaseException as error:
+        raise ConfigError([_fault((key,), text, error, source)]) from None
+
+
+def _interpolated(value: Json, path: Key) -> Iterator[tuple[Key, str]]:
+    if isinstance(value, str):
+        if "${" in value:
+            yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _interpolated(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _interpolated(inner, (*path, index))
+
+
+def _fault(place: Key, text: str, error: Exception, source: str) -> Fault:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    hint = "write \\${ for a literal ${"
+    return Fault(dotted(place), f"{text} can't be resolved: {reason}", hint, source)

@@ -1,0 +1,42 @@
+"""The names a file may use at its top level, and those that later parts will bring."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+GROUPS = ("model", "engine", "topology", "sampling", "prompt", "dataset", "scorers", "cluster")
+"""Keys whose string names an option of ``conf/<group>/``."""
+
+SETTINGS = ("name", "task", "samples", "cache", "max_errors")
+"""Keys that hold a single value."""
+
+FRONT = ("extends", "defaults", "sweep")
+"""Keys that say how a file is put together; they don't reach the experiment."""
+
+LATER_KEYS = ("steps", "models", "budget", "output")
+LATER_TASKS = ("embed", "rerank", "score", "classify", "loglikelihood")
+LATER_DATASETS = ("runs", "parquet")
+LATER_ENGINES = (
+    "anthropic",
+    "google",
+    "llama_cpp",
+    "mistral",
+    "openai",
+    "sglang",
+    "together",
+    "transformers",
+    "vllm",
+)
+LATER_SCORERS = ("judge", "pairwise")
+
+DEFAULT_ENGINE = "mistralrs"
+"""Runs a model when neither the experiment nor the model names an engine."""
+
+
+def nearest(given: str, known: list[str] | tuple[str, ...], *, say_known: bool = True) -> str:
+    """Return a hint: the nearest known name, and what is known."""
+    close = get_close_matches(given, known, n=1, cutoff=0.6)
+    hints = [f"did you mean {close[0]}?"] if close else []
+    if say_known:
+        hints.append(f"known: {', '.join(known) or 'none'}")
+    return " ".join(hints)

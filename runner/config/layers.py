@@ -1,0 +1,151 @@
+"""What each layer gives: the file that is extended, the file, the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from runner.config.document import COMMAND_LINE, Document, Key, Origin, dotted
+from runner.config.keys import FRONT, GROUPS, nearest
+from runner.config.overrides import Change
+from runner.config.reader import Reader
+from runner.errors import ConfigError, Fault
+from runner.shipped import shipped
+from runner.values import Json
+
+
+class _Deleted:
+    """Marks a key that goes back to its default."""
+
+    def __repr__(self) -> str:
+        return "deleted"
+
+
+DELETED: Final = _Deleted()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value somebody wrote.
+
+    Attributes:
+        group: where an option is looked up, when that isn't the key it stands under.
+    """
+
+    value: Json
+    origin: Origin
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One file, or the command line.
+
+    Attributes:
+        whole: top-level key -> the value that stands for all of it.
+        parts: dotted keys, in the order given; laid over the whole value.
+    """
+
+    whole: dict[str, Given] = field(default_factory=dict)
+    parts: tuple[tuple[Key, Given], ...] = ()
+
+    def given(self, entries: dict[str, Given]) -> Layer:
+        """Return this layer with *entries* (by dotted key) given in it too."""
+        if not entries:
+            return self
+        whole = {**self.whole, **{key: value for key, value in entries.items() if "." not in key}}
+        parts = tuple((split(key), value) for key, value in entries.items() if "." in key)
+        return replace(self, whole=whole, parts=self.parts + parts)
+
+
+def split(key: str) -> Key:
+    """Return the parts of a dotted key."""
+    return tuple(key.split("."))
+
+
+def file_layer(document: Document) -> Layer:
+    """Return what one file gives, whatever it extends."""
+    layer = Layer()
+    entries = {
+        key: Given(value, document.origin.under(key))
+        for key, value in document.data.items()
+        if key not in {"extends", "defaults"}
+    }
+    return layer.given(entries)
+
+
+def command_layer(changes: list[Change]) -> Layer:
+    """Return what the command line gives, sweeps left out.
+
+    Raises:
+        ConfigError: overrides that mean nothing in a file without ``defaults:``.
+    """
+    faults = [fault for change in changes if (fault := _misplaced(change))]
+    if faults:
+        raise ConfigError(faults)
+    layer = Layer()
+    for change in changes:
+        if not change.sweep:
+            value = DELETED if change.action == "delete" else change.value
+            layer = layer.given({dotted(change.key): Given(value, COMMAND_LINE, change.group)})
+    return layer
+
+
+def _misplaced(change: Change) -> Fault | None:
+    key = dotted(change.key)
+    if change.group and (change.group not in GROUPS or key not in GROUPS):
+        problem = f"{change.line}: an option can only be put under one of the groups"
+        wrong = change.group if change.group not in GROUPS else key
+        return Fault(f"{change.group}@{key}", problem, nearest(wrong, GROUPS), COMMAND_LINE.label)
+    if change.key[0].startswith("hydra"):
+        hint = "they count in files with a `defaults:` list only"
+        return Fault(key, "Hydra's own settings mean nothing here", hint, COMMAND_LINE.label)
+    if change.key[0] in FRONT and change.key[0] != "sweep":
+        return Fault(key, "can't be given on the command line", "", COMMAND_LINE.label)
+    return None
+
+
+def extended(document: Document, reader: Reader) -> list[Document]:
+    """Return the files that *document* builds on, the farthest first and itself last.
+
+    Raises:
+        ConfigError: a file that isn't there, a circle, or a base with a ``defaults:`` list.
+    """
+    chain = [document]
+    while (name := chain[0].data.get("extends")) is not None:
+        child = chain[0]
+        source = child.origin.at(("extends",))
+        if not isinstance(name, str):
+            raise ConfigError([Fault("extends", "expected the name or path of one file", "", source)])
+        path = _find_base(name, child.path, reader, source)
+        if any(path == known.path for known in chain):
+            circle = " -> ".join(d.path.stem for d in [*reversed(chain), *_until(chain, path)])
+            raise ConfigError([Fault("extends", f"the files extend each other in a circle: {circle}", "", source)])
+        base = reader.read(path)
+        if "defaults" in base.data:
+            hint = f"give this file a `defaults:` list too, with {path.stem} in it"
+            raise ConfigError([Fault("extends", f"{base.origin.label} has a `defaults:` list", hint, source)])
+        chain.insert(0, base)
+    return chain
+
+
+def _until(chain: list[Document], path: Path) -> list[Document]:
+    return [known for known in chain if known.path == path]
+
+
+def _find_base(name: str, child: Path, reader: Reader, source: str) -> Path:
+    folders = [child.parent, reader.places.root / "experiments", shipped() / "experiments"]
+    folders = list(dict.fromkeys(folders))
+    given = Path(name).expanduser()
+    for folder in folders:
+        for candidate in (folder / given, folder / f"{name}.yaml"):
+            if candidate.is_file() and (candidate.resolve() != child or given.stem != child.stem):
+                return candidate.resolve()
+    own = child.parent / f"{name.removesuffix('.yaml')}.yaml"
+    if own.resolve() == child:
+        return child
+    names = sorted({path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.yaml")})
+    looked = ", ".join(reader.label(folder) for folder in folders)
+    problem = f"no file {name} or {name}.yaml in {looked}"
+    raise ConfigError([Fault("extends", problem, nearest(given.stem, names), source)])

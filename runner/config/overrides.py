@@ -1,0 +1,139 @@
+"""Reads command-line overrides with Hydra's own parser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from runner.errors import ConfigError, Fault
+from runner.values import Json
+
+Action = Literal["set", "add", "force", "delete"]
+
+_ESCAPE = re.compile(r"\\([\\ntr])")
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One override.
+
+    Attributes:
+        line: as typed.
+        key: what is changed: dotted parts, or for ``group@package=`` the package.
+        group: the group an option is taken from, for ``group@package=``; else empty.
+        action: ``key=``, ``+key=``, ``++key=`` or ``~key``.
+        values: the value, or all of them for a sweep; empty for ``~key``.
+        sweep: whether the values are an axis.
+        comma: whether the axis was written as ``a,b``.
+    """
+
+    line: str
+    key: tuple[str, ...]
+    group: str
+    action: Action
+    values: tuple[Json, ...]
+    sweep: bool = False
+    comma: bool = False
+
+    @property
+    def value(self) -> Json:
+        """The only value; None for a deletion."""
+        return self.values[0] if self.values else None
+
+
+def parse_overrides(overrides: Sequence[str], options: Callable[[str], list[str]]) -> list[Change]:
+    """Parse *overrides*; *options* lists a group's options, for ``glob()``.
+
+    Raises:
+        ConfigError: overrides that can't be read, all of them.
+    """
+    if not overrides:
+        return []
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    changes: list[Change] = []
+    faults: list[Fault] = []
+    for line in overrides:
+        try:
+            changes.append(_change(parser.parse_overrides([line])[0], line, options))
+        except (HydraException, ValueError) as error:
+            faults.append(_fault(line, str(error)))
+        except ConfigError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise ConfigError(faults)
+    return changes
+
+
+def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Change:
+    from hydra.core.override_parser.types import OverrideType, ValueType
+
+    actions: dict[OverrideType, Action] = {
+        OverrideType.CHANGE: "set",
+        OverrideType.ADD: "add",
+        OverrideType.FORCE_ADD: "force",
+        OverrideType.DEL: "delete",
+    }
+    key = parsed.key_or_group
+    package = parsed.package
+    if parsed.value_type == ValueType.INTERVAL_SWEEP:
+        raise ConfigError([Fault(key, "interval() has no end of values; use range() or choice()", "", _HERE)])
+    values = _values(parsed, options)
+    return Change(
+        line=line,
+        key=tuple((key if package is None else package).split(".")),
+        group="" if package is None else key,
+        action=actions[parsed.type],
+        values=values if parsed.is_sweep_override() or parsed.type != OverrideType.DEL else (),
+        sweep=parsed.is_sweep_override(),
+        comma=parsed.value_type == ValueType.SIMPLE_CHOICE_SWEEP,
+    )
+
+
+_HERE = "command line"
+
+
+def _values(parsed: Any, options: Callable[[str], list[str]]) -> tuple[Json, ...]:
+    from hydra.core.override_parser.types import Glob
+
+    raw = parsed._value  # noqa: SLF001 - value() forgets which quotes were written
+    if isinstance(raw, Glob):
+        found = tuple(raw.filter(options(parsed.key_or_group)))
+        if not found:
+            known = ", ".join(options(parsed.key_or_group)) or "none"
+            raise ConfigError([Fault(parsed.key_or_group, "glob() matches no option", f"known: {known}", _HERE)])
+        return found
+    if parsed.is_sweep_override():
+        return tuple(_plain(item) for item in parsed.sweep_iterator())
+    return (_plain(raw),)
+
+
+def _plain(parsed: Any) -> Json:
+    """Return a parsed value as plain JSON; in double quotes, ``\\n`` is a line's end."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if isinstance(parsed, QuotedString):
+        if parsed.quote is Quote.double:
+            return _ESCAPE.sub(lambda found: _ESCAPED[found[1]], parsed.text)
+        return parsed.text
+    if isinstance(parsed, list):
+        return [_plain(item) for item in parsed]
+    if isinstance(parsed, dict):
+        return {str(_plain(key)): _plain(value) for key, value in parsed.items()}
+    return parsed
+
+
+def _fault(line: str, message: str) -> Fault:
+    key, sign, value = line.partition("=")
+    if not sign:
+        hint = f"write {line}=VALUE, or ~{line} to go back to the default" if line else ""
+        return Fault(line or "''", "an override is key=value", hint, _HERE)
+    reason = message.splitlines()[0] if message else "not readable"
+    inner = value.strip("'\"").replace('"', '\\"')
+    hint = f"quote the value for the shell and for the override: '{key}=\"{inner}\"'"
+    return Fault(key, f"the value {value} can't be read ({reason})", hint, _HERE)

@@ -1,0 +1,3 @@
+"""stub"""
+from runner.config.front import Front
+class Plain(Front): ...

@@ -1,0 +1,162 @@
+"""Axes of a sweep, from `sweep:` in a file and from -m on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TypeAlias
+
+from runner.config.document import COMMAND_LINE, dotted
+from runner.config.keys import GROUPS, SETTINGS, nearest
+from runner.config.layers import DELETED, Given, Layer, split
+from runner.config.overrides import Change
+from runner.errors import ConfigError, Fault
+
+Entry: TypeAlias = dict[str, Given]
+"""What one value of an axis gives: dotted key -> value; several where keys are linked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis.
+
+    Attributes:
+        layer: index of the layer that its values are given in.
+    """
+
+    label: str
+    entries: tuple[Entry, ...]
+    layer: int
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key that the axis sets."""
+        return tuple(dict.fromkeys(key for entry in self.entries for key in entry))
+
+
+def file_axes(layers: Sequence[Layer]) -> list[Axis]:
+    """Return the axes that `sweep:` declares; the topmost layer that gives it counts.
+
+    Raises:
+        ConfigError: a sweep that isn't a map of keys to lists.
+    """
+    start = max((i for i, layer in enumerate(layers) if "sweep" in layer.whole), default=0)
+    given: dict[str, tuple[Given, int]] = {}
+    whole = layers[start].whole.get("sweep")
+    faults: list[Fault] = []
+    if whole is not None and isinstance(whole.value, dict):
+        given = {k: (Given(v, whole.origin.under(k)), start) for k, v in whole.value.items()}
+    elif whole is not None and whole.value is not None and whole.value is not DELETED:
+        faults.append(Fault("sweep", "expected a map of keys to lists", _EXAMPLE, whole.origin.at()))
+    for index, layer in enumerate(layers[start:], start):
+        parts = [(dotted(path[1:]), one) for path, one in layer.parts if path[0] == "sweep"]
+        given |= {key: (one, index) for key, one in parts}
+    axes = [
+        axis for key, (one, index) in given.items() if (axis := _file_axis(key, one, index, faults)) is not None
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return axes
+
+
+_EXAMPLE = "such as sweep: {sampling.temperature: [0, 1]}"
+
+
+def _file_axis(key: str, given: Given, layer: int, faults: list[Fault]) -> Axis | None:
+    value, origin = given.value, given.origin
+    place = f"sweep.{key}"
+    if value is None or value is DELETED:
+        return None
+    if not isinstance(value, list) or not value:
+        problem = "an empty list" if value == [] else f"{value!r} given, expected a list of values"
+        faults.append(Fault(place, problem, _EXAMPLE, origin.at()))
+        return None
+    head = key.split(".", maxsplit=1)[0]
+    linked = head not in GROUPS and all(isinstance(item, dict) for item in value)
+    if linked:
+        entries = tuple(
+            {k: Given(v, origin.under(i, k)) for k, v in item.items()} for i, item in enumerate(value)
+        )
+    else:
+        entries = tuple({key: Given(item, origin.under(i))} for i, item in enumerate(value))
+    axis = Axis(key, entries, layer)
+    known = (*GROUPS, *SETTINGS)
+    for name in axis.keys:
+        if name.split(".", maxsplit=1)[0] not in known:
+            hint = nearest(name.split(".", maxsplit=1)[0], known)
+            faults.append(Fault(place, f"{name} is not a key that can be swept", hint, origin.at()))
+    return axis
+
+
+def command_axes(changes: Sequence[Change], layer: int) -> list[Axis]:
+    """Return the axes given on the command line."""
+    return [
+        Axis(
+            dotted(change.key),
+            tuple({dotted(change.key): Given(value, COMMAND_LINE, change.group)} for value in change.values),
+            layer,
+        )
+        for change in changes
+        if change.sweep
+    ]
+
+
+def refuse_commas(changes: Sequence[Change]) -> None:
+    """Refuse sweeps where none was asked for.
+
+    Raises:
+        ConfigError: for each override that would be an axis.
+    """
+    faults = []
+    for change in changes:
+        if change.sweep:
+            key, _, text = change.line.partition("=")
+            hint = f"for a sweep add -m; for a list write {key}=[{text}]; for text write {key}='\"{text}\"'"
+            if not change.comma:
+                hint = "add -m"
+            problem = f"{text} is a sweep, and -m was not given"
+            faults.append(Fault(dotted(change.key), problem, hint, COMMAND_LINE.label))
+    if faults:
+        raise ConfigError(faults)
+
+
+def free_axes(axes: Sequence[Axis], layers: Sequence[Layer]) -> tuple[list[Axis], list[str]]:
+    """Leave out what a later layer, or a later axis, fixes; say so in notes."""
+    kept: list[Axis] = []
+    notes: list[str] = []
+    for axis in axes:
+        fixers = {key: who for key in axis.keys if (who := _fixed_by(key, axis.layer, layers, axes))}
+        notes += [f"{key}: {who} fixes what the sweep varied" for key, who in fixers.items()]
+        entries = [{k: v for k, v in entry.items() if k not in fixers} for entry in axis.entries]
+        if not fixers:
+            kept.append(axis)
+        elif any(entries):
+            kept.append(replace(axis, entries=_distinct(entries)))
+    return kept, notes
+
+
+def _distinct(entries: list[Entry]) -> tuple[Entry, ...]:
+    seen: dict[str, Entry] = {}
+    for entry in entries:
+        seen.setdefault(repr({k: v.value for k, v in entry.items()}), entry)
+    return tuple(seen.values())
+
+
+def _fixed_by(key: str, layer: int, layers: Sequence[Layer], axes: Sequence[Axis]) -> str:
+    path = split(key)
+    for later in layers[layer + 1 :]:
+        if path[0] in later.whole:
+            return later.whole[str(path[0])].origin.at()
+        for part, given in later.parts:
+            if path[: len(part)] == part:
+                return given.origin.at()
+    for axis in axes:
+        if axis.layer > layer and any(path[: len(split(k))] == split(k) for k in axis.keys):
+            return f"the axis {axis.label}"
+    return ""
+
+
+def combinations(axes: Sequence[Axis]) -> Iterator[tuple[tuple[Axis, Entry], ...]]:
+    """Yield every combination of values; the first axis is the slowest."""
+    yield from product(*[[(axis, entry) for entry in axis.entries] for axis in axes])

@@ -1,0 +1,58 @@
+"""Gathers the points of a sweep, and the faults of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runner.config.point import Point
+from runner.config.values import brief
+from runner.errors import ConfigError, Fault
+from runner.spec import Experiment
+from runner.values import Json, canonical_json
+
+
+class Verdict:
+    """All points, or all faults."""
+
+    def __init__(self) -> None:
+        self._points: list[Point] = []
+        self._faults: dict[Fault, list[dict[str, Json]]] = {}
+        self._seen: dict[bytes, int] = {}
+        self._count = 0
+
+    def add(
+        self, axes: dict[str, Json], experiment: Experiment | None, notes: Sequence[str], faults: list[Fault]
+    ) -> None:
+        """Take in one point: an experiment, or faults."""
+        index = self._count
+        self._count += 1
+        for fault in dict.fromkeys(faults):
+            self._faults.setdefault(fault, []).append(axes)
+        if experiment is None:
+            return
+        twin = self._twin(experiment, index)
+        if twin is not None:
+            notes = (*notes, f"point {index} is the same as point {twin}")
+        self._points.append(Point(index, axes, experiment, tuple(notes)))
+
+    def _twin(self, experiment: Experiment, index: int) -> int | None:
+        key = canonical_json(experiment.model_dump(mode="json"))
+        first = self._seen.setdefault(key, index)
+        return None if first == index else first
+
+    def points(self) -> tuple[Point, ...]:
+        """Return the points.
+
+        Raises:
+            ConfigError: any point has a fault; one that not all points have names the values of the axes.
+        """
+        if self._faults:
+            raise ConfigError([self._named(fault, where) for fault, where in self._faults.items()])
+        return tuple(self._points)
+
+    def _named(self, fault: Fault, where: list[dict[str, Json]]) -> Fault:
+        if len(where) == self._count:
+            return fault
+        values = ", ".join(f"{key}={brief(value)}" for key, value in where[0].items())
+        more = f" and {len(where) - 1} more" if len(where) > 1 else ""
+        return Fault(f"{fault.place} [{values}{more}]", fault.problem, fault.hint, fault.source)

@@ -1,0 +1,107 @@
+"""CSV with a header, UTF-8; every value is text; lines may break inside quotes."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from array import array
+from typing import TYPE_CHECKING, TypeAlias
+
+from runner.data.table import BadRecordError, Columns, bad_record, open_file, skip_bom, snippet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from io import BufferedReader
+    from pathlib import Path
+
+Cells: TypeAlias = list[str]
+
+
+class CsvTable:
+    """A CSV file; its header is read when it is first needed."""
+
+    def __init__(self, path: Path, delimiter: str) -> None:
+        self.path = path
+        self._delimiter = delimiter
+        self._header: tuple[str, ...] = ()
+
+    def records(self) -> Iterator[tuple[int, Cells]]:
+        with open_file(self.path) as file:
+            lines = self._begin(file)
+            for _, line, cells in self._read(lines):
+                yield line, cells
+
+    def offsets(self) -> array[int]:
+        with open_file(self.path) as file:
+            return array("Q", (offset for offset, _, _ in self._read(self._begin(file))))
+
+    def at(self, offsets: Iterable[int]) -> Iterator[Cells]:
+        with open_file(self.path) as file:
+            self._begin(file)
+            for offset in offsets:
+                file.seek(offset)
+                yield next(self._read(_Lines(self.path, file)))[2]
+
+    def decode(self, raw: Cells) -> Columns:
+        if len(raw) != len(self._header):
+            raise BadRecordError(f"{len(raw)} values for {len(self._header)} columns: {raw!r:.60}")
+        return dict(zip(self._header, raw, strict=True))
+
+    def _begin(self, file: BufferedReader) -> _Lines:
+        """Read the header, and return the lines after it."""
+        skip_bom(file)
+        lines = _Lines(self.path, file)
+        first = next(self._read(lines), None)
+        if first is not None:
+            self._header = _checked(first[2], self.path, first[1])
+        return lines
+
+    def _read(self, lines: _Lines) -> Iterator[tuple[int, int, Cells]]:
+        """Yield offset, line number and cells of each record; the reader never reads ahead of one."""
+        csv.field_size_limit(sys.maxsize)
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        while True:
+            offset, line = lines.offset, lines.line + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise bad_record(self.path, line, f"no valid CSV ({error})") from None
+            if cells:
+                yield offset, line, cells
+
+
+class _Lines:
+    """Lines as text, keeping count of how far the file was read."""
+
+    def __init__(self, path: Path, file: BufferedReader) -> None:
+        self.path = path
+        self.offset = file.tell()
+        self.line = 0
+        self._file = file
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        raw = self._file.readline()
+        if not raw:
+            raise StopIteration
+        self.offset += len(raw)
+        self.line += 1
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise bad_record(
+                self.path, self.line, f"no valid UTF-8 ({error.reason}): {snippet(raw)}"
+            ) from None
+
+
+def _checked(header: Cells, path: Path, line: int) -> tuple[str, ...]:
+    if any(not name.strip() for name in header):
+        raise bad_record(path, line, f"the header has a column without a name: {header!r}")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise bad_record(path, line, f"the header names {', '.join(map(repr, twice))} more than once")
+    return tuple(header)

@@ -1,0 +1,57 @@
+"""JSON Lines: one object a line, UTF-8; blank lines are passed over."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from runner.data.table import BadRecordError, Columns, open_file, skip_bom, snippet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class JsonlTable:
+    """A JSON Lines file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        with open_file(self.path) as file:
+            skip_bom(file)
+            for number, line in enumerate(file, 1):
+                if not line.isspace():
+                    yield number, line
+
+    def offsets(self) -> array[int]:
+        found = array("Q")
+        with open_file(self.path) as file:
+            skip_bom(file)
+            offset = file.tell()
+            for line in file:
+                if not line.isspace():
+                    found.append(offset)
+                offset += len(line)
+        return found
+
+    def at(self, offsets: Iterable[int]) -> Iterator[bytes]:
+        with open_file(self.path) as file:
+            for offset in offsets:
+                file.seek(offset)
+                yield file.readline()
+
+    def decode(self, raw: bytes) -> Columns:
+        try:
+            return _decode(raw)
+        except msgspec.ValidationError:
+            raise BadRecordError(f"a line is one JSON object, not {snippet(raw)}") from None
+        except msgspec.DecodeError as error:
+            raise BadRecordError(f"no valid JSON ({error}): {snippet(raw)}") from None
+        except UnicodeDecodeError as error:
+            raise BadRecordError(f"no valid UTF-8 ({error.reason}): {snippet(raw)}") from None

@@ -1,0 +1,22 @@
+"""An answer that lacks what was asked is an error, whichever engine gave it."""
+
+from __future__ import annotations
+
+from runner.errors import IncompleteResponseError
+from runner.values import Request, Response
+
+
+def require_asked(request: Request, response: Response) -> None:
+    """Raise `IncompleteResponseError` where servers drop parameters in silence: n, logprobs."""
+    asked = request.sampling.get("n") or 1
+    if len(response.choices) < asked:
+        raise IncompleteResponseError(f"n is {asked}, the answer has {len(response.choices)} choices")
+    if not request.sampling.get("logprobs"):
+        return
+    # An answer without text, such as one that a filter cut, has no tokens to speak of.
+    spoken = [choice for choice in response.choices if choice.text]
+    if any(not choice.logprobs for choice in spoken):
+        raise IncompleteResponseError("logprobs were asked for, the answer has none")
+    top = request.sampling.get("top_logprobs") or 0
+    if top and any(not token.top for choice in spoken for token in choice.logprobs or ()):
+        raise IncompleteResponseError(f"top_logprobs is {top}, the answer has none")

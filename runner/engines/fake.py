@@ -1,0 +1,245 @@
+"""Answers from a template, with delays and errors to order: for trying pipelines without a model."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from runner.engines.asked import require_asked
+from runner.engines.base import Capabilities, EngineKind
+from runner.errors import (
+    AskError,
+    AuthenticationError,
+    BadRequestError,
+    ConnectionFailedError,
+    ContextLengthError,
+    Fault,
+    RateLimitError,
+    RequestTimeoutError,
+    RowError,
+    ServerError,
+)
+from runner.render import TemplateError, compile_template, unknown_names
+from runner.spec import EngineSettings, Model, Topology
+from runner.values import Choice, Request, Response, Timing, TokenLogprob, Usage, request_key
+
+NAMES = ("messages", "prompt", "last", "sample")
+"""What the template may use; `messages` is empty for task complete, `prompt` for task chat."""
+
+
+class Fake(EngineSettings):
+    """No model at all: an answer is what the template makes of the request.
+
+    `max_tokens` (words), `stop`, `n` and `logprobs` are honoured; other sampling values are taken and
+    change nothing, as a template draws nothing at random.
+    """
+
+    kind: Literal["fake"] = "fake"
+    """Answers from a template, for trying pipelines."""
+    template: str = "{{ last }}"
+    """Jinja2 text of the answer; it sees messages, prompt, last (text of the last message) and sample."""
+    latency: float = Field(0.0, ge=0)
+    """Seconds that every answer takes."""
+    latency_jitter: float = Field(0.0, ge=0)
+    """Up to so many seconds more, drawn for each attempt."""
+    error_rate: float = Field(0.0, ge=0, le=1)
+    """Share of attempts that fail; which ones is drawn from the request, the attempt and `seed`."""
+    error: Literal[
+        "rate_limit",
+        "server_error",
+        "timeout",
+        "connection",
+        "bad_request",
+        "context_length",
+        "authentication",
+    ] = "server_error"
+    """How they fail."""
+    seed: int = Field(0, ge=0)
+    """Draws other errors and delays."""
+    start_seconds: float = Field(0.0, ge=0)
+    """Seconds that starting takes, as if weights were loaded."""
+    gpus: int = Field(0, ge=0)
+    """GPUs that it claims for each device of the topology, without using them."""
+
+
+_FAILURES: Mapping[str, AskError] = MappingProxyType({
+    "rate_limit": RateLimitError("the fake was told to be busy", 429, "rate_limit_exceeded"),
+    "server_error": ServerError("the fake was told to fail", 500),
+    "timeout": RequestTimeoutError("the fake was told not to answer in time"),
+    "connection": ConnectionFailedError("the fake was told to break off"),
+    "bad_request": BadRequestError("the fake was told to refuse", 400),
+    "context_length": ContextLengthError("the fake was told it is too long", 400, "context_length_exceeded"),
+    "authentication": AuthenticationError("the fake was told to refuse the key", 401),
+})
+
+
+class FakeEngine:
+    """The engine of kind ``fake``."""
+
+    version: str | None = None
+
+    def __init__(self, settings: EngineSettings, model: Model) -> None:  # noqa: ARG002 - every engine gets both
+        assert isinstance(settings, Fake)
+        self._settings = settings
+        self._template = compile_template(settings.template, name="engine.template")
+        self._attempts: dict[bytes, int] = {}
+        """Failures so far of requests that will be asked again."""
+
+    async def __aenter__(self) -> Self:
+        if self._settings.start_seconds:
+            await asyncio.sleep(self._settings.start_seconds)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._attempts.clear()
+
+    async def generate(self, request: Request) -> Response:
+        start = time.perf_counter()
+        settings = self._settings
+        if settings.error_rate or settings.latency_jitter:
+            await self._trouble(request)
+        elif settings.latency:
+            await asyncio.sleep(settings.latency)
+        response = self._answer(request, start)
+        require_asked(request, response)
+        return response
+
+    async def stream(self, request: Request) -> AsyncIterator[str]:
+        """Yield the answer word by word."""
+        response = await self.generate(request)
+        for word in re.findall(r"\s*\S+|\s+$", response.text):
+            yield word
+
+    async def _trouble(self, request: Request) -> None:
+        """Wait, and fail, as this attempt's draw has it: the same in every run."""
+        settings = self._settings
+        key = request_key(request.canonical())
+        attempt = self._attempts.pop(key, 0)
+        drawn = hashlib.sha256(b"%b %d %d" % (key, attempt, settings.seed)).digest()
+        if delay := settings.latency + settings.latency_jitter * _fraction(drawn[:8]):
+            await asyncio.sleep(delay)
+        if _fraction(drawn[8:16]) < settings.error_rate:
+            failure = _FAILURES[settings.error]
+            if not isinstance(failure, RowError):
+                self._attempts[key] = attempt + 1
+            raise type(failure)(failure.message, failure.status, failure.code)
+
+    def _answer(self, request: Request, start: float) -> Response:
+        text = self._template.render(_names(request))
+        choice = _choice(text, request.sampling)
+        count = request.sampling.get("n") or 1
+        return Response(
+            choices=(choice,) * count,
+            usage=Usage(
+                prompt_tokens=sum(len(part.split()) for part in _texts(request)),
+                completion_tokens=len(choice.text.split()) * count,
+            ),
+            timing=Timing(seconds=time.perf_counter() - start),
+            engine="fake",
+        )
+
+
+def _fraction(data: bytes) -> float:
+    return int.from_bytes(data) / 2 ** (8 * len(data))
+
+
+def _names(request: Request) -> dict[str, object]:
+    chat = not isinstance(request.input, str)
+    return {
+        "messages": request.input if chat else (),
+        "prompt": "" if chat else request.input,
+        "last": _texts(request)[-1],
+        "sample": request.sample,
+    }
+
+
+def _texts(request: Request) -> list[str]:
+    if isinstance(request.input, str):
+        return [request.input]
+    return [_content(message["content"]) for message in request.input]
+
+
+def _content(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content)
+    return content or ""
+
+
+def _choice(text: str, sampling: Mapping[str, Any]) -> Choice:
+    ends = [at for stop in sampling.get("stop") or () if (at := text.find(stop)) >= 0]
+    text = text[: min(ends, default=len(text))]
+    words = list(re.finditer(r"\S+", text))
+    most = sampling.get("max_tokens") or len(words)
+    cut = len(words) > most
+    text = text[: words[most - 1].end()] if cut else text
+    logprobs = None
+    if sampling.get("logprobs"):
+        logprobs = tuple(_certain(word[0], sampling.get("top_logprobs")) for word in words[:most])
+    return Choice(
+        text=text,
+        finish_reason="length" if cut else "stop",
+        logprobs=logprobs,
+        cumulative_logprob=0.0 if logprobs is not None else None,
+    )
+
+
+def _certain(word: str, top: int | None) -> TokenLogprob:
+    """A template leaves no doubt: every word has probability 1."""
+    return TokenLogprob(word, 0.0, top=((word, 0.0),) if top else ())
+
+
+def check(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG001 - the signature is shared
+    """Find what is wrong with the template."""
+    assert isinstance(settings, Fake)
+    try:
+        template = compile_template(settings.template, name="engine.template")
+    except TemplateError as error:
+        return [error.fault("engine.template")]
+    return unknown_names(template, NAMES, "engine.template")
+
+
+def _devices(settings: EngineSettings, topology: Topology) -> int:
+    assert isinstance(settings, Fake)
+    return settings.gpus * topology.devices
+
+
+KIND = EngineKind(
+    settings=Fake,
+    capabilities=Capabilities(
+        tasks=frozenset({"chat", "complete"}),
+        sampling={
+            name: name
+            for name in (
+                "temperature",
+                "top_p",
+                "top_k",
+                "min_p",
+                "max_tokens",
+                "stop",
+                "seed",
+                "n",
+                "logprobs",
+                "top_logprobs",
+                "presence_penalty",
+                "frequency_penalty",
+                "repetition_penalty",
+            )
+        },
+        concurrency=64,
+        topology=frozenset({"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"}),
+    ),
+    factory="runner.engines.fake:FakeEngine",
+    summary="answers from a template, with delays and errors to order",
+    neutral=frozenset({"latency", "latency_jitter", "error_rate", "error", "seed", "start_seconds", "gpus"}),
+    devices=_devices,
+    check=check,
+)

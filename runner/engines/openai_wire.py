@@ -1,0 +1,241 @@
+"""What an OpenAI-compatible server answers with: only the fields that are read."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from runner.errors import MalformedResponseError
+from runner.values import Choice, Response, Timing, TokenLogprob, Usage
+
+
+class _Part(msgspec.Struct):
+    text: str | None = None
+    thinking: str | list[_Part] | None = None
+
+
+_Content: TypeAlias = str | list[_Part] | None
+
+
+class _Alternative(msgspec.Struct):
+    token: str
+    logprob: float
+
+
+class _Token(msgspec.Struct):
+    token: str
+    logprob: float
+    top_logprobs: list[_Alternative] | None = None
+
+
+class _ChatLogprobs(msgspec.Struct):
+    content: list[_Token] | None = None
+
+
+class _Message(msgspec.Struct):
+    content: _Content = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[Any] | None = None
+
+
+class _ChatChoice(msgspec.Struct):
+    message: _Message
+    index: int | None = None
+    finish_reason: str | None = None
+    logprobs: _ChatLogprobs | None = None
+    token_ids: list[int] | None = None
+
+
+class _TextLogprobs(msgspec.Struct):
+    tokens: list[str] = []
+    token_logprobs: list[float | None] = []
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
+class _TextChoice(msgspec.Struct):
+    text: str
+    index: int | None = None
+    finish_reason: str | None = None
+    logprobs: _TextLogprobs | None = None
+    token_ids: list[int] | None = None
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class _Chat(msgspec.Struct):
+    choices: list[_ChatChoice]
+    usage: _Usage | None = None
+    system_fingerprint: str | None = None
+
+
+class _Text(msgspec.Struct):
+    choices: list[_TextChoice]
+    usage: _Usage | None = None
+    system_fingerprint: str | None = None
+
+
+class _Delta(msgspec.Struct):
+    content: _Content = None
+
+
+class _ChunkChoice(msgspec.Struct):
+    delta: _Delta | None = None
+    text: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_ChunkChoice] = []
+
+
+_Decoded = TypeVar("_Decoded")
+_Answer = TypeVar("_Answer", _Chat, _Text)
+
+_chat = msgspec.json.Decoder(_Chat)
+_text = msgspec.json.Decoder(_Text)
+_chunk = msgspec.json.Decoder(_Chunk)
+
+
+def read_chat(body: bytes, engine: str, seconds: float) -> Response:
+    """Decode the answer to a chat request.
+
+    Raises:
+        MalformedResponseError: it isn't what the API documents, or has no choices.
+    """
+    answer = _decode(_chat, body)
+    return _response(answer, tuple(_chat_choice(choice) for choice in answer.choices), engine, seconds)
+
+
+def read_text(body: bytes, engine: str, seconds: float) -> Response:
+    """Decode the answer to a completion request; raises as `read_chat` does."""
+    answer = _decode(_text, body)
+    return _response(answer, tuple(_text_choice(choice) for choice in answer.choices), engine, seconds)
+
+
+def read_delta(data: bytes) -> str:
+    """Decode the text that one streamed event brings; raises as `read_chat` does."""
+    chunk = _parse(_chunk, data)
+    if not chunk.choices:
+        return ""
+    first = chunk.choices[0]
+    return first.text or (_joined(first.delta.content) if first.delta else "") or ""
+
+
+def _parse(decoder: msgspec.json.Decoder[_Decoded], body: bytes) -> _Decoded:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        beginning = body[:200].decode("utf-8", "replace")
+        raise MalformedResponseError(
+            f"the answer is not what the API documents: {error}; it begins {beginning!r}"
+        ) from None
+
+
+def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes) -> _Answer:
+    answer = _parse(decoder, body)
+    if not answer.choices:
+        raise MalformedResponseError("the answer has no choices")
+    if len(answer.choices) > 1:
+        answer.choices.sort(key=lambda choice: choice.index or 0)
+    return answer
+
+
+def _response(answer: _Chat | _Text, choices: tuple[Choice, ...], engine: str, seconds: float) -> Response:
+    return Response(
+        choices=choices,
+        usage=_usage(answer.usage) if answer.usage else Usage(),
+        timing=Timing(seconds=seconds),
+        engine=engine,
+        engine_version=answer.system_fingerprint or None,
+    )
+
+
+def _usage(usage: _Usage) -> Usage:
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        prompt_tokens=usage.prompt_tokens or 0,
+        completion_tokens=usage.completion_tokens or 0,
+        cached_tokens=(prompt.cached_tokens or 0) if prompt else 0,
+        reasoning_tokens=(completion.reasoning_tokens or 0) if completion else 0,
+    )
+
+
+def _chat_choice(choice: _ChatChoice) -> Choice:
+    message = choice.message
+    content = message.content
+    logprobs = _chat_logprobs(choice.logprobs)
+    return Choice(
+        # A refusal comes in a field of its own, and is what the model said.
+        text=_joined(content) or message.refusal or "",
+        finish_reason=choice.finish_reason,
+        token_ids=tuple(choice.token_ids) if choice.token_ids is not None else None,
+        logprobs=logprobs,
+        cumulative_logprob=_total(logprobs),
+        reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
+        tool_calls=tuple(message.tool_calls) if message.tool_calls else (),
+    )
+
+
+def _text_choice(choice: _TextChoice) -> Choice:
+    logprobs = _text_logprobs(choice.logprobs)
+    return Choice(
+        text=choice.text,
+        finish_reason=choice.finish_reason,
+        token_ids=tuple(choice.token_ids) if choice.token_ids is not None else None,
+        logprobs=logprobs,
+        cumulative_logprob=_total(logprobs),
+    )
+
+
+def _joined(content: _Content) -> str:
+    if isinstance(content, list):
+        return "".join(part.text or "" for part in content)
+    return content or ""
+
+
+def _thoughts(content: _Content) -> str | None:
+    if not isinstance(content, list):
+        return None
+    return "".join(_joined(part.thinking) for part in content if part.thinking) or None
+
+
+def _chat_logprobs(logprobs: _ChatLogprobs | None) -> tuple[TokenLogprob, ...] | None:
+    if logprobs is None or logprobs.content is None:
+        return None
+    return tuple(
+        TokenLogprob(
+            token=token.token,
+            logprob=token.logprob,
+            top=tuple((other.token, other.logprob) for other in token.top_logprobs or ()),
+        )
+        for token in logprobs.content
+    )
+
+
+def _text_logprobs(logprobs: _TextLogprobs | None) -> tuple[TokenLogprob, ...] | None:
+    if logprobs is None:
+        return None
+    tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)
+    return tuple(
+        TokenLogprob(token=token, logprob=logprob or 0.0, top=tuple(top.items()) if top else ())
+        for token, logprob, top in zip(logprobs.tokens, logprobs.token_logprobs, tops, strict=False)
+    )
+
+
+def _total(logprobs: tuple[TokenLogprob, ...] | None) -> float | None:
+    return sum(token.logprob for token in logprobs) if logprobs is not None else None

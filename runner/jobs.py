@@ -1,0 +1,92 @@
+"""What is written into job.json: one engine start with everything it will serve, as plain JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from runner.prompts import PromptSource
+from runner.schema import experiment_type
+from runner.spec import Experiment
+from runner.values import Json, Scope
+
+STEP = "main"
+"""The one step of an experiment without ``steps:``."""
+
+
+class DatasetFile(msgspec.Struct, frozen=True):
+    """The rows that a point reads.
+
+    Attributes:
+        path: relative to the run folder where the file was copied, else absolute.
+        sha256: of the file's bytes.
+        size: bytes.
+        rows: rows that the point reads, after offset, limit and shard.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    rows: int
+
+
+class PointSpec(msgspec.Struct, frozen=True):
+    """One point as it runs.
+
+    Attributes:
+        index: place in the experiment, from 0.
+        name: folder under points/.
+        axes: what sets it apart from the other points.
+        declared: the validated experiment, as JSON.
+        sampling: effective sampling values, those nobody declared included.
+        prompt: template sources, inline.
+        scope: identity of model and engine in every request key.
+        notes: what was replaced, resolved or left out, in words.
+    """
+
+    index: int
+    name: str
+    axes: dict[str, Json]
+    declared: dict[str, Any]
+    sampling: dict[str, Json]
+    prompt: PromptSource
+    scope: Scope
+    dataset: DatasetFile
+    notes: tuple[str, ...] = ()
+
+    def experiment(self) -> Experiment:
+        """Return the validated experiment."""
+        return experiment_type().model_validate(self.declared)
+
+    @property
+    def expected(self) -> int:
+        """Result lines of a complete point."""
+        return self.dataset.rows * int(self.declared.get("samples", 1))
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One engine start.
+
+    Attributes:
+        name: folder under jobs/.
+        devices: GPUs it takes.
+        points: all share model, engine, topology and cluster.
+        secret_env: names of environment variables whose values must not be written.
+    """
+
+    name: str
+    devices: int
+    points: tuple[PointSpec, ...]
+    secret_env: tuple[str, ...] = ()
+
+
+def write_job(job: Job) -> bytes:
+    """Encode a job for job.json."""
+    return msgspec.json.format(msgspec.json.encode(job), indent=1)
+
+
+def read_job(folder: Path) -> Job:
+    """Read the job of a job folder."""
+    return msgspec.json.decode((folder / "job.json").read_bytes(), type=Job)

@@ -1,0 +1,197 @@
+"""Shares this machine's GPUs out: one flock per device, held by the worker that uses it.
+
+The kernel drops the locks of a process that dies in whatever way, so a kill frees its devices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from runner.errors import UserError
+from runner.launch.processes import boot_id
+
+LOCKS_VARIABLE = "RUNNER_GPU_LOCKS"
+_POLL_SECONDS = 0.1
+
+
+class Devices:
+    """GPUs that this process holds until `release`, the end of its ``with`` block, or its own end.
+
+    Attributes:
+        ids: as CUDA_VISIBLE_DEVICES takes them.
+    """
+
+    def __init__(self, ids: Sequence[str] = (), locks: Sequence[int] = ()) -> None:
+        self.ids = tuple(ids)
+        self._locks = list(locks)
+
+    def release(self) -> None:
+        """Let others have the devices; a second call does nothing."""
+        while self._locks:
+            fd = self._locks.pop()
+            fcntl.flock(fd, fcntl.LOCK_UN)  # a forked child may hold a copy, for which closing is not enough
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def visible_devices() -> tuple[str, ...]:
+    """Return the GPUs that this process may use: CUDA_VISIBLE_DEVICES where it is set, else all."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return tuple(_installed())
+    names = [name.strip() for name in chosen.split(",")]
+    cut = next((i for i, name in enumerate(names) if name in {"", "-1", "NoDevFiles"}), len(names))
+    return tuple(names[:cut])
+
+
+def _installed() -> dict[str, str]:
+    """Return index -> UUID of every GPU that nvidia-smi lists."""
+    if shutil.which("nvidia-smi") is None:
+        return {}
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=60
+        ).stdout
+    except subprocess.TimeoutExpired:
+        return {}
+    return dict(re.findall(r"^GPU (\d+): .*\(UUID: (GPU-[^)]+)\)", listed, re.MULTILINE))
+
+
+def check_devices(count: int, devices: Sequence[int | str]) -> None:
+    """Refuse to ask for more GPUs than there are.
+
+    Raises:
+        UserError: *count* is more than *devices*.
+    """
+    if count > len(devices):
+        known = ", ".join(map(str, devices)) or "none"
+        raise UserError(
+            f"a job takes {count} GPU{'s' if count != 1 else ''} (tensor x pipeline x data parallel) but this machine "
+            f"offers {len(devices)} ({known}): lower topology, or see cluster.devices and CUDA_VISIBLE_DEVICES"
+        )
+
+
+async def take_devices(
+    count: int, devices: Sequence[int | str] | None = None, lock_dir: Path | None = None
+) -> Devices:
+    """Wait for *count* of *devices* and hold them.
+
+    Whoever asks for the same devices waits in one queue, so that a job that takes many is not
+    overtaken for ever by jobs that take one; nothing is held while waiting.
+
+    Args:
+        count: how many; none is answered at once.
+        devices: indices, UUIDs or MIG names; left out means all visible ones.
+        lock_dir: left out means RUNNER_GPU_LOCKS, else a folder of this host.
+
+    Raises:
+        UserError: there are not that many, or the locks can't be opened.
+    """
+    if count == 0:
+        return Devices()
+    names = [str(device) for device in (visible_devices() if devices is None else devices)]
+    check_devices(count, names)
+    folder = _lock_folder(lock_dir)
+    locks = dict(zip(names, _lock_names(names), strict=True))
+    queue = f"queue-{hashlib.sha256(' '.join(sorted(locks.values())).encode()).hexdigest()[:12]}.lock"
+    with _opened(folder / queue) as turn:
+        while not _lock(turn):
+            await asyncio.sleep(_POLL_SECONDS)
+        while (taken := _take(count, locks, folder)) is None:
+            await asyncio.sleep(_POLL_SECONDS)
+    return taken
+
+
+def _take(count: int, locks: dict[str, str], folder: Path) -> Devices | None:
+    """Lock *count* devices, or none of them."""
+    held: dict[str, int] = {}
+    for device, name in locks.items():
+        fd = _open(folder / name)
+        if _lock(fd):
+            held[device] = fd
+        else:
+            os.close(fd)
+        if len(held) == count:
+            return Devices(tuple(held), tuple(held.values()))
+    for fd in held.values():
+        os.close(fd)
+    return None
+
+
+def _lock_names(devices: Sequence[str]) -> list[str]:
+    """Return the lock of each device; an index and its UUID share one."""
+    if all(device.isdecimal() for device in devices):
+        return [f"gpu-{device}.lock" for device in devices]
+    indices = {uuid: index for index, uuid in _installed().items()}
+    named = []
+    for device in devices:
+        same = [index for uuid, index in indices.items() if uuid.startswith(device)]
+        name = same[0] if len(same) == 1 else re.sub(r"[^A-Za-z0-9-]", "_", device)
+        named.append(f"gpu-{name}.lock")
+    return named
+
+
+def _lock_folder(given: Path | None) -> Path:
+    """Return the folder of the locks, made so that every user of the host can share it."""
+    chosen = given or os.environ.get(LOCKS_VARIABLE) or f"/tmp/llm-runner-gpus-{boot_id()[:8]}"  # noqa: S108 - flock needs one place for all users
+    folder = Path(chosen)
+    try:
+        folder.mkdir(parents=True)
+        folder.chmod(0o1777)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    return folder
+
+
+def _open(path: Path) -> int:
+    """Open a lock file, made where it is missing; reading is enough for flock, so any user may."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        with suppress(FileNotFoundError):
+            return os.open(path, flags)
+        with suppress(FileExistsError):
+            return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+        return os.open(path, flags)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    fd = _open(path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _unusable(path: Path, error: OSError) -> UserError:
+    return UserError(f"GPU locks at {path}: {error.strerror}; name a folder of your own in {LOCKS_VARIABLE}")

@@ -1,0 +1,79 @@
+"""Sends a worker's output into its attempt's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+
+from runner.launch import masking
+from runner.launch.attempts import Attempt
+
+STDOUT_FILE = "stdout.log"
+STDERR_FILE = "stderr.log"
+
+
+@contextmanager
+def redirect_output(attempt: Attempt, secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Send descriptors 1 and 2, for children too, into stdout.log and stderr.log.
+
+    With *secrets* the output passes through a child process that masks these values; it survives a
+    crash of the worker. On leaving, the old descriptors are back and all that was printed is in the files.
+    """
+    files = [_append(attempt.path / name) for name in (STDOUT_FILE, STDERR_FILE)]
+    masker = _Masking(files, secrets) if secrets else None
+    saved = [os.dup(fd) for fd in (1, 2)]
+    try:
+        _point(masker.inlets if masker else files)
+        yield
+    finally:
+        _point(saved)
+        if masker:
+            masker.finish()
+
+
+def _append(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+
+
+def _point(targets: Sequence[int]) -> None:
+    """Make descriptors 1 and 2 copies of *targets*, and close these."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    for number, fd in zip((1, 2), targets, strict=True):
+        os.dup2(fd, number)
+        os.close(fd)
+
+
+class _Masking:
+    """The child that masks; *inlets* are the descriptors to write to."""
+
+    def __init__(self, files: Sequence[int], secrets: Sequence[str]) -> None:
+        pipes = [os.pipe() for _ in files]
+        outlets = [outlet for outlet, _ in pipes]
+        self.inlets = [inlet for _, inlet in pipes]
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", masking.__file__, *map(str, [*outlets, *files])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[*outlets, *files],
+        )
+        assert self.process.stdin is not None
+        with self.process.stdin as stdin:
+            stdin.write(json.dumps(list(secrets)).encode())
+        for fd in [*outlets, *files]:
+            os.close(fd)
+
+    def finish(self) -> None:
+        """Wait until everything is written, unless a child of the worker still holds the pipes."""
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.process.returncode = 0  # it goes on by itself; nobody is left to wait for it

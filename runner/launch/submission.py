@@ -1,0 +1,74 @@
+"""What the submitter keeps on disk about a job that it handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from runner.launch.processes import Process
+from runner.runs import write_file
+
+SUBMISSION_FILE = "submission.json"
+CANCELLED_FILE = "cancelled"
+SUBMITIT_FOLDER = "submitit"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job that is ready to start.
+
+    Attributes:
+        name: folder under jobs/.
+        job_dir: that folder; holds job.json.
+        devices: GPUs it takes.
+    """
+
+    name: str
+    job_dir: Path
+    devices: int = 0
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest submission of a job.
+
+    Attributes:
+        kind: the cluster's kind.
+        id: submitit's id of the job; on Slurm the job id as its commands take it.
+        submitted: Unix time.
+        first_attempt: number of the first attempt that can belong to this submission.
+        process: the worker where it is on this machine.
+    """
+
+    kind: Literal["local", "inline", "slurm"]
+    id: str
+    submitted: float
+    first_attempt: int
+    process: Process | None = None
+
+
+def write_submission(job_dir: Path, submission: Submission) -> None:
+    """Record a submission; a marker of an earlier cancellation is gone from now on."""
+    write_file(job_dir / SUBMISSION_FILE, msgspec.json.encode(submission))
+    (job_dir / CANCELLED_FILE).unlink(missing_ok=True)
+
+
+def read_submission(job_dir: Path) -> Submission | None:
+    """Return the newest submission of a job, or None if it was never submitted."""
+    try:
+        data = (job_dir / SUBMISSION_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    return msgspec.json.decode(data, type=Submission)
+
+
+def submitit_folder(run_dir: Path) -> Path:
+    """Return the folder of submitit's own logs and pickles."""
+    return run_dir / SUBMITIT_FOLDER
+
+
+def submitit_stderr(run_dir: Path, submission: Submission) -> Path:
+    """Return the log that says why a worker never began its attempt."""
+    return submitit_folder(run_dir) / f"{submission.id}_0_log.err"

@@ -1,0 +1,279 @@
+"""Points to jobs: what would run, checked against what engines, prompts and scorers can do.
+
+Pure but for reading template files; reads no rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+
+from runner.config import Composition, Point
+from runner.engines.base import EngineKind
+from runner.engines.registry import engine_kinds
+from runner.errors import ConfigError, Fault, UserError
+from runner.prompts import PromptSource, compile_prompt, resolve_prompt
+from runner.render import compile_template
+from runner.scoring.metrics import check_report
+from runner.spec import Experiment, Topology
+from runner.values import Json, canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPoint:
+    """A point with everything resolved that needs no rows."""
+
+    point: Point
+    name: str
+    sampling: dict[str, Json]
+    prompt: PromptSource
+    notes: tuple[str, ...]
+
+    @property
+    def experiment(self) -> Experiment:
+        """The validated experiment."""
+        return self.point.experiment
+
+    @property
+    def kind(self) -> EngineKind:
+        """The engine's kind."""
+        return engine_kinds()[self.experiment.engine.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """Points that one engine start serves."""
+
+    name: str
+    devices: int
+    points: tuple[PlannedPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would run.
+
+    Attributes:
+        composition: what was asked.
+        jobs: in the order in which they are launched.
+        points: all of them, in the experiment's order.
+        refused: points that can't run, with their faults; only with ``skip_refused``.
+    """
+
+    composition: Composition
+    jobs: tuple[PlannedJob, ...]
+    points: tuple[PlannedPoint, ...]
+    refused: tuple[Point, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.points[0].experiment.name
+
+
+def make_plan(composition: Composition, *, skip_refused: bool = False) -> Plan:
+    """Resolve and check every point, and share the points out to jobs.
+
+    Raises:
+        ConfigError: with all faults, if any point is refused and *skip_refused* is false, or if
+            every point is.
+    """
+    planned: list[PlannedPoint] = []
+    refused: list[Point] = []
+    resolve = _Resolver(composition)
+    for point in composition.points:
+        faults, result = resolve.point(point)
+        if result is None:
+            refused.append(replace(point, refused=tuple(faults)))
+        else:
+            planned.append(result)
+    if refused and (not skip_refused or not planned):
+        raise ConfigError([fault for point in refused for fault in point.refused])
+    return Plan(composition, _jobs(planned), tuple(planned), tuple(refused))
+
+
+class _Resolver:
+    """Resolves points; what many points share is resolved once."""
+
+    def __init__(self, composition: Composition) -> None:
+        self._places = composition.places
+        self._digits = len(str(max(0, len(composition.points) - 1)))
+        self._prompt = cache(self._resolve_prompt)
+
+    def point(self, point: Point) -> tuple[list[Fault], PlannedPoint | None]:
+        experiment = point.experiment
+        kind = engine_kinds()[experiment.engine.kind]
+        prompt_faults, prompt = self._prompt(experiment.prompt, experiment.task)
+        faults = [
+            *prompt_faults,
+            *_engine_faults(experiment, kind),
+            *_sampling_faults(experiment, kind, prompt),
+        ]
+        if prompt is not None:
+            faults += _scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)
+        if faults or prompt is None:
+            place = f"[{_axes(point.axes)}] " if point.axes else ""
+            return [replace(fault, place=place + fault.place) for fault in faults], None
+        name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
+        sampling, notes = effective_sampling(experiment, kind)
+        return [], PlannedPoint(point, name, sampling, prompt, (*point.notes, *notes))
+
+    def _resolve_prompt(self, prompt: object, task: str) -> tuple[list[Fault], PromptSource | None]:
+        try:
+            source = resolve_prompt(prompt, self._places.templates)  # type: ignore[arg-type] - cached by value
+            compile_prompt(source, task)
+        except ConfigError as error:
+            return list(error.faults), None
+        except UserError as error:
+            return [Fault("prompt", str(error))], None
+        return [], source
+
+
+def effective_sampling(experiment: Experiment, kind: EngineKind) -> tuple[dict[str, Json], tuple[str, ...]]:
+    """Return what is sent for every request, and notes on what is not sent."""
+    given = experiment.sampling.given()
+    omitted = [name for name in experiment.model.omit if name in given]
+    sampling = {**kind.capabilities.defaults, **given}
+    notes = tuple(f"sampling.{name}: not sent, the model omits it" for name in omitted)
+    return {name: value for name, value in sampling.items() if name not in experiment.model.omit}, notes
+
+
+def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
+    faults = list(kind.check(experiment.engine, experiment.model))
+    if (install := kind.missing()) is not None:
+        faults.append(
+            Fault("engine.kind", f"{kind.name} needs {kind.distribution}, which is not installed", install)
+        )
+    if experiment.task not in kind.capabilities.tasks:
+        others = [k.name for k in engine_kinds().values() if experiment.task in k.capabilities.tasks]
+        faults.append(
+            Fault("task", f"engine {kind.name} can't do {experiment.task}", f"can: {', '.join(others)}")
+        )
+    if experiment.topology.replicas > 1:
+        faults.append(
+            Fault("topology.replicas", "more than one replica is not built yet", "use several points or jobs")
+        )
+    for name in Topology.model_fields:
+        if (
+            name != "replicas"
+            and getattr(experiment.topology, name) > 1
+            and name not in kind.capabilities.topology
+        ):
+            takers = [k.name for k in engine_kinds().values() if name in k.capabilities.topology]
+            hint = f"taken by: {', '.join(takers)}" if takers else "no engine kind takes it yet"
+            faults.append(Fault(f"topology.{name}", f"engine {kind.name} runs on one device", hint))
+    return faults
+
+
+def _sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSource | None) -> list[Fault]:
+    asked = {f"sampling.{name}": name for name in experiment.sampling.given()}
+    if prompt is not None:
+        for slot, sampling in prompt.slot_sampling():
+            asked |= {f"prompt.turns.{slot}.{name}": name for name in sampling}
+    omitted = set(experiment.model.omit)
+    faults = [
+        Fault(place, f"engine {kind.name} can't honour {name}", _who_takes(name))
+        for place, name in asked.items()
+        if name not in kind.capabilities.sampling and name not in omitted
+    ]
+    sampling = experiment.sampling
+    if sampling.top_logprobs is not None and not sampling.logprobs:
+        faults.append(Fault("sampling.top_logprobs", "needs logprobs", "add sampling.logprobs=true"))
+    known = type(sampling).model_fields
+    for name in omitted - set(known):
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        faults.append(Fault("model.omit", f"{name} is no sampling parameter", hint))
+    return faults
+
+
+def _who_takes(name: str) -> str:
+    takers = [kind.name for kind in engine_kinds().values() if name in kind.capabilities.sampling]
+    return f"taken by: {', '.join(takers)}" if takers else "no engine takes it"
+
+
+def _scorer_faults(experiment: Experiment, slots: Sequence[str]) -> list[Fault]:
+    faults = []
+    for name, scorer in experiment.scorers.items():
+        place = f"scorers.{name}"
+        faults += [
+            Fault(f"{place}.report", problem) for problem in check_report(scorer.report, experiment.samples)
+        ]
+        if scorer.of is not None and scorer.of not in slots:
+            near = get_close_matches(scorer.of, slots, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"slots: {', '.join(slots)}"
+            faults.append(Fault(f"{place}.of", f"the prompt has no slot {scorer.of!r}", hint))
+        target = scorer.target if scorer.target is not None else experiment.dataset.target
+        if target is None:
+            hint = 'such as dataset.target: "{{ row.answer }}"'
+            faults.append(Fault(place, "has no target: neither the scorer nor the dataset names one", hint))
+        else:
+            own = scorer.target is not None
+            faults += _target_faults(f"{place}.target" if own else "dataset.target", target, slots)
+    return faults
+
+
+def _target_faults(place: str, source: str, slots: Sequence[str]) -> list[Fault]:
+    try:
+        template = compile_template(source, name=place)
+    except UserError as error:
+        return [Fault(place, str(error))]
+    unknown = template.names() - {"row", *slots}
+    known = ", ".join(("row", *slots))
+    return [Fault(place, f"{name} is an unknown name", f"known: {known}") for name in sorted(unknown)]
+
+
+def _jobs(points: Sequence[PlannedPoint]) -> tuple[PlannedJob, ...]:
+    """Share points out: those with the same engine start go together, spread over max_jobs."""
+    groups: dict[bytes, list[PlannedPoint]] = {}
+    for planned in points:
+        groups.setdefault(_signature(planned.experiment), []).append(planned)
+    parts = [part for group in groups.values() for part in _spread(group)]
+    digits = len(str(max(0, len(parts) - 1)))
+    return tuple(
+        PlannedJob(f"{index:0{digits}d}-{_model_slug(part)}", _devices(part[0]), tuple(part))
+        for index, part in enumerate(parts)
+    )
+
+
+def _signature(experiment: Experiment) -> bytes:
+    return canonical_json([
+        experiment.model.model_dump(mode="json", exclude={"omit"}),
+        experiment.engine.model_dump(mode="json"),
+        experiment.topology.model_dump(mode="json"),
+        experiment.cluster.model_dump(mode="json"),
+    ])
+
+
+def _spread(group: list[PlannedPoint]) -> Iterable[list[PlannedPoint]]:
+    cluster = group[0].experiment.cluster
+    shared = group[0].kind.capabilities.shared
+    default = len(group) if cluster.kind == "slurm" and not shared else 1
+    count = min(len(group), cluster.max_jobs or default)
+    return [group[start::count] for start in range(count)]
+
+
+def _devices(planned: PlannedPoint) -> int:
+    return planned.kind.devices(planned.experiment.engine, planned.experiment.topology)
+
+
+def _model_slug(points: Sequence[PlannedPoint]) -> str:
+    name = points[0].experiment.model.name.rstrip("/").rsplit("/", 1)[-1]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:60].strip("-.") or "model"
+
+
+def _axes(axes: dict[str, Json]) -> str:
+    return ", ".join(f"{key}={_text(value)}" for key, value in axes.items())
+
+
+def _slug(axes: dict[str, Json]) -> str:
+    """Name a point's folder after its values: letters, digits and =,._- only; unique by the index before it."""
+    text = ",".join(f"{key}={_text(value)}" for key, value in axes.items())
+    return re.sub(r"[^A-Za-z0-9=,._+-]+", "-", text)[:120].strip("-.,")
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else canonical_json(value).decode()

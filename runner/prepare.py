@@ -1,0 +1,115 @@
+"""A plan becomes a run folder: everything a job needs, frozen, so that later edits change nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from runner.data import check_rows
+from runner.identity import make_scope
+from runner.jobs import DatasetFile, Job, PointSpec, write_job
+from runner.plan import Plan, PlannedPoint
+from runner.provenance import provenance
+from runner.runs import RunFolder, write_file
+from runner.secrets import Secrets
+from runner.spec import Dataset
+
+COPY_LIMIT = 64 * 1024 * 1024
+"""Datasets up to this size (bytes) are copied into the run; larger ones are hashed again at the start."""
+
+
+def specify(plan: Plan) -> tuple[Job, ...]:
+    """Return the jobs of a plan, with every dataset read once and every model identified.
+
+    Raises:
+        UserError: a dataset can't be read as what it says it is.
+    """
+    facts = cache(_facts)
+    secret_env = secret_names(plan)
+    jobs = []
+    for job in plan.jobs:
+        points = tuple(_specify(planned, facts(planned.experiment.dataset)) for planned in job.points)
+        jobs.append(Job(job.name, job.devices, points, secret_env))
+    return tuple(jobs)
+
+
+def _facts(dataset: Dataset) -> DatasetFile:
+    facts = check_rows(dataset)
+    return DatasetFile(str(Path(dataset.path).resolve()), facts.fingerprint, facts.size, facts.rows)
+
+
+def _specify(planned: PlannedPoint, dataset: DatasetFile) -> PointSpec:
+    experiment = planned.experiment
+    return PointSpec(
+        index=planned.point.index,
+        name=planned.name,
+        axes=planned.point.axes,
+        declared=experiment.model_dump(mode="json", exclude_none=True),
+        sampling=planned.sampling,
+        prompt=planned.prompt,
+        scope=make_scope(experiment.model, experiment.engine, planned.kind),
+        dataset=dataset,
+        notes=planned.notes,
+    )
+
+
+def secret_names(plan: Plan) -> tuple[str, ...]:
+    """Return the environment variables of a plan whose values must never be written."""
+    names: set[str] = set()
+    for planned in plan.points:
+        engine = planned.experiment.engine
+        if (key := getattr(engine, "api_key_env", None)) is not None:
+            names.add(key)
+        names |= set(dict(getattr(engine, "headers_env", None) or {}).values())
+    return tuple(sorted({*names, *Secrets.of((), plan.composition.env_read).values}))
+
+
+def write_run(plan: Plan, jobs: Sequence[Job], command: Sequence[str]) -> RunFolder:
+    """Write the run folder of a plan.
+
+    Args:
+        plan: what was asked.
+        jobs: what `specify` made of it.
+        command: the command line.
+
+    Raises:
+        ConfigError: a secret's value would be written; nothing is, then.
+    """
+    secrets = Secrets.of(jobs[0].secret_env)
+    composition = plan.composition
+    secrets.refuse(composition.file.read_text(errors="replace"), str(composition.file))
+    secrets.refuse("\n".join(composition.overrides), "command line")
+    resolved = {"name": plan.name, "points": [point for job in jobs for point in job.points]}
+    secrets.refuse(msgspec.json.encode(resolved).decode(), "resolved config")
+    run = RunFolder.create(composition.places.runs, plan.name)
+    shutil.copyfile(composition.file, run.path / "experiment.yaml")
+    write_file(run.path / "overrides.txt", "".join(f"{text}\n" for text in composition.overrides))
+    frozen = [_freeze(job, run) for job in jobs]
+    evidence = provenance(plan, frozen, command, secrets)
+    write_file(run.path / "provenance.json", msgspec.json.format(msgspec.json.encode(evidence), indent=1))
+    for job in frozen:
+        folder = run.job(job.name)
+        folder.mkdir()
+        write_file(folder / "job.json", write_job(job))
+    resolved["points"] = sorted((p for job in frozen for p in job.points), key=lambda point: point.index)
+    # Last, since a folder counts as a run once this file is there.
+    write_file(run.path / "resolved.json", msgspec.json.format(msgspec.json.encode(resolved), indent=1))
+    return run
+
+
+def _freeze(job: Job, run: RunFolder) -> Job:
+    points = []
+    for point in job.points:
+        run.point(point.name).mkdir()
+        dataset = point.dataset
+        if dataset.size <= COPY_LIMIT:
+            copy = f"inputs/{dataset.sha256[:12]}-{Path(dataset.path).name}"
+            if not (run.path / copy).exists():
+                shutil.copyfile(dataset.path, run.path / copy)
+            dataset = msgspec.structs.replace(dataset, path=copy)
+        points.append(msgspec.structs.replace(point, dataset=dataset))
+    return msgspec.structs.replace(job, points=tuple(points))

@@ -1,0 +1,71 @@
+"""Counts what a job has done; what a terminal shows of it is somebody else's affair."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A moment of a job; counts are of results (row and sample) unless said otherwise.
+
+    Attributes:
+        total: results of the complete job.
+        done: finished in this and earlier attempts, final errors included.
+        cached: answered by the cache alone, in this attempt.
+        failed: final errors, in this attempt.
+        missing: failed for now: a resume asks again.
+        requests: requests answered by the engine.
+        prompt_tokens: tokens sent.
+        completion_tokens: tokens received.
+        started: Unix time when the first request could be sent.
+        phase: what the job is about, such as ``waiting for a GPU``.
+    """
+
+    total: int = 0
+    done: int = 0
+    cached: int = 0
+    failed: int = 0
+    missing: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    started: float | None = None
+    phase: str = ""
+
+
+@dataclass(slots=True)
+class Counter:
+    """The running counts behind `Progress`; one per attempt, owned by its event loop."""
+
+    total: int = 0
+    done: int = 0
+    cached: int = 0
+    failed: int = 0
+    missing: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    phase: str = ""
+    started: float | None = field(default=None)
+
+    def start(self) -> None:
+        """Note that asking begins now."""
+        self.started = time.time()
+
+    def snapshot(self) -> Progress:
+        """Return the counts as a value."""
+        return Progress(
+            self.total,
+            self.done,
+            self.cached,
+            self.failed,
+            self.missing,
+            self.requests,
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.started,
+            self.phase,
+        )

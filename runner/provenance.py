@@ -1,0 +1,76 @@
+"""Where results come from: command, code, versions, machine, and hashes of what went in."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from runner import __version__
+from runner.jobs import Job
+from runner.plan import Plan
+from runner.secrets import Secrets
+from runner.values import Json
+
+_PACKAGES = ("hydra-core", "omegaconf", "pydantic", "jinja2", "msgspec", "submitit", "pycurl")
+_COMMAND_SECONDS = 20
+
+
+def provenance(plan: Plan, jobs: Sequence[Job], command: Sequence[str], secrets: Secrets) -> dict[str, Json]:
+    """Return the contents of provenance.json; secret values in the command or the diff are masked."""
+    points = [point for job in jobs for point in job.points]
+    return {
+        "command": [secrets.mask(part) for part in command],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "python": sys.version.split()[0],
+        "runner": __version__,
+        "packages": _versions(plan),
+        "git": _git(plan.composition.places.root, secrets),
+        "gpus": _gpus(),
+        "sources": [str(path) for path in plan.composition.sources],
+        "models": sorted({str(point.scope.model) for point in points}),
+        "datasets": {point.dataset.path: point.dataset.sha256 for point in points},
+        "prompts": {point.name: point.prompt.sha256() for point in points},
+    }
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    engines = {planned.kind.distribution for planned in plan.points} - {""}
+    found = {}
+    for name in (*_PACKAGES, *sorted(engines)):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(root: Path, secrets: Secrets) -> dict[str, Json] | None:
+    sha = _output(["git", "-C", str(root), "rev-parse", "HEAD"])
+    if sha is None:
+        return None
+    diff = _output(["git", "-C", str(root), "diff", "HEAD"]) or ""
+    return {"sha": sha.strip(), "dirty": bool(diff), "diff": secrets.mask(diff)}
+
+
+def _gpus() -> list[str]:
+    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    return (_output(query) or "").splitlines()
+
+
+def _output(command: list[str]) -> str | None:
+    """Return what a program prints, or None where it isn't there or fails."""
+    if shutil.which(command[0]) is None:
+        return None
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", timeout=_COMMAND_SECONDS, check=False
+    )
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,228 @@
+"""What a row asks, and what its answers come to: the part of the path that needs no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from runner.data import Rows, open_rows
+from runner.errors import AskError, RowError
+from runner.jobs import STEP, PointSpec
+from runner.prompts import compile_prompt
+from runner.records import ERROR, MISSING, OK, Answer, Record, Result
+from runner.render import Template, compile_template
+from runner.scoring.base import Score, Scorer
+from runner.scoring.registry import scorer_kinds
+from runner.spec import ScorerSettings
+from runner.values import Json, Request, Response, Row, Scope, decode_response, encode_response, request_key
+
+
+class ScoreLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One scorer's verdict, as results.jsonl holds it."""
+
+    value: float
+    answer: str | None = None
+    target: str | None = None
+
+
+class ErrorLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong for a row: the error's class, its message, and the HTTP status if any."""
+
+    kind: str
+    message: str
+    status: int | None = None
+
+
+class ResultLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of results.jsonl: a row and sample.
+
+    Attributes:
+        slots: answer text by slot.
+        finish: finish reason by slot, where it isn't ``stop``.
+        scores: verdicts by scorer.
+        keys: request keys (hex) by slot.
+        error: set where the row has no answer.
+    """
+
+    id: str
+    sample: int
+    step: str
+    slots: dict[str, str] = {}
+    finish: dict[str, str] = {}
+    scores: dict[str, ScoreLine] = {}
+    keys: dict[str, str] = {}
+    error: ErrorLine | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class BoundScorer:
+    """A scorer with its target's template and the slot it looks at."""
+
+    def __init__(
+        self, name: str, settings: ScorerSettings, default_target: str | None, slots: Sequence[str]
+    ) -> None:
+        self.name = name
+        self.slot = slots.index(settings.of) if settings.of else len(slots) - 1
+        self._slots = tuple(slots)
+        self._scorer: Scorer = scorer_kinds()[settings.kind].create(settings)
+        source = settings.target if settings.target is not None else default_target
+        self._target: Template | None = (
+            None if source is None else compile_template(source, name=f"scorers.{name}.target")
+        )
+
+    def score(self, row: Row, answers: Sequence[str]) -> ScoreLine:
+        """Score one row's answers."""
+        target = ""
+        if self._target is not None:
+            target = self._target.render({"row": row.data, **dict(zip(self._slots, answers, strict=True))})
+        score: Score = self._scorer.score(answers[self.slot], target)
+        return ScoreLine(score.value, score.answer, target)
+
+
+class OpenPoint:
+    """A point with everything compiled that its rows need."""
+
+    def __init__(self, spec: PointSpec, run: Path) -> None:
+        self.spec = spec
+        self.experiment = spec.experiment()
+        self.task: str = self.experiment.task
+        self.conversation = compile_prompt(spec.prompt, self.task)
+        self.slots = tuple(self.conversation.slots)
+        self.scope: Scope = spec.scope
+        self.scorers = [
+            BoundScorer(name, settings, self.experiment.dataset.target, self.slots)
+            for name, settings in self.experiment.scorers.items()
+        ]
+        self._run = run
+        self._sampling: dict[tuple[int, int], dict[str, Json]] = {}
+
+    def rows(self) -> Rows:
+        """Open the rows, from the copy in the run folder where there is one."""
+        path = self._run / self.spec.dataset.path
+        return open_rows(self.experiment.dataset.model_copy(update={"path": str(path)}))
+
+    def sampling(self, slot: int, sample: int) -> dict[str, Json]:
+        """Return what is sent for a slot of a sample; with a seed, seed + sample."""
+        known = self._sampling.get((slot, sample))
+        if known is None:
+            own = {
+                k: v
+                for k, v in self.conversation.sampling[slot].items()
+                if k not in self.experiment.model.omit
+            }
+            known = {**self.spec.sampling, **own}
+            if known.get("seed") is not None:
+                known["seed"] += sample
+            self._sampling[slot, sample] = known
+        return known
+
+    def questions(self, row: Row, samples: Sequence[int]) -> Iterator[Question]:
+        """Yield one question for each sample of a row."""
+        for sample in samples:
+            yield Question(self, row, sample)
+
+
+class Question:
+    """One row and sample on its way: which slot comes next, and the answers so far."""
+
+    __slots__ = (
+        "answers",
+        "canonical",
+        "claimed",
+        "finish",
+        "key",
+        "keys",
+        "point",
+        "request",
+        "row",
+        "sample",
+        "unsaved",
+    )
+
+    def __init__(self, point: OpenPoint, row: Row, sample: int) -> None:
+        self.point = point
+        self.row = row
+        self.sample = sample
+        self.answers: list[str] = []
+        self.finish: dict[str, str] = {}
+        self.keys: list[bytes] = []
+        self.unsaved: list[Answer] = []
+        self.claimed = False
+        self.request: Request
+        self.canonical: bytes
+        self.key: bytes
+
+    def prepare(self) -> None:
+        """Build the next slot's request.
+
+        Raises:
+            RenderError: a template can't be rendered for this row.
+        """
+        point = self.point
+        slot = len(self.answers)
+        content = point.conversation.input(self.row, self.answers)
+        self.request = Request(
+            point.task, content, point.sampling(slot, self.sample), point.scope, self.sample
+        )
+        self.canonical = self.request.canonical()
+        self.key = request_key(self.canonical)
+
+    def take_stored(self, data: bytes) -> bool:
+        """Take a stored response for the prepared slot; True if that was the last slot."""
+        return self._take(decode_response(data), data)
+
+    def take(self, response: Response) -> bool:
+        """Take an engine's response for the prepared slot; True if that was the last slot."""
+        return self._take(response, encode_response(response))
+
+    def _take(self, response: Response, data: bytes) -> bool:
+        choice = response.choices[0]
+        if choice.finish_reason is not None and choice.finish_reason != "stop":
+            self.finish[self.point.slots[len(self.answers)]] = choice.finish_reason
+        self.answers.append(choice.text)
+        self.keys.append(self.key)
+        self.unsaved.append(Answer(self.key, self.canonical, data))
+        return len(self.answers) == len(self.point.slots)
+
+    def record(self) -> Record:
+        """Return what is new since the last record; with the result once all slots are filled."""
+        answers, self.unsaved = tuple(self.unsaved), []
+        done = len(self.answers) == len(self.point.slots)
+        return Record(self.point.spec.index, answers, self._scored() if done else None)
+
+    def failed(self, error: AskError, *, state: str | None = None) -> Record:
+        """Return the record of a row that got no answer; answers of earlier slots are kept."""
+        answers, self.unsaved = tuple(self.unsaved), []
+        if state is None:
+            state = ERROR if isinstance(error, RowError) else MISSING
+        line = self._line(error=ErrorLine(type(error).__name__, error.message, error.status))
+        return Record(self.point.spec.index, answers, self._result(state, line))
+
+    def _scored(self) -> Result:
+        try:
+            scores = {scorer.name: scorer.score(self.row, self.answers) for scorer in self.point.scorers}
+        except RowError as error:
+            return self._result(ERROR, self._line(error=ErrorLine(type(error).__name__, error.message)))
+        return self._result(OK, self._line(scores))
+
+    def _line(self, scores: dict[str, ScoreLine] | None = None, error: ErrorLine | None = None) -> bytes:
+        slots = self.point.slots
+        return _encode(
+            ResultLine(
+                id=self.row.id,
+                sample=self.sample,
+                step=STEP,
+                slots=dict(zip(slots, self.answers, strict=False)),
+                finish=self.finish,
+                scores=scores or {},
+                keys={name: key.hex() for name, key in zip(slots, self.keys, strict=False)},
+                error=error,
+            )
+        )
+
+    def _result(self, state: str, line: bytes) -> Result:
+        return Result(self.row.id, self.sample, self.row.position, state, line)

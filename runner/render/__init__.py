@@ -1,0 +1,25 @@
+"""Templates: Jinja2 in its sandbox, strict about undefined names; the only user of Jinja2.
+
+What a template may rely on:
+
+- ``row`` holds the columns. ``row.items`` and ``row['items']`` are the column ``items``, never a
+  method of dict; a column that isn't there is undefined. In a map inside a row, keys come first too.
+- The newline after a block tag and the blanks before one are dropped, and so is one newline at the
+  end of the text, so that tags on lines of their own leave no trace in a prompt.
+- ``tojson`` writes plain JSON, not HTML-safe JSON; nothing is escaped.
+- ``include``, ``import`` and ``extends`` find the files of the template's own folder.
+- ``random`` and ``lipsum`` are missing: the same row always gives the same text.
+"""
+
+from runner.render.errors import TemplateError
+from runner.render.sandbox import missing_column, suggestion
+from runner.render.template import Template, compile_template, unknown_names
+
+__all__ = [
+    "Template",
+    "TemplateError",
+    "compile_template",
+    "missing_column",
+    "suggestion",
+    "unknown_names",
+]

@@ -1,0 +1,139 @@
+"""Compiling and rendering one template."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import jinja2
+
+from runner.errors import Fault, RenderError
+from runner.render.errors import TemplateError
+from runner.render.references import lookups, references
+from runner.render.sandbox import Columns, Sandbox, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_FAILURES: Final = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What an expression can raise on a row's values: the row fails, not the job."""
+
+_NO_FILES: Final[Mapping[str, str]] = {}
+
+
+class Template:
+    """A compiled template; made by `compile_template`, reusable for all rows and threads.
+
+    Attributes:
+        name: how messages call it.
+    """
+
+    __slots__ = ("_direct", "_globals", "_references", "_template", "name")
+
+    def __init__(self, env: Sandbox, name: str) -> None:
+        self.name = name
+        try:
+            self._references = references(env, name)
+            self._template = env.get_template(name)
+            self._direct = lookups(env.parse(env.files[name], name))
+        except jinja2.TemplateSyntaxError as error:
+            problem = (error.message or "not a template").rstrip(".")
+            raise TemplateError(error.name or name, error.lineno, problem, _nearest(env, problem)) from None
+        self._globals = dict(env.globals)
+
+    def names(self) -> frozenset[str]:
+        """Return the names it takes from outside, those of the files it includes among them."""
+        return self._references.names
+
+    def columns(self) -> frozenset[str]:
+        """Return the columns it can't do without, as far as the text shows."""
+        return self._references.columns
+
+    def render(self, names: Mapping[str, object]) -> str:
+        """Render with *names*, of which ``row`` is the dict of a row's columns.
+
+        Raises:
+            RenderError: the template uses what isn't there, or an expression failed on this row.
+        """
+        if self._direct is not None:
+            try:
+                return "".join([_look_up(names, name, column) for name, column in self._direct])
+            except _FAILURES:
+                pass  # the general path fails too, and knows the line
+        return self._render(names)
+
+    def _render(self, names: Mapping[str, object]) -> str:
+        visible = {**self._globals, **names}
+        row = visible.get("row")
+        if type(row) is dict:
+            visible["row"] = Columns(row)
+        try:
+            return "".join(self._template.root_render_func(self._template.new_context(visible, shared=True)))
+        except _FAILURES as error:
+            raise RenderError(f"template {_place(error, self.name)}: {_reason(error)}") from error
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: str, name: str, siblings: tuple[tuple[str, str], ...]) -> Template:
+    return Template(Sandbox({**dict(siblings), name: source}), name)
+
+
+def compile_template(source: str, *, name: str, siblings: Mapping[str, str] = _NO_FILES) -> Template:
+    """Compile *source*; *siblings* are the files that it may include, by file name.
+
+    Raises:
+        TemplateError: it is no template, or includes a file that isn't there.
+    """
+    return _compiled(source, name, tuple(sorted(siblings.items())))
+
+
+def unknown_names(template: Template, known: Iterable[str], place: str) -> list[Fault]:
+    """Return a fault of the config key *place* for each name that no row will define."""
+    listed = tuple(known)
+    return [
+        Fault(place, f"template {template.name}: unknown name {name!r}", suggestion(name, listed))
+        for name in sorted(template.names().difference(listed))
+    ]
+
+
+def _look_up(names: Mapping[str, Any], name: str | None, column: str | None) -> str:
+    if name is None:
+        return column or ""
+    return str(names[name]) if column is None else str(names[name][column])
+
+
+def _nearest(env: Sandbox, problem: str) -> str:
+    """Return the nearest filter or test where the problem is that one is unknown."""
+    unknown = re.match(r"No (filter|test) named '(.+)'", problem)
+    if unknown is None:
+        return ""
+    known = env.filters if unknown[1] == "filter" else env.tests
+    near = get_close_matches(unknown[2], list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _place(error: BaseException, name: str) -> str:
+    """Return ``name:line`` of the innermost template frame that the error came through."""
+    place, trace = name, error.__traceback__
+    while trace is not None:
+        template = trace.tb_frame.f_globals.get("__jinja_template__")
+        if template is not None:
+            place = f"{template.name}:{template.get_corresponding_lineno(trace.tb_lineno)}"
+        trace = trace.tb_next
+    return place
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,121 @@
+"""Run folders: their names, their files, their lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+
+from runner.errors import UserError
+
+CACHE_FILE = ".cache.sqlite"
+"""The one earlier cache that later runs read, beside the runs."""
+
+
+def write_file(path: Path, data: bytes | str) -> None:
+    """Write *path* under a temporary name and rename it, so that nobody reads half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+    temporary.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One command's folder, ``runs/<name>/<UTC time>-<4 hex>/``."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs: Path, name: str) -> RunFolder:
+        """Make a new folder for a run of the experiment *name*."""
+        while True:
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+            path = runs / name / f"{stamp}-{secrets.token_hex(2)}"
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            for sub in ("jobs", "points", "inputs"):
+                (path / sub).mkdir()
+            return cls(path)
+
+    @property
+    def name(self) -> str:
+        """Experiment and stamp, as every command takes it."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def runs(self) -> Path:
+        """The folder that all runs are in."""
+        return self.path.parent.parent
+
+    @property
+    def cache(self) -> Path:
+        """The cache shared by all runs."""
+        return self.runs / CACHE_FILE
+
+    def job(self, name: str) -> Path:
+        """Folder of a job."""
+        return self.path / "jobs" / name
+
+    def point(self, name: str) -> Path:
+        """Folder of a point."""
+        return self.path / "points" / name
+
+    @property
+    def jobs(self) -> list[Path]:
+        """Folders of all jobs that are written whole, in order."""
+        return sorted(path.parent for path in (self.path / "jobs").glob("*/job.json"))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder's lock; waits for whoever folds it now."""
+        with (self.path / ".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def all_runs(runs: Path) -> list[RunFolder]:
+    """Return every run below *runs*, oldest first."""
+    found = (path.parent for path in runs.glob("*/*/resolved.json"))
+    return [RunFolder(path) for path in sorted(found, key=lambda p: (p.name, p.parent.name))]
+
+
+def find_run(runs: Path, text: str) -> RunFolder:
+    """Return the run that *text* names.
+
+    Args:
+        runs: the folder of all runs.
+        text: a run's folder, its name, a unique prefix of ``name/stamp`` or of the stamp, ``last``,
+            or ``name/last``.
+
+    Raises:
+        UserError: none or several runs match.
+    """
+    given = Path(text).expanduser()
+    if (given / "resolved.json").is_file():
+        return RunFolder(given.resolve())
+    known = all_runs(runs)
+    if not known:
+        raise UserError(f"there are no runs in {runs}; start one with: runner run FILE")
+    experiment, _, rest = text.rstrip("/").rpartition("/")
+    if rest == "last":
+        matching = [run for run in known if experiment in {"", run.path.parent.name}]
+        if matching:
+            return matching[-1]
+    matching = [run for run in known if run.name.startswith(text) or run.path.name.startswith(text)]
+    if len(matching) == 1:
+        return matching[0]
+    names = [run.name for run in known]
+    if matching:
+        listed = ", ".join(run.name for run in matching[-5:])
+        raise UserError(f"{text!r} names {len(matching)} runs; give more of the name: {listed}")
+    near = get_close_matches(text, [*names, *{name.split("/")[0] for name in names}], n=3)
+    hint = f"did you mean {near[0]}?" if near else f"the newest are {', '.join(names[-3:])}"
+    raise UserError(f"no run {text!r} in {runs}; {hint}")

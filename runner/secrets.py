@@ -1,0 +1,66 @@
+"""Keeps the values of secret environment variables out of everything that is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from runner.errors import ConfigError, Fault
+
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
+_SHORTEST = 6
+"""Shorter values would mask ordinary words."""
+
+MASK = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Secret values by the name of their variable; the values never show in a repr."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, named: Iterable[str], read: Iterable[str] = ()) -> Secrets:
+        """Collect the values of variables.
+
+        Args:
+            named: variables declared as secret (``api_key_env``, ``headers_env``).
+            read: variables that the YAML reads; only those whose name says secret count.
+        """
+        names = {*named, *(name for name in read if _SECRET_NAME.search(name))}
+        found = {name: os.environ.get(name, "") for name in sorted(names)}
+        return cls({name: value for name, value in found.items() if len(value) >= _SHORTEST})
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def mask(self, text: str) -> str:
+        """Replace every secret value in *text*."""
+        for value in self.values.values():
+            text = text.replace(value, MASK)
+        return text
+
+    def mask_bytes(self, data: bytes) -> bytes:
+        """Replace every secret value in *data*."""
+        for value in self.values.values():
+            encoded = value.encode()
+            if encoded in data:
+                data = data.replace(encoded, MASK.encode())
+        return data
+
+    def refuse(self, text: str, place: str) -> None:
+        """Raise a `ConfigError` if *text* holds a secret value."""
+        faults = [
+            Fault(
+                place,
+                f"the value of {name} would be written into the run folder",
+                "name the variable instead: engine.api_key_env or engine.headers_env",
+            )
+            for name, value in self.values.items()
+            if value in text
+        ]
+        if faults:
+            raise ConfigError(faults)

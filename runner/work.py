@@ -1,0 +1,208 @@
+"""What runs inside an allocation: one job, from its job.json to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from runner.asking import Asking, Desk, StoppedError
+from runner.cache import ResponseCache
+from runner.engines.limits import Limiter
+from runner.engines.registry import engine_kinds
+from runner.engines.retrying import Retrying
+from runner.errors import RunnerError, UserError
+from runner.fold import attempts as earlier_records
+from runner.jobs import Job, read_job
+from runner.journal import Journal
+from runner.launch.attempts import Attempt, State, WorkerState, begin_attempt, write_state
+from runner.launch.gpus import take_devices, visible_devices
+from runner.launch.output import redirect_output
+from runner.progress import Counter
+from runner.questions import OpenPoint
+from runner.records import AttemptRecords
+from runner.runs import RunFolder
+from runner.secrets import Secrets
+from runner.spec import LocalCluster
+
+TICK_SECONDS = 0.5
+"""How often a worker says how far it is and looks whether a point was cancelled."""
+
+RETRY_FINAL = "retry-final"
+"""Marker in a job's folder: ask rows again whose error was final."""
+
+CANCELLED = "cancelled"
+"""Marker in a point's folder: ask nothing more for it."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    state: WorkerState
+    exit_code: int
+    error: str = ""
+
+
+def run_job(job_dir: str, *, redirect: bool = True) -> int:
+    """Run one job to its end and return its exit code: 0 complete, 1 failed, 3 incomplete, 130 interrupted.
+
+    Args:
+        job_dir: folder that holds job.json.
+        redirect: send output into the attempt's folder; off where the job runs inside the command.
+    """
+    folder = Path(job_dir)
+    attempt = begin_attempt(folder)
+    job = read_job(folder)
+    secrets = Secrets.of(job.secret_env)
+    with ExitStack() as stack:
+        if redirect:
+            stack.enter_context(redirect_output(attempt, list(secrets.values.values())))
+        return _Worker(folder, attempt, job, secrets).run()
+
+
+class _Worker:
+    """One attempt at a job."""
+
+    def __init__(self, folder: Path, attempt: Attempt, job: Job, secrets: Secrets) -> None:
+        self._folder = folder
+        self._run = RunFolder(folder.parent.parent)
+        self._attempt = attempt
+        self._job = job
+        self._secrets = secrets
+        self._counter = Counter()
+        self._state = State.begin()
+
+    def run(self) -> int:
+        """Run, and leave a final state behind, whatever happens but a kill."""
+        self._write()
+        try:
+            self._check_inputs()
+            with self._devices():
+                ending = asyncio.run(self._work())
+        except (StoppedError, KeyboardInterrupt) as error:
+            ending = _Ending("interrupted", 130, str(error) or "interrupted")
+        except RunnerError as error:
+            ending = _Ending("failed", 1, f"{type(error).__name__}: {self._secrets.mask(str(error))}")
+        except BaseException as error:
+            last = traceback.format_exception_only(error)[-1].strip()
+            self._end(_Ending("failed", 1, self._secrets.mask(last)))
+            raise
+        return self._end(ending)
+
+    def _end(self, ending: _Ending) -> int:
+        self._counter.phase = ""
+        self._write()
+        write_state(self._attempt, self._state.end(ending.state, ending.exit_code, ending.error))
+        if ending.error:
+            print(ending.error, file=sys.stderr, flush=True)
+        return ending.exit_code
+
+    def _write(self) -> None:
+        self._state = self._state.at(msgspec.to_builtins(self._counter.snapshot()))
+        write_state(self._attempt, self._state)
+
+    def _phase(self, phase: str) -> None:
+        self._counter.phase = phase
+        self._write()
+
+    def _check_inputs(self) -> None:
+        """Stop if a dataset that was too large to copy is no longer what it was at launch."""
+        for file in {p.dataset for p in self._job.points if Path(p.dataset.path).is_absolute()}:
+            self._phase("checking the dataset")
+            with Path(file.path).open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+                    raise UserError(
+                        f"dataset {file.path} has changed since this run was launched; start a new run"
+                    )
+
+    @contextmanager
+    def _devices(self) -> Iterator[None]:
+        """Hold the GPUs that the job takes; on Slurm the allocation gives them."""
+        cluster = self._job.points[0].experiment().cluster
+        if not self._job.devices or not isinstance(cluster, LocalCluster):
+            yield
+            return
+        self._phase("waiting for a GPU")
+        given = visible_devices() if cluster.devices is None else tuple(str(d) for d in cluster.devices)
+        with take_devices(self._job.devices, given) as devices:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(devices.ids)
+            yield
+
+    async def _work(self) -> _Ending:
+        points = [OpenPoint(spec, self._run.path) for spec in self._job.points]
+        experiment = points[0].experiment
+        kind = engine_kinds()[experiment.engine.kind]
+        cap = (
+            kind.capabilities.concurrency
+            if experiment.engine.concurrency == "auto"
+            else experiment.engine.concurrency
+        )
+        engine = Retrying(
+            kind.create(experiment.engine, experiment.model), experiment.engine.max_attempts, Limiter(cap)
+        )
+        earlier = [path for path in earlier_records(self._folder) if path.parent != self._attempt.path]
+        with (
+            AttemptRecords(self._attempt.path / "records.sqlite", earlier) as records,
+            ResponseCache(self._run.cache) as cache,
+        ):
+            self._count_done(records, earlier)
+            self._phase("starting the engine")
+            async with Journal(records, self._secrets) as journal, engine:
+                self._counter.start()
+                self._phase("asking")
+                await self._ask(Asking(Desk(points, engine, journal, cache, self._counter, cap)))
+        return self._ending()
+
+    async def _ask(self, asking: Asking) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            name = signal.Signals(number).name
+            loop.add_signal_handler(number, asking.stop, StoppedError(f"received {name}"))
+        ticker = asyncio.create_task(self._tick(asking))
+        try:
+            await asking.run()
+        finally:
+            ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticker
+
+    async def _tick(self, asking: Asking) -> None:
+        while True:
+            for spec in self._job.points:
+                if (self._run.point(spec.name) / CANCELLED).exists():
+                    asking.drop(spec.index)
+            self._write()
+            await asyncio.sleep(TICK_SECONDS)
+
+    def _count_done(self, records: AttemptRecords, earlier: list[Path]) -> None:
+        """Take stock of what the cache and earlier attempts have already finished."""
+        retry_final = (self._folder / RETRY_FINAL).exists()
+        for path in earlier:
+            records.mark_done(path, retry_final=retry_final)
+        for spec in self._job.points:
+            folded = self._run.point(spec.name) / "cache.sqlite"
+            if folded.exists():
+                records.mark_folded(spec.index, folded, retry_final=retry_final)
+            self._counter.total += spec.expected
+            self._counter.done += records.count_done(spec.index)
+
+    def _ending(self) -> _Ending:
+        dropped = [s for s in self._job.points if (self._run.point(s.name) / CANCELLED).exists()]
+        missing = self._counter.total - self._counter.done - sum(s.expected for s in dropped)
+        if dropped and len(dropped) == len(self._job.points):
+            return _Ending("cancelled", 1, "every point was cancelled")
+        if missing > 0 and self._counter.missing:
+            return _Ending(
+                "incomplete", 3, f"{self._counter.missing} results are missing: the engine failed to answer"
+            )
+        return _Ending("complete", 0)
