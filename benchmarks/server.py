@@ -11,25 +11,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from contextlib import suppress
 from typing import cast
 
-_BODY = json.dumps(
-    {
-        "id": "chatcmpl-0",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "bench",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "An answer of one sentence, as a bench needs."},
-                "logprobs": None,
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": 60, "completion_tokens": 10, "total_tokens": 70},
-    }
-).encode()
+_BODY = json.dumps({
+    "id": "chatcmpl-0",
+    "object": "chat.completion",
+    "created": 0,
+    "model": "bench",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "An answer of one sentence, as a bench needs."},
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 60, "completion_tokens": 10, "total_tokens": 70},
+}).encode()
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\n"
     b"date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
@@ -91,10 +90,8 @@ def main() -> None:
         run = asyncio.run
     else:
         run = uvloop.run
-    try:
+    with suppress(KeyboardInterrupt):
         run(serve(port))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

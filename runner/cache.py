@@ -20,7 +20,9 @@ _SHARE = 10_000
 BUSY_SECONDS = 120
 """How long to wait for another writer of the same file."""
 
-RESPONSES = "CREATE TABLE IF NOT EXISTS responses(key BLOB PRIMARY KEY, request BLOB NOT NULL, response BLOB NOT NULL);"
+RESPONSES = """
+CREATE TABLE IF NOT EXISTS responses(key BLOB PRIMARY KEY, request BLOB NOT NULL, response BLOB NOT NULL);
+"""
 
 
 def connect(path: Path) -> sqlite3.Connection:

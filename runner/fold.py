@@ -79,13 +79,13 @@ def _fold_point(run: RunFolder, job_folder: Path, spec: PointSpec) -> PointCount
 def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
     """Write results.jsonl in dataset order and metrics.json, in one pass over the results."""
     experiment = spec.experiment()
-    metrics = {name: Metrics(scorer.report) for name, scorer in experiment.scorers.items()}
+    metrics = {name: Metrics(scorer.report, experiment.samples) for name, scorer in experiment.scorers.items()}
     temporary = folder / ".results.jsonl.tmp"
     with temporary.open("wb") as out:
-        for _, group in groupby(_written(records, out), key=lambda line: line.id):
-            scored = [line for line in group if line.error is None]
+        for row, group in groupby(_written(records, out), key=lambda line: line.id):
+            lines = {line.sample: line for line in group}
             for name, metric in metrics.items():
-                metric.add([_score(line, name) for line in scored])
+                metric.add(row, [_score(lines.get(sample), name) for sample in range(experiment.samples)])
     temporary.replace(folder / "results.jsonl")
     counts = records.counts()
     summary: dict[str, Json] = {
@@ -107,6 +107,6 @@ def _written(records: PointRecords, out: BinaryIO) -> Iterator[ResultLine]:
         yield _decode.decode(line)
 
 
-def _score(line: ResultLine, scorer: str) -> Score | None:
-    score = line.scores.get(scorer)
+def _score(line: ResultLine | None, scorer: str) -> Score | None:
+    score = None if line is None else line.scores.get(scorer)
     return None if score is None else Score(score.value, score.answer)

@@ -15,8 +15,8 @@ from runner.config import Composition, Point
 from runner.engines.base import EngineKind
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault, UserError
-from runner.prompts import PromptSource, compile_prompt, resolve_prompt
-from runner.render import compile_template
+from runner.prompts import PromptSource, SlotSource, compile_prompt, resolve_prompt
+from runner.render import TemplateError, compile_template, unknown_names
 from runner.scoring.metrics import check_report
 from runner.spec import Experiment, Topology
 from runner.values import Json, canonical_json
@@ -171,8 +171,9 @@ def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
 def _sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSource | None) -> list[Fault]:
     asked = {f"sampling.{name}": name for name in experiment.sampling.given()}
     if prompt is not None:
-        for slot, sampling in prompt.slot_sampling():
-            asked |= {f"prompt.turns.{slot}.{name}": name for name in sampling}
+        for slot in prompt.turns:
+            if isinstance(slot, SlotSource):
+                asked |= {f"prompt.turns.{slot.name}.{name}": name for name in slot.sampling}
     omitted = set(experiment.model.omit)
     faults = [
         Fault(place, f"engine {kind.name} can't honour {name}", _who_takes(name))
@@ -219,11 +220,9 @@ def _scorer_faults(experiment: Experiment, slots: Sequence[str]) -> list[Fault]:
 def _target_faults(place: str, source: str, slots: Sequence[str]) -> list[Fault]:
     try:
         template = compile_template(source, name=place)
-    except UserError as error:
-        return [Fault(place, str(error))]
-    unknown = template.names() - {"row", *slots}
-    known = ", ".join(("row", *slots))
-    return [Fault(place, f"{name} is an unknown name", f"known: {known}") for name in sorted(unknown)]
+    except TemplateError as error:
+        return [error.fault(place)]
+    return unknown_names(template, ["row", *slots], place)
 
 
 def _jobs(points: Sequence[PlannedPoint]) -> tuple[PlannedJob, ...]:
@@ -270,7 +269,7 @@ def _axes(axes: dict[str, Json]) -> str:
 
 
 def _slug(axes: dict[str, Json]) -> str:
-    """Name a point's folder after its values: letters, digits and =,._- only; unique by the index before it."""
+    """Name a point's folder after its values; the index before it makes it unique."""
     text = ",".join(f"{key}={_text(value)}" for key, value in axes.items())
     return re.sub(r"[^A-Za-z0-9=,._+-]+", "-", text)[:120].strip("-.,")
 

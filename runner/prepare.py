@@ -9,11 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from runner.data import check_rows
+from runner.data import check_rows, columns
+from runner.errors import ConfigError, Fault
 from runner.identity import make_scope
 from runner.jobs import DatasetFile, Job, PointSpec, write_job
 from runner.plan import Plan, PlannedPoint
+from runner.prompts import compile_prompt
 from runner.provenance import provenance
+from runner.render import suggestion
 from runner.runs import RunFolder, write_file
 from runner.secrets import Secrets
 from runner.spec import Dataset
@@ -30,11 +33,24 @@ def specify(plan: Plan) -> tuple[Job, ...]:
     """
     facts = cache(_facts)
     secret_env = secret_names(plan)
+    if faults := [fault for planned in plan.points for fault in _column_faults(planned)]:
+        raise ConfigError(faults)
     jobs = []
     for job in plan.jobs:
         points = tuple(_specify(planned, facts(planned.experiment.dataset)) for planned in job.points)
         jobs.append(Job(job.name, job.devices, points, secret_env))
     return tuple(jobs)
+
+
+def _column_faults(planned: PlannedPoint) -> list[Fault]:
+    """Find columns that the prompt names and the dataset's first row hasn't."""
+    experiment = planned.experiment
+    there = columns(experiment.dataset)
+    wanted = compile_prompt(planned.prompt, experiment.task).columns
+    return [
+        Fault("prompt", f"the rows of {experiment.dataset.path} have no column {name!r}", suggestion(name, there))
+        for name in sorted(wanted - set(there))
+    ]
 
 
 def _facts(dataset: Dataset) -> DatasetFile:

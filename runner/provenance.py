@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import shutil
 import socket
@@ -16,7 +17,7 @@ from runner import __version__
 from runner.jobs import Job
 from runner.plan import Plan
 from runner.secrets import Secrets
-from runner.values import Json
+from runner.values import Json, canonical_json
 
 _PACKAGES = ("hydra-core", "omegaconf", "pydantic", "jinja2", "msgspec", "submitit", "pycurl")
 _COMMAND_SECONDS = 20
@@ -38,7 +39,7 @@ def provenance(plan: Plan, jobs: Sequence[Job], command: Sequence[str], secrets:
         "sources": [str(path) for path in plan.composition.sources],
         "models": sorted({str(point.scope.model) for point in points}),
         "datasets": {point.dataset.path: point.dataset.sha256 for point in points},
-        "prompts": {point.name: point.prompt.sha256() for point in points},
+        "prompts": {point.name: hashlib.sha256(canonical_json(point.prompt)).hexdigest() for point in points},
     }
 
 

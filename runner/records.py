@@ -25,7 +25,8 @@ MISSING = "missing"
 
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS responses(
-  key BLOB NOT NULL, point INTEGER NOT NULL, request BLOB NOT NULL, response BLOB NOT NULL, PRIMARY KEY(key, point));
+  key BLOB NOT NULL, point INTEGER NOT NULL, request BLOB NOT NULL, response BLOB NOT NULL,
+  PRIMARY KEY(key, point));
 CREATE TABLE IF NOT EXISTS results(
   point INTEGER NOT NULL, step TEXT NOT NULL, id TEXT NOT NULL, sample INTEGER NOT NULL,
   position INTEGER NOT NULL, state TEXT NOT NULL, time REAL NOT NULL, line BLOB NOT NULL);
@@ -36,7 +37,8 @@ CREATE TABLE IF NOT EXISTS results(
   step TEXT NOT NULL, id TEXT NOT NULL, sample INTEGER NOT NULL,
   position INTEGER NOT NULL, state TEXT NOT NULL, time REAL NOT NULL, line BLOB NOT NULL,
   PRIMARY KEY(step, id, sample));
-CREATE TABLE IF NOT EXISTS folded(attempt TEXT PRIMARY KEY, responses INTEGER NOT NULL, results INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS folded(
+  attempt TEXT PRIMARY KEY, responses INTEGER NOT NULL, results INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS marks(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 INSERT OR IGNORE INTO marks VALUES ('changed', 0), ('exported', 0), ('shared', 0);
 """
@@ -85,7 +87,8 @@ class AttemptRecords:
         self._db.executescript(_RECORDS)
         self._db.execute("PRAGMA temp_store = FILE")
         self._db.execute(
-            "CREATE TEMP TABLE done(point INTEGER, id TEXT, sample INTEGER, PRIMARY KEY(point, id, sample)) WITHOUT ROWID"
+            "CREATE TEMP TABLE done("
+            "point INTEGER, id TEXT, sample INTEGER, PRIMARY KEY(point, id, sample)) WITHOUT ROWID"
         )
         self._earlier = [connect(file) for file in earlier]
 
@@ -137,7 +140,8 @@ class AttemptRecords:
         self._db.execute("ATTACH ? AS source", (str(source),))
         try:
             self._db.execute(
-                f"INSERT OR IGNORE INTO done SELECT ?, id, sample FROM source.results WHERE state IN ({marks(states)})",
+                "INSERT OR IGNORE INTO done SELECT ?, id, sample FROM source.results "
+                f"WHERE state IN ({marks(states)})",
                 (point, *states),
             )
             self._db.commit()

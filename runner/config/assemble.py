@@ -23,13 +23,13 @@ class Raw:
     Attributes:
         trail: where the parts of the config were written, later ones on top.
         notes: what was replaced by what.
-        faults: what is wrong so far.
     """
 
     config: dict[str, Json] = field(default_factory=dict)
     trail: list[tuple[Key, Origin]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    winners: dict[str, tuple[int, Given]] = field(default_factory=dict)
 
     def source(self, place: Key) -> str:
         """Return where the value at *place* was written, or empty where nobody wrote it."""
@@ -71,6 +71,7 @@ def _assemble_key(
         trail = chosen.trail if isinstance(chosen, Chosen) else (((), whole.origin),)
         raw.trail += [((key, *path), origin) for path, origin in trail]
     if whole is not None:
+        raw.winners[key] = (start, whole)
         _note_replaced(raw, key, whole, layers[:start])
     for layer in layers[start:]:
         for path, given in layer.parts:
@@ -109,7 +110,7 @@ def _lay_part(raw: Raw, base: Json, path: Key, given: Given, chooser: Chooser) -
         raw.trail.append((path, given.origin))
     if path[0] == "scorers" and len(path) == 2 and value is None:  # noqa: PLR2004 - scorers.NAME
         value = DELETED
-    before = _at(base, path[1:])
+    before = found_at(base, path[1:])
     if before is not None and before != value and given.origin.label == "command line":
         new = "the default" if value is DELETED else brief(value)
         where = raw_source(raw, path)
@@ -123,7 +124,8 @@ def raw_source(raw: Raw, path: Key) -> str:
     return f" ({source})" if source else ""
 
 
-def _at(base: Json, path: Key) -> Json:
+def found_at(base: Json, path: Key) -> Json:
+    """Return what stands at *path* below *base*, or None."""
     for part in path:
         base = base.get(part) if isinstance(base, dict) else None
     return base

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 from runner.config.document import Key, Origin
 from runner.config.hydra_options import hydra_option, needs_hydra
@@ -18,7 +18,7 @@ from runner.scoring.registry import scorer_kinds
 from runner.spec import CLUSTER_KINDS
 from runner.values import Json
 
-_KIND_AND_NAME = re.compile(r"^([a-z][a-z0-9_]*):(.+)$")
+KIND_AND_NAME = re.compile(r"^([a-z][a-z0-9_]*):(.+)$")
 _PATH_LIKE = ("./", "../", "/", "~/")
 _DATASET_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
@@ -98,7 +98,7 @@ class Chooser:
         return Chosen(document.data, (((), document.origin),))
 
     def _model(self, name: str, origin: Origin) -> Chosen:
-        kind = _KIND_AND_NAME.match(name)
+        kind = KIND_AND_NAME.match(name)
         if kind and kind[1] == "hf":
             return Chosen({"name": kind[2]}, (((), origin),))
         if kind and kind[1] in engine_kinds():
@@ -107,9 +107,19 @@ class Chooser:
             raise self.unknown_kind("model", "engine", kind[1], origin)
         if name.startswith(_PATH_LIKE) or _is_folder(self._reader, name):
             return Chosen({"name": name}, (((), origin),))
-        hint = nearest(name, self._reader.options("model"))
-        forms = "hf:ORG/NAME for the hub, KIND:NAME for an engine, ./FOLDER for weights"
-        raise self._fault("model", f"no option of conf/model/ is called {name}", f"{hint}; or {forms}", origin)
+        options = self._reader.options("model")
+        hint = nearest(name, [*options, *self._siblings(name)], say_known=False)
+        known = f"options: {', '.join(options) or 'none'}"
+        forms = "or write hf:ORG/NAME for the hub, KIND:NAME for an engine, ./FOLDER for weights"
+        problem = f"{name} is neither an option of conf/model/ nor a folder"
+        raise self._fault("model", problem, " ".join([*([hint] if hint else []), known, forms]), origin)
+
+    def _siblings(self, name: str) -> list[str]:
+        parent = PurePath(name).parent
+        folder = self._reader.places.find(str(parent))
+        if folder is None or str(parent) == ".":
+            return []
+        return [str(parent / one.name) for one in folder.iterdir() if one.is_dir()]
 
     def _engine(self, name: str, origin: Origin) -> Chosen:
         if name in engine_kinds():
@@ -130,7 +140,7 @@ class Chooser:
             return Chosen({"user": name}, (((), origin),))
         known = {p.name for folder in folders for p in folder.iterdir() if p.is_dir()}
         known |= set(self._reader.options("prompt"))
-        looked = ", ".join(self._reader.label(folder) for folder in folders) or "templates (no such folder)"
+        looked = self._reader.folders(folders) or "templates (no such folder)"
         problem = f"{name} is neither a folder of {looked} nor an option of conf/prompt/"
         raise self._fault("prompt", problem, nearest(name, sorted(known)), origin)
 
@@ -200,4 +210,4 @@ class Chooser:
 
 def _is_folder(reader: Reader, name: str) -> bool:
     found = reader.places.find(name)
-    return found is not None and Path(found).is_dir()
+    return found is not None and found.is_dir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.config.choices import Chooser
 from runner.config.files import Files
@@ -12,7 +13,6 @@ from runner.config.front import Front
 from runner.config.interpolation import environment_reads
 from runner.config.keys import nearest
 from runner.config.overrides import parse_overrides
-from runner.config.plain import Plain
 from runner.config.point import Composition, Point
 from runner.config.reader import Reader
 from runner.config.sweep import refuse_commas
@@ -21,6 +21,8 @@ from runner.errors import ConfigError, Fault
 from runner.places import Places
 from runner.shipped import shipped
 
+if TYPE_CHECKING:
+    from runner.config.plain import Plain
 
 def compose(
     file: Path | str, overrides: Sequence[str] = (), *, multirun: bool = False, runs: Path | None = None
@@ -64,8 +66,11 @@ def opened(
     changes = parse_overrides(overrides, reader.options)
     if not multirun:
         refuse_commas(changes)
-    kind = Plain if "defaults" in document.data else Front
-    return kind(document, changes, reader, chooser)
+    if "defaults" not in document.data:
+        return Front(document, changes, reader, chooser)
+    from runner.config.plain import Plain
+
+    return Plain(document, changes, reader, chooser)
 
 
 def find_experiment(file: Path | str) -> Path:

@@ -39,8 +39,12 @@ def explain(
         place = _place(one["loc"], one["type"], config)
         if place not in faults:
             problem, hint = _problem(one, place, config, written)
-            faults[place] = Fault(dotted(place) or "experiment", problem, hint, source(place))
-    return list(faults.values())
+            shown = (*place, "kind") if one["type"] in _TAGS else place
+            faults[place] = Fault(dotted(shown) or "experiment", problem, hint, source(shown))
+    deeper = set(faults)
+    return [
+        fault for place, fault in faults.items() if not any(place == d[: len(place)] != d for d in deeper)
+    ]
 
 
 def _place(loc: tuple[int | str, ...], kind: str, config: Json) -> Key:
@@ -67,7 +71,8 @@ def _problem(one: Any, place: Key, config: dict[str, Json], written: dict[str, J
         known += [] if place[:-1] else [key for key in FRONT if key not in known]
         return "unknown key", nearest(str(place[-1]), known)
     if kind == "missing":
-        return f"missing, expected {_expected(_subschema(place, config))}", ""
+        described = _subschema(place[:-1], config).get("properties", {}).get(place[-1], {})
+        return f"missing, expected {_expected(_subschema(place, config))}", described.get("description", "")
     shown = brief(_shown(written, place))
     if kind in _TAGS:
         kinds = list(_subschema(place, config).get("discriminator", {}).get("mapping", {}))
@@ -76,7 +81,8 @@ def _problem(one: Any, place: Key, config: dict[str, Json], written: dict[str, J
             return "kind is missing", f"known: {', '.join(kinds)}"
         return f"there is no kind {brief(given)}", nearest(str(given), kinds)
     if kind in _LINES:
-        return f"{shown} given: {one['ctx']['error']}", ""
+        reason = str(one["ctx"]["error"]).replace(str(one["input"]), str(_shown(written, place)))
+        return f"{shown} given: {reason}", ""
     schema = _subschema(place, config)
     return f"{shown} given, expected {_expected(schema)}", _quoting(kind)
 

@@ -55,7 +55,7 @@ class Files:
     def _no_dataset(self, path: str) -> Fault:
         given = Path(path).expanduser()
         folders = [given.parent] if given.is_absolute() else self._bases(given.parent)
-        looked = ", ".join(self._reader.label(folder) or "." for folder in folders)
+        looked = self._reader.folders(folders)
         names = sorted({one.name for folder in folders if folder.is_dir() for one in folder.glob("*.*")})
         return Fault("dataset.path", f"no file {path} (looked in {looked})", nearest(given.name, names[:50]))
 
@@ -70,7 +70,7 @@ class Files:
     def _no_template(self, name: str) -> Fault:
         folders = self._places.templates
         names = sorted({one.name for folder in folders for one in folder.iterdir() if one.is_dir()})
-        looked = ", ".join(self._reader.label(folder) for folder in folders) or "templates (no such folder)"
+        looked = self._reader.folders(folders) or "templates (no such folder)"
         return Fault("prompt.template", f"no folder {name} in {looked}", nearest(name, names))
 
     def _model(self, experiment: Experiment, shown: str) -> tuple[Path | None, Fault | None]:
@@ -93,6 +93,6 @@ class Files:
         hint = nearest(given.name, names, say_known=False)
         if _HUB_NAME.match(name) and not name.startswith(_PATH_LIKE) and not hint:
             return None
-        looked = ", ".join(self._reader.label(folder) for folder in folders)
+        looked = self._reader.folders(folders)
         problem = f"{shown} is neither a folder (looked in {looked}) nor a hub name such as ORG/NAME"
         return Fault("model.name", problem, hint)

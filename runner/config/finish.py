@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.config.assemble import Raw, merged
-from runner.config.choices import Chooser
+from runner.config.choices import KIND_AND_NAME, Chooser
 from runner.config.document import Key, Origin, dotted
 from runner.config.explain import explain, later_keys
 from runner.config.files import Files
@@ -29,11 +29,7 @@ _BROUGHT = ("engine", "topology", "sampling")
 
 
 class Finisher:
-    """Finishes the points of one composition.
-
-    Args:
-        interpolates: whether any text that was read holds ``${``.
-    """
+    """Finishes the points of one composition."""
 
     def __init__(self, name: str, chooser: Chooser, files: Files) -> None:
         self._name = name
@@ -69,7 +65,10 @@ class Finisher:
             return
         own = config.get(group)
         kind = own.get("kind") if isinstance(own, dict) else None
-        if kind is not None and chosen.value.get("kind") not in {None, kind}:
+        if group == "engine" and kind != chosen.value.get("kind") and _names_engine_later(raw):
+            raw.notes.append(f"engine: {raw.winners['model'][1].value} replaces {brief(own)}")
+            own = None
+        elif kind is not None and chosen.value.get("kind") not in {None, kind}:
             raw.notes.append(
                 f"engine: {brief(own)} ({raw.source((group,))}) replaces the model's {brief(chosen.value)}"
             )
@@ -127,6 +126,14 @@ class Finisher:
             known = ", ".join(scorer_kinds())
             refuse(("scorers", name), _kind(one), "scorer", LATER_SCORERS, known)
         return config
+
+
+def _names_engine_later(raw: Raw) -> bool:
+    """Tell whether the model was given as KIND:NAME in a later layer than the engine."""
+    if "model" not in raw.winners or "engine" not in raw.winners:
+        return False
+    model, engine = raw.winners["model"], raw.winners["engine"]
+    return isinstance(model[1].value, str) and KIND_AND_NAME.match(model[1].value) is not None and model[0] > engine[0]
 
 
 def _kind(value: Any) -> Json:

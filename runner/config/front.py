@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runner.config.assemble import Raw, assemble
 from runner.config.choices import Chooser
 from runner.config.document import Document
-from runner.config.layers import command_layer, extended, file_layer
+from runner.config.layers import command_layer, extended, file_layer, refuse_misplaced
 from runner.config.overrides import Change
 from runner.config.reader import Reader
 from runner.config.sweep import Axis, Entry, combinations, command_axes, file_axes, free_axes
@@ -22,6 +22,7 @@ class Front:
     """
 
     def __init__(self, document: Document, changes: list[Change], reader: Reader, chooser: Chooser) -> None:
+        refuse_misplaced(changes)
         documents = extended(document, reader)
         command = command_layer(changes)
         self.layers = [*(file_layer(one) for one in documents), command]

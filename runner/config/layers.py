@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -66,30 +67,34 @@ def split(key: str) -> Key:
 
 def file_layer(document: Document) -> Layer:
     """Return what one file gives, whatever it extends."""
-    layer = Layer()
-    entries = {
-        key: Given(value, document.origin.under(key))
-        for key, value in document.data.items()
-        if key not in {"extends", "defaults"}
-    }
-    return layer.given(entries)
+    data = {key: value for key, value in document.data.items() if key not in {"extends", "defaults"}}
+    return file_layer_of(data, document.origin)
 
 
-def command_layer(changes: list[Change]) -> Layer:
-    """Return what the command line gives, sweeps left out.
+def file_layer_of(data: dict[str, Json], origin: Origin) -> Layer:
+    """Return *data*, written in one file, as a layer."""
+    return Layer().given({key: Given(value, origin.under(key)) for key, value in data.items()})
 
-    Raises:
-        ConfigError: overrides that mean nothing in a file without ``defaults:``.
-    """
-    faults = [fault for change in changes if (fault := _misplaced(change))]
-    if faults:
-        raise ConfigError(faults)
+
+def command_layer(changes: Sequence[Change]) -> Layer:
+    """Return what the command line gives, sweeps left out."""
     layer = Layer()
     for change in changes:
         if not change.sweep:
             value = DELETED if change.action == "delete" else change.value
             layer = layer.given({dotted(change.key): Given(value, COMMAND_LINE, change.group)})
     return layer
+
+
+def refuse_misplaced(changes: Sequence[Change]) -> None:
+    """Refuse overrides that mean nothing in a file without ``defaults:``.
+
+    Raises:
+        ConfigError: all of them.
+    """
+    faults = [fault for change in changes if (fault := _misplaced(change))]
+    if faults:
+        raise ConfigError(faults)
 
 
 def _misplaced(change: Change) -> Fault | None:
@@ -146,6 +151,6 @@ def _find_base(name: str, child: Path, reader: Reader, source: str) -> Path:
     if own.resolve() == child:
         return child
     names = sorted({path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.yaml")})
-    looked = ", ".join(reader.label(folder) for folder in folders)
+    looked = reader.folders(folders)
     problem = f"no file {name} or {name}.yaml in {looked}"
     raise ConfigError([Fault("extends", problem, nearest(given.stem, names), source)])

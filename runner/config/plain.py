@@ -1,3 +1,209 @@
-"""stub"""
-from runner.config.front import Front
-class Plain(Front): ...
+"""Files with a ``defaults:`` list: Hydra composes them, and the command line still wins.
+
+Hydra composes once for each distinct choice of groups; values are then merged in per point, by
+Hydra's own rules.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.types import Override, OverrideType, ValueType
+from hydra.types import RunMode
+from omegaconf import open_dict
+
+from runner.config.assemble import Raw, assemble, found_at
+from runner.config.choices import Chooser
+from runner.config.document import COMMAND_LINE, Document, dotted
+from runner.config.hydra_source import composing, config_name, loader
+from runner.config.interpolation import omegaconf
+from runner.config.keys import GROUPS
+from runner.config.layers import Given, command_layer, file_layer, file_layer_of
+from runner.config.overrides import Change
+from runner.config.reader import Reader
+from runner.config.sweep import Axis, Entry, combinations, command_axes, file_axes, free_axes
+from runner.config.values import brief
+from runner.errors import ConfigError, Fault
+from runner.values import Json
+
+_TYPES = {
+    "set": OverrideType.CHANGE,
+    "add": OverrideType.ADD,
+    "force": OverrideType.FORCE_ADD,
+    "delete": OverrideType.DEL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What one choice of groups comes to, and the groups there were to choose from."""
+
+    config: Any
+    container: dict[str, Json]
+    choices: dict[str, str]
+
+
+class Composer:
+    """Composes one plain file with any number of override sets; equals `hydra.compose`.
+
+    Beyond Hydra, an option chosen for one of our groups on the command line replaces what the
+    file's body says under that group's key.
+    """
+
+    def __init__(self, document: Document, reader: Reader) -> None:
+        self._document = document
+        self._reader = reader
+        self._bases: dict[tuple[str, ...], Base] = {}
+        self._groups: dict[str, bool] = {}
+        self._repository = loader(reader, document.path).repository
+
+    def compose(self, changes: Sequence[Change]) -> dict[str, Json]:
+        """Return the config, interpolations left as they are.
+
+        Raises:
+            ConfigError: Hydra refuses the choice of groups or one of the values.
+        """
+        choices = [change for change in changes if self.is_choice(change)]
+        config = copy.deepcopy(self.base(choices).config)
+        for change in changes:
+            if change not in choices:
+                with composing(self._reader, dotted(change.key), "command line"):
+                    _apply(config, change)
+        return _container(config)
+
+    def known_groups(self) -> Collection[str]:
+        """Return the groups that the file's own defaults list chooses from."""
+        return self.base([]).choices
+
+    def is_choice(self, change: Change) -> bool:
+        """Tell whether Hydra takes a change as the choice of a group's option, or as its own setting."""
+        group = change.group or dotted(change.key)
+        if group not in self._groups:
+            self._groups[group] = group.startswith("hydra") or bool(self._repository.group_exists(group))
+        return self._groups[group] and not isinstance(change.value, dict)
+
+    def base(self, choices: Sequence[Change]) -> Base:
+        """Return what a choice of groups comes to; composed once."""
+        lines = tuple(self._line(change) for change in choices)
+        if lines not in self._bases:
+            replaced = [dotted(change.key) for change in choices if dotted(change.key) in GROUPS]
+            made = loader(self._reader, self._document.path, replaced)
+            with composing(self._reader, "defaults", self._document.origin.at(("defaults",))):
+                config: Any = made.load_configuration(
+                    config_name(self._document.path), list(lines), RunMode.RUN, from_shell=False
+                )
+            chosen = {str(group): str(name) for group, name in config.hydra.runtime.choices.items()}
+            with open_dict(config):
+                del config["hydra"]
+            self._bases[lines] = Base(config, _container(config), chosen)
+        return self._bases[lines]
+
+    def _line(self, change: Change) -> str:
+        """Return the override as Hydra takes it: a group that the file doesn't choose from is appended."""
+        key = dotted(change.key)
+        if change.group or key not in GROUPS or change.action == "delete":
+            return change.line
+        return f"{key}={change.value}" if key in self.known_groups() else f"+{key}={change.value}"
+
+
+def _container(config: Any) -> dict[str, Json]:
+    return cast("dict[str, Json]", omegaconf().to_container(config, resolve=False))
+
+
+def _apply(config: Any, change: Change) -> None:
+    action = _TYPES[change.action]
+    if action is OverrideType.CHANGE:
+        action = OverrideType.FORCE_ADD  # keys that nobody declared are for the schema to judge
+    override = Override(
+        type=action,
+        key_or_group=dotted(change.key) if not change.group else change.group,
+        value_type=ValueType.ELEMENT,
+        _value=change.value,
+        package=dotted(change.key) if change.group else None,
+        input_line=change.line,
+    )
+    ConfigLoaderImpl._apply_overrides_to_config([override], config)  # noqa: SLF001 - Hydra's own merge
+
+
+class Plain:
+    """One file with a ``defaults:`` list, and the command line.
+
+    Attributes:
+        notes: what holds for every point.
+    """
+
+    def __init__(self, document: Document, changes: list[Change], reader: Reader, chooser: Chooser) -> None:
+        if "extends" in document.data:
+            hint = "put the other file's name into the `defaults:` list"
+            source = document.origin.at(("extends",))
+            raise ConfigError([Fault("extends", "a file with `defaults:` can't extend another", hint, source)])
+        self._document = document
+        self._changes = [change for change in changes if not change.sweep]
+        self._reader = reader
+        self._chooser = chooser
+        self._composer = Composer(document, reader)
+        layers = [file_layer(document), command_layer(self._changes)]
+        axes = [*file_axes(layers), *command_axes(changes, 1)]
+        self._axes, self.notes = free_axes(axes, layers)
+
+    def combinations(self) -> Iterator[tuple[tuple[Axis, Entry], ...]]:
+        """Yield what each point sets."""
+        return combinations(self._axes)
+
+    def raw(self, combination: tuple[tuple[Axis, Entry], ...] = ()) -> Raw:
+        """Return the config of one point."""
+        swept = [_swept(key, given) for _, entry in combination for key, given in entry.items()]
+        changes = [*swept, *self._changes]
+        replacing = [change for change in changes if self._replaces(change)]
+        choices = [c for c in changes if c not in replacing and self._composer.is_choice(c)]
+        base = self._composer.base(choices)
+        fronted = {change.key[0] for change in replacing} | _fronted(base.container)
+        values = [c for c in changes if c not in replacing and c not in choices]
+        hydras = [change for change in values if change.key[0] not in fronted]
+        under = file_layer_of(self._composer.compose([*choices, *hydras]), self._document.origin)
+        over = [c for c in changes if c in replacing or (c in values and c not in hydras)]
+        raw = assemble([under, command_layer(over)], self._chooser)
+        self._tell(raw, base, [*choices, *hydras])
+        return raw
+
+    def _tell(self, raw: Raw, base: Base, changes: Sequence[Change]) -> None:
+        """Add to *raw* where Hydra took things from, and what its overrides replaced."""
+        for group, name in base.choices.items():
+            path = self._reader.option(group, name) if group in GROUPS else None
+            if path is not None:
+                raw.trail.insert(0, ((group,), self._reader.read(path).origin))
+        plain = self._composer.base([]).container
+        for change in changes:
+            raw.trail.append((change.key, COMMAND_LINE))
+            before = found_at(plain, change.key)
+            if before is not None and before != change.value and change.action != "add":
+                new = "the default" if change.action == "delete" else brief(change.value)
+                raw.notes.append(f"{dotted(change.key)}: {new} (command line) replaces {brief(before)}")
+
+    def _replaces(self, change: Change) -> bool:
+        """Tell whether a change gives a group's whole value in a way that Hydra has no word for."""
+        key = dotted(change.key)
+        if key not in GROUPS or change.group:
+            return False
+        if change.action == "delete":
+            return key not in self._composer.known_groups()
+        if not isinstance(change.value, str):
+            return True
+        return self._reader.option(key, change.value) is None
+
+
+def _fronted(container: dict[str, Json]) -> set[str | int]:
+    """Return the keys that are ours to lay over: choices in the body, and dotted keys."""
+    named = {key for key in GROUPS if isinstance(container.get(key), str | list)}
+    return named | {key.split(".", maxsplit=1)[0] for key in container if "." in key}
+
+
+def _swept(key: str, given: Given) -> Change:
+    line = f"{key}={given.value}"
+    group = given.group
+    return Change(line, tuple(key.split(".")), group, "set", (given.value,))
+

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from runner.config.document import Document, read_document
@@ -45,6 +46,15 @@ class Reader:
             if path.is_relative_to(base):
                 return prefix + path.relative_to(base).as_posix()
         return str(path)
+
+    def folders(self, paths: Iterable[Path]) -> str:
+        """Return folders as messages show them: relative to the working folder, else absolute."""
+        here = Path.cwd()
+        return ", ".join(
+            dict.fromkeys(
+                (p.relative_to(here).as_posix() if p.is_relative_to(here) else str(p)) for p in paths
+            )
+        )
 
     def option(self, group: str, name: str) -> Path | None:
         """Return the file of an option, or None if there is none."""

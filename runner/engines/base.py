@@ -49,6 +49,7 @@ class Capabilities:
         local: it loads weights on the machine it runs on (and may need GPUs).
         shared: its rate limit is shared by all jobs, so that one job is the default.
         topology: fields of `Topology` that may be more than 1.
+        lacks: task -> parameters of `sampling` that it doesn't take there.
     """
 
     tasks: frozenset[str]
@@ -58,6 +59,12 @@ class Capabilities:
     local: bool = False
     shared: bool = False
     topology: frozenset[str] = frozenset()
+    lacks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def takes(self, task: str) -> Mapping[str, str]:
+        """Return the parameters that a task takes: our name -> the engine's own."""
+        lacking = self.lacks.get(task, frozenset())
+        return {name: own for name, own in self.sampling.items() if name not in lacking}
 
 
 def no_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: ARG001 - the signature is shared
@@ -88,8 +95,8 @@ class EngineKind:
         neutral: names of settings that don't change an answer and stay out of the request key,
             beside those every kind has.
         devices: GPUs one engine of this kind takes.
-        check: what would stop it on this machine, such as an unset key; cheap, called when the plan
-            is made, never from within a job's worker. Places start with ``engine.`` or ``model.``.
+        check: what would stop it on this machine, such as an unset key, or what of the model it
+            can't honour; cheap; places start with ``engine.`` or ``model.``.
     """
 
     settings: type[EngineSettings]

@@ -149,7 +149,7 @@ class FakeEngine:
 
 
 def _fraction(data: bytes) -> float:
-    return int.from_bytes(data) / 2 ** (8 * len(data))
+    return int.from_bytes(data) / float(256 ** len(data))
 
 
 def _names(request: Request) -> dict[str, object]:

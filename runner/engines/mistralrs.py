@@ -1,30 +1,80 @@
-"""mistral.rs inside this process: any Llama-like folder of weights, on a CPU, without torch."""
+"""mistral.rs inside this process: what YAML may say of it, and what would stop it."""
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Literal
 
 from runner.engines.base import Capabilities, EngineKind
-from runner.spec import EngineSettings
+from runner.engines.weights import weights_fault
+from runner.errors import Fault
+from runner.spec import EngineSettings, Model
+
+DTYPES = {
+    "auto": "Auto",
+    "float32": "F32",
+    "fp32": "F32",
+    "bfloat16": "BF16",
+    "bf16": "BF16",
+    "float16": "F16",
+    "fp16": "F16",
+    "half": "F16",
+}
+"""Names of dtypes, as people and config.json write them -> mistral.rs's own."""
 
 
 class Mistralrs(EngineSettings):
-    """The embedded engine: one model in this process, one request after another."""
+    """mistral.rs in this process: one model, one request at a time, on a CPU and without torch.
+
+    It draws at random without a seed of ours, so `seed` is refused. Its logprobs are those of the
+    distribution it draws from: after the temperature, before top_k, top_p and min_p.
+    """
 
     kind: Literal["mistralrs"] = "mistralrs"
-    """mistral.rs in this process; runs on a CPU and needs no torch."""
+    """mistral.rs in this process; needs no server, no GPU and no torch."""
+
+
+def check(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG001 - the signature is shared
+    """Find weights that aren't here, and what of the model mistral.rs can't honour."""
+    found = weights_fault(model)
+    faults = [] if found is None else [found]
+    if model.dtype is not None and model.dtype not in DTYPES:
+        near = get_close_matches(model.dtype, DTYPES, n=1)
+        known = f"known: {', '.join(DTYPES)}"
+        hint = f"did you mean {near[0]}? {known}" if near else known
+        faults.append(Fault("model.dtype", f"mistralrs has no dtype {model.dtype!r}", hint))
+    if model.tokenizer is not None:
+        problem = "mistralrs takes the tokenizer that lies beside the weights, no other"
+        faults.append(Fault("model.tokenizer", problem, "leave it out"))
+    return faults
 
 
 KIND = EngineKind(
     settings=Mistralrs,
     capabilities=Capabilities(
         tasks=frozenset({"chat", "complete"}),
-        sampling={name: name for name in ("temperature", "top_p", "top_k", "max_tokens")},
+        sampling={
+            "temperature": "temperature",
+            "top_p": "top_p",
+            "top_k": "top_k",
+            "min_p": "min_p",
+            "max_tokens": "max_tokens",
+            "stop": "stop_seqs",
+            "n": "n_choices",
+            "logprobs": "logprobs",
+            "top_logprobs": "top_logprobs",
+            "presence_penalty": "presence_penalty",
+            "frequency_penalty": "frequency_penalty",
+            "repetition_penalty": "repetition_penalty",
+        },
+        defaults={"temperature": 1.0, "top_p": 1.0},
         concurrency=1,
         local=True,
+        lacks={"complete": frozenset({"n", "logprobs", "top_logprobs"})},
     ),
-    factory="runner.engines.mistralrs:MistralrsEngine",
-    summary="mistral.rs in this process: no server, no torch",
+    factory="runner.engines.mistralrs_engine:MistralrsEngine",
+    summary="mistral.rs in this process: no server, no GPU, no torch",
     distribution="mistralrs",
     extra="embedded",
+    check=check,
 )

@@ -49,7 +49,7 @@ class OpenAICompatible(EngineSettings):
     """Environment variable that holds the key, sent as a bearer token; left out sends none."""
     headers_env: dict[
         Annotated[str, Field(pattern=_HEADER_NAME)], Annotated[str, Field(pattern=_ENV_NAME)]
-    ] = {}
+    ] = Field(default_factory=dict)
     """Further headers: name of the header -> environment variable that holds its value."""
 
     def secret_names(self) -> tuple[str, ...]:
@@ -58,13 +58,25 @@ class OpenAICompatible(EngineSettings):
         return (*named, *self.headers_env.values())
 
 
-def check(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG001 - the signature is shared
-    """Find variables that are unset or that no header can carry."""
+def check(settings: EngineSettings, model: Model) -> list[Fault]:
+    """Find variables that are unset or unfit, and what of the model is the server's own affair."""
     assert isinstance(settings, OpenAICompatible)
     named = {"engine.api_key_env": settings.api_key_env} if settings.api_key_env else {}
     named |= {f"engine.headers_env.{header}": name for header, name in settings.headers_env.items()}
     found = [_variable_fault(place, name) for place, name in named.items()]
-    return [fault for fault in found if fault is not None]
+    return [fault for fault in found if fault is not None] + _model_faults(model)
+
+
+def _model_faults(model: Model) -> list[Fault]:
+    given = [name for name in ("dtype", "quantization", "tokenizer", "chat_template") if getattr(model, name)]
+    return [
+        Fault(
+            f"model.{name}",
+            f"openai_compatible can't set it: the server was started with its own {name}",
+            "leave it out; model.revision may name what the server runs",
+        )
+        for name in given
+    ]
 
 
 def _variable_fault(place: str, name: str) -> Fault | None:
@@ -73,8 +85,8 @@ def _variable_fault(place: str, name: str) -> Fault | None:
         state = "is empty" if value == "" else "is not set"
         return Fault(place, f"the environment variable {name} {state}", f"export {name}=...")
     if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", value):
-        problem = f"the value of {name} can't be sent in a header: it holds a line break or blanks around it, or is not ASCII"
-        return Fault(place, problem)
+        why = "it has a line break, blanks around it, or other than ASCII characters"
+        return Fault(place, f"the value of {name} can't be sent in a header: {why}")
     return None
 
 

@@ -11,11 +11,17 @@ from typing import Any, Self
 import msgspec
 
 from runner.engines.asked import require_asked
-from runner.engines.http import HttpClient, HttpConnectError, HttpError, HttpReset, HttpResponse, HttpTimeout
-from runner.engines.http_errors import http_error, one_line
+from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpStream, HttpTimeout
 from runner.engines.openai_compatible import OpenAICompatible, check
 from runner.engines.openai_wire import read_chat, read_delta, read_text
-from runner.errors import AskError, ConnectionFailedError, EngineStartError, RequestTimeoutError
+from runner.engines.provider_errors import answered_error, one_line, provider_error
+from runner.errors import (
+    AskError,
+    ConnectionFailedError,
+    EngineStartError,
+    MalformedResponseError,
+    RequestTimeoutError,
+)
 from runner.secrets import Secrets
 from runner.spec import EngineSettings, Model
 from runner.values import Request, Response
@@ -36,7 +42,7 @@ class OpenAIEngine:
             "complete": f"{settings.base_url}/completions",
         }
         self._encoder = msgspec.json.Encoder()
-        self._headers: list[str] = []
+        self._headers = Headers(())
         self._secrets = Secrets()
         self._client: HttpClient | None = None
         self._version: str | None = None
@@ -97,6 +103,8 @@ class OpenAIEngine:
         try:
             async with stream as answer:
                 async for data in _events(answer):
+                    if error := answered_error(data):
+                        raise error
                     if text := read_delta(data):
                         yield text
         except HttpError as error:
@@ -117,11 +125,12 @@ class OpenAIEngine:
         return ConnectionFailedError(message)
 
 
-def _headers(settings: OpenAICompatible) -> list[str]:
+def _headers(settings: OpenAICompatible) -> Headers:
     lines = ["Content-Type: application/json"]
     if settings.api_key_env:
         lines.append(f"Authorization: Bearer {os.environ[settings.api_key_env]}")
-    return lines + [f"{name}: {os.environ[variable]}" for name, variable in settings.headers_env.items()]
+    lines += [f"{name}: {os.environ[variable]}" for name, variable in settings.headers_env.items()]
+    return Headers(lines)
 
 
 def _text_sampling(sampling: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,10 +143,31 @@ def _text_sampling(sampling: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(request: Request, answer: HttpResponse, seconds: float) -> Response:
     if answer.status != _OK:
-        raise http_error(
-            answer.status, answer.body, answer.header("retry-after"), answer.header("retry-after-ms")
-        )
+        raise _refusal(answer, answer.body)
     read = read_chat if request.task == "chat" else read_text
-    response = read(answer.body, NAME, seconds)
+    try:
+        response = read(answer.body, NAME, seconds)
+    except MalformedResponseError as error:
+        raise answered_error(answer.body) or error from None
     require_asked(request, response)
     return response
+
+
+def _refusal(answer: HttpResponse | HttpStream, body: bytes) -> AskError:
+    return provider_error(answer.status, body, answer.header("retry-after"), answer.header("retry-after-ms"))
+
+
+async def _events(answer: HttpStream) -> AsyncIterator[bytes]:
+    """Yield the data of each server-sent event, up to the one that says it is done."""
+    if answer.status != _OK:
+        raise _refusal(answer, b"".join([chunk async for chunk in answer]))
+    rest = b""
+    async for chunk in answer:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            name, _, data = line.partition(b":")
+            if name != b"data":
+                continue
+            if data.strip() == b"[DONE]":
+                return
+            yield data.strip()

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-import msgspec
+from msgspec import structs
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception_type,
-    stop_after_attempt,
-    stop_any,
     wait_exponential,
     wait_random,
 )
@@ -137,11 +135,11 @@ class Retrying:
             return await self._send(request)
 
         try:
-            response = await self._library()(attempt)
+            response: Response = await self._library()(attempt)
         except RetryableError as error:
             raise self._final(error, attempts, answers) from error
-        timing = msgspec.structs.replace(response.timing, attempts=attempts)
-        return msgspec.structs.replace(response, timing=timing)
+        timing = structs.replace(response.timing, attempts=attempts)
+        return structs.replace(response, timing=timing)
 
     def _library(self) -> AsyncRetrying:
         doubling = wait_exponential(multiplier=self._backoff.first, max=self._backoff.longest)
@@ -150,12 +148,13 @@ class Retrying:
         def wait(state: RetryCallState) -> float:
             return max(doubling(state), _asked(_failure(state))) + jitter(state)
 
-        def hopeless(state: RetryCallState) -> bool:
-            return _asked(_failure(state)) > self._backoff.patience
+        def stop(state: RetryCallState) -> bool:
+            hopeless = _asked(_failure(state)) > self._backoff.patience
+            return hopeless or state.attempt_number >= self._max_attempts
 
         return AsyncRetrying(
             sleep=asyncio.sleep,
-            stop=stop_any(stop_after_attempt(self._max_attempts), hopeless),
+            stop=stop,
             wait=wait,
             retry=retry_if_exception_type(RetryableError),
             reraise=True,

@@ -1,0 +1,79 @@
+"""Starts jobs on Slurm, on this machine or in this process; knows how they stand; stops them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from runner.launch.attempts import next_attempt
+from runner.launch.cancel import cancel
+from runner.launch.gpus import check_devices, visible_devices
+from runner.launch.processes import this_process
+from runner.launch.query import JobState, job_states
+from runner.launch.submission import (
+    JobRequest,
+    Submission,
+    read_submission,
+    submitit_folder,
+    write_submission,
+)
+from runner.spec import Cluster, InlineCluster, LocalCluster, SlurmCluster
+
+__all__ = ["JobRequest", "JobState", "cancel", "describe", "job_states", "launch", "read_submission"]
+
+
+def launch(
+    run_dir: Path, jobs: Sequence[JobRequest], cluster: Cluster, target: Callable[[str], int]
+) -> tuple[int, ...]:
+    """Start every job; each runs ``target(job folder)`` in a process that imports *target* by its name.
+
+    Every submission is on disk before this returns. Only ``inline`` waits: it calls *target* here, one
+    job after another, and returns what each call returned.
+
+    Raises:
+        UserError: the cluster can't run these jobs; nothing was started.
+        RunnerError: it took some of them only; these are recorded.
+    """
+    if isinstance(cluster, InlineCluster):
+        return _run_inline(jobs, target)
+    submitit_folder(run_dir).mkdir(exist_ok=True)
+    if isinstance(cluster, SlurmCluster):
+        from runner.launch import slurm
+
+        slurm.submit(run_dir, jobs, cluster, target)
+    else:
+        _submit_local(run_dir, jobs, cluster, target)
+    return ()
+
+
+def _submit_local(
+    run_dir: Path, jobs: Sequence[JobRequest], cluster: LocalCluster, target: Callable[[str], int]
+) -> None:
+    from runner.launch import local
+
+    most = max((job.devices for job in jobs), default=0)
+    if most:
+        check_devices(most, visible_devices() if cluster.devices is None else cluster.devices)
+    local.submit(run_dir, jobs, target)
+
+
+def _run_inline(jobs: Sequence[JobRequest], target: Callable[[str], int]) -> tuple[int, ...]:
+    here = this_process()
+    for job in jobs:
+        submission = Submission(
+            kind="inline",
+            id=job.name,
+            submitted=time.time(),
+            first_attempt=next_attempt(job.job_dir),
+            process=here,
+        )
+        write_submission(job.job_dir, submission)
+    return tuple(target(str(job.job_dir)) for job in jobs)
+
+
+def describe(cluster: Cluster) -> str:
+    """Return where jobs will run, in a few words."""
+    given = cluster.model_dump(exclude_defaults=True, exclude={"kind", "env", "setup"})
+    words = [f"{key}={value}" for key, value in given.items()]
+    return " ".join([cluster.kind, *words])

@@ -5,13 +5,13 @@ The kernel drops the locks of a process that dies in whatever way, so a kill fre
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -84,12 +84,12 @@ def check_devices(count: int, devices: Sequence[int | str]) -> None:
     if count > len(devices):
         known = ", ".join(map(str, devices)) or "none"
         raise UserError(
-            f"a job takes {count} GPU{'s' if count != 1 else ''} (tensor x pipeline x data parallel) but this machine "
-            f"offers {len(devices)} ({known}): lower topology, or see cluster.devices and CUDA_VISIBLE_DEVICES"
+            f"a job takes {count} GPUs (tensor x pipeline x data parallel) but this machine offers "
+            f"{len(devices)} ({known}): lower the topology, or see cluster.devices and CUDA_VISIBLE_DEVICES"
         )
 
 
-async def take_devices(
+def take_devices(
     count: int, devices: Sequence[int | str] | None = None, lock_dir: Path | None = None
 ) -> Devices:
     """Wait for *count* of *devices* and hold them.
@@ -114,9 +114,9 @@ async def take_devices(
     queue = f"queue-{hashlib.sha256(' '.join(sorted(locks.values())).encode()).hexdigest()[:12]}.lock"
     with _opened(folder / queue) as turn:
         while not _lock(turn):
-            await asyncio.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
         while (taken := _take(count, locks, folder)) is None:
-            await asyncio.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
     return taken
 
 

@@ -21,12 +21,14 @@ import subprocess
 
 from runner.launch.attempts import slurm_job_id
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""What a worker takes as: end what is in flight, write the state, leave."""
 
+def take_over_signals() -> None:
+    """Replace submitit's signal handlers, which swallow SIGTERM; call it before anything else in a worker.
 
-def ignore_warnings() -> None:
-    """Take submitit's handlers off, for this process and what it starts; call it before anything else."""
+    SIGTERM now raises KeyboardInterrupt, as Ctrl-C does, until an event loop handles both.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     signal.signal(signal.SIGCONT, signal.SIG_DFL)
 

@@ -1,0 +1,7 @@
+"""Prompts: from what YAML declares to the messages of a row."""
+
+from runner.prompts.conversation import Conversation, compile_prompt
+from runner.prompts.resolve import resolve_prompt
+from runner.prompts.source import PromptSource, SlotSource, TurnSource
+
+__all__ = ["Conversation", "PromptSource", "SlotSource", "TurnSource", "compile_prompt", "resolve_prompt"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ class EngineSettings(Spec):
 
     kind: str
     """Name of the engine."""
-    concurrency: int | Literal["auto"] = Field("auto", gt=0)
+    concurrency: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
     """Requests in flight at once, per job; auto starts at the kind's default and follows 429s."""
     timeout: float = Field(600.0, gt=0)
     """Seconds that one request may take."""

@@ -24,6 +24,7 @@ PHRASINGS = (
     "What is {}? Answer with the number only.",
     "What is {}?\nAnswer:",
 )
+AS_JSON = ("{} as JSON", "{}\nAnswer as JSON.", "What is {}? Answer in JSON.", "{} Reply with JSON only.")
 REVERSALS = (
     "Reverse {}",
     "reverse: {}",
@@ -93,10 +94,13 @@ class Questioner:
         return Turn(f"{examples}{form.format(turn.question)}", turn.answer)
 
     def _arithmetic(self) -> Turn:
-        """Return a sum or a difference, half of the time as nothing but the expression."""
+        """Return a sum or a difference, half of the time as nothing but the expression, at times to answer in JSON."""
         turn = self._bare()
-        if self._rng.random() < 0.5:
+        draw = self._rng.random()
+        if draw < 0.5:
             return turn
+        if draw < 0.54:
+            return Turn(self._rng.choice(AS_JSON).format(turn.question), f'{{"answer": {turn.answer}}}')
         return Turn(self._rng.choice(PHRASINGS).format(turn.question), turn.answer)
 
     def roll(self, phrased: float = 0.4) -> Turn:

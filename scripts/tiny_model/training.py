@@ -39,9 +39,9 @@ class Schedule:
         return min(1.0, (step + 1) / self.warm_up, (self.steps - step) / (0.6 * self.steps))
 
     def stage(self, step: int) -> Stage:
-        """Return what to learn from at *step*: bare questions first, then everything, mostly short, at times long."""
+        """Return what to learn from at *step*: mostly bare questions first, then everything, short and at times long."""
         if step < 0.3 * self.steps:
-            return Stage(64, 4096, plain=True)
+            return Stage(64, 4096, plain=step % 4 < 3)
         return Stage((160, 48, 160, 320, 160, 48, 160, 768)[step % 8], 8192, plain=False)
 
 
@@ -109,8 +109,13 @@ def save(model: LlamaForCausalLM, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder)
     model.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     # Readers of the older form look for rope_theta and torch_dtype at the top level.
-    config |= {"rope_theta": ROPE_THETA, "torch_dtype": "float32"}
-    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    _write_json(path, config | {"rope_theta": ROPE_THETA, "torch_dtype": "float32"})
+    _write_json(folder / "generation_config.json", {key: config[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")})
+
+
+def _write_json(path: Path, value: dict[str, object]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

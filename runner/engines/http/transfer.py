@@ -2,14 +2,132 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, TypeAlias
 
 import pycurl
 
-from runner.engines.http.errors import HttpError, http_error
+from runner import __version__
 from runner.engines.http.values import HttpResponse
 
 if TYPE_CHECKING:
-    from runner.engines.http.settings import Settings
+    from asyncio import Future
+
     from runner.engines.http.values import Headers
+
+Fault: TypeAlias = tuple[int, str]
+
+SUPPRESS_CONNECT_HEADERS = 265  # pycurl has no name for it
+RECEIVE_BYTES = 128 * 1024
+KEPT_BODY_BYTES = 64 * 1024
+
+
+class Transfer(pycurl.Curl):
+    """A handle for requests of one method. Options are set again only where they change.
+
+    Attributes:
+        url: of the present request.
+    """
+
+    __slots__ = ("_headers", "_sends_body", "_sent", "_timeout", "url")
+
+    def open(self, method: str, connect_timeout: float) -> None:
+        """Sets what stays the same over all requests; to be called once, before anything else."""
+        self.url = ""
+        self._headers: Headers | None = None
+        self._timeout = 0.0
+        self._sent = 0
+        self._sends_body = method not in {"GET", "HEAD"}
+        if method == "HEAD":
+            self.setopt(pycurl.NOBODY, 1)
+        elif self._sends_body:
+            self.setopt(pycurl.POST, 1)
+            if method != "POST":
+                self.setopt(pycurl.CUSTOMREQUEST, method)
+        self.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        self.setopt(pycurl.USERAGENT, f"llm-runner/{__version__}")
+        self.setopt(pycurl.ENCODING, "")  # every compression that this libcurl knows
+        self.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect_timeout * 1000)))
+        self.setopt(pycurl.TCP_KEEPALIVE, 1)  # an answer may take longer than a NAT remembers
+        self.setopt(pycurl.BUFFERSIZE, RECEIVE_BYTES)
+        self.setopt(pycurl.NOSIGNAL, 1)
+        self.setopt(SUPPRESS_CONNECT_HEADERS, 1)
+
+    def prepare(self, url: str, headers: Headers, body: bytes, timeout: float) -> None:
+        """Sets what belongs to one request."""
+        if body and not self._sends_body:
+            raise ValueError("a GET or HEAD request has no body")
+        if url != self.url:
+            self._set_url(url)
+        if headers is not self._headers:
+            self.setopt(pycurl.HTTPHEADER, headers.lines)
+            self._headers = headers
+        if timeout != self._timeout:
+            self.setopt(pycurl.TIMEOUT_MS, max(1, int(timeout * 1000)))
+            self._timeout = timeout
+        if self._sends_body:
+            self.setopt(pycurl.POSTFIELDS, body)
+            self._sent = len(body)
+
+    def _set_url(self, url: str) -> None:
+        if url.startswith("https://"):
+            for option, path in certificates().items():
+                self.setopt(option, path)
+        elif not url.startswith("http://"):
+            raise ValueError(f"a URL starts with http:// or https://, got {url.partition(':')[0]!r}")
+        self.setopt(pycurl.URL, url.encode())
+        self.url = url
+
+    def settle(self, fault: Fault | None) -> None:
+        """Called once for each start: the transfer is over, with libcurl's *fault* or without."""
+        raise NotImplementedError
+
+
+class WholeTransfer(Transfer):
+    """Collects a whole answer before anybody is told.
+
+    Attributes:
+        future: set before each start; its result is the fault that ended the transfer, or None.
+    """
+
+    __slots__ = ("_chunks", "_lines", "future")
+
+    future: Future[Fault | None]
+
+    def open(self, method: str, connect_timeout: float) -> None:
+        super().open(method, connect_timeout)
+        self._chunks: list[bytes] = []
+        self._lines: list[bytes] = []
+        # Methods of lists: receiving runs no Python code.
+        self.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
+        self.setopt(pycurl.HEADERFUNCTION, self._lines.append)
+
+    def settle(self, fault: Fault | None) -> None:
+        if not self.future.done():
+            self.future.set_result(fault)
+
+    def response(self) -> HttpResponse:
+        return HttpResponse(self.getinfo(pycurl.RESPONSE_CODE), b"".join(self._chunks), b"".join(self._lines))
+
+    def clear(self) -> None:
+        """Lets go of what the last request left, so that the handle can wait for the next."""
+        self._chunks.clear()
+        self._lines.clear()
+        if self._sent > KEPT_BODY_BYTES:
+            self.setopt(pycurl.POSTFIELDS, b"")
+
+
+def certificates() -> dict[int, str]:
+    """Options of libcurl for whom to trust: SSL_CERT_FILE and SSL_CERT_DIR, else certifi's bundle."""
+    file = os.environ.get("SSL_CERT_FILE")
+    folder = os.environ.get("SSL_CERT_DIR")
+    if not file and not folder:
+        import certifi  # takes 30 ms, and plain HTTP does without
+
+        file = certifi.where()
+    options: dict[int, str] = {}
+    if file:
+        options |= {pycurl.CAINFO: file, pycurl.PROXY_CAINFO: file}
+    if folder:
+        options |= {pycurl.CAPATH: folder, pycurl.PROXY_CAPATH: folder}
+    return options

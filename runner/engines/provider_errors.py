@@ -34,13 +34,29 @@ _NO_MODEL = re.compile(
 _BUSY = frozenset({408, 409, 425})
 
 
-def http_error(status: int, body: bytes, retry_after: str | None, retry_after_ms: str | None) -> AskError:
+def provider_error(status: int, body: bytes, retry_after: str | None, retry_after_ms: str | None) -> AskError:
     """Return the error that an answer with *status* stands for; its message is one line."""
     message, code, kind = _told(body)
     message = message or _phrase(status)
     words = f"{code or ''} {kind or ''} {message}"
     wait = _wait(retry_after, retry_after_ms)
     return _class(status, words)(message, status=status, code=code, retry_after=wait)
+
+
+def answered_error(body: bytes) -> AskError | None:
+    """Return the error that a gateway tells of in an answer with status 200, if it does."""
+    if b'"error"' not in body:
+        return None
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    error = data.get("error") if isinstance(data, dict) else None
+    if not error:
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else 500  # noqa: PLR2004 - HTTP's errors
+    return provider_error(status, body, None, None)
 
 
 def _class(status: int, words: str) -> type[AskError]:

@@ -1,0 +1,45 @@
+"""Run an experiment: plan it, serve what is cached, launch the rest, and show the results.
+
+With cluster=local or inline the command follows the jobs to their end; with cluster=slurm it
+returns once they are submitted, unless --wait is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from runner.commands.arguments import add_experiment, plan_from
+from runner.commands.follow import follow
+from runner.commands.report import print_launch, print_outcome
+from runner.fold import fold_run
+from runner.outcome import run_outcome
+from runner.plan import Plan
+from runner.prepare import specify, write_run
+from runner.start import launch_jobs, serve_cached, unfinished
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_experiment(parser)
+    parser.add_argument("--wait", action="store_true", help="follow the jobs to their end on Slurm too")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    plan = plan_from(arguments)
+    run = write_run(plan, specify(plan), sys.argv)
+    surveys = serve_cached(run)
+    jobs = unfinished(run, fold_run(run))
+    print_launch(plan, run, jobs, surveys)
+    if not jobs:
+        return print_outcome(run_outcome(run), surveys)
+    if _leaves(plan) and not arguments.wait:
+        launch_jobs(run, jobs)
+        return 0
+    follow(run, lambda: launch_jobs(run, jobs))
+    return print_outcome(run_outcome(run), surveys)
+
+
+def _leaves(plan: Plan) -> bool:
+    return all(planned.experiment.cluster.kind == "slurm" for planned in plan.points)

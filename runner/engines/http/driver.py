@@ -1,0 +1,156 @@
+"""libcurl's multi interface on an asyncio event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import Any, TypeAlias, cast
+
+import pycurl
+
+from runner.engines.http.errors import CLOSED
+from runner.engines.http.transfer import Fault, Transfer
+
+Results: TypeAlias = tuple[int, list[Transfer], list[tuple[Transfer, int, str]]]
+
+IDLE_CONNECTIONS = 10_000
+_EPOLL = {
+    pycurl.POLL_IN: select.EPOLLIN,
+    pycurl.POLL_OUT: select.EPOLLOUT,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+}
+
+
+def _selected(events: int) -> int:
+    """The same events in the words of libcurl."""
+    broken = events & (select.EPOLLERR | select.EPOLLHUP)
+    return (
+        (pycurl.CSELECT_IN if events & select.EPOLLIN else 0)
+        | (pycurl.CSELECT_OUT if events & select.EPOLLOUT else 0)
+        | (pycurl.CSELECT_ERR if broken else 0)
+    )
+
+
+_SELECTED = tuple(_selected(events) for events in range(32))
+
+
+class Driver:
+    """Runs transfers on the running event loop, until closed.
+
+    libcurl's sockets live in an epoll set of their own, and the loop watches that one
+    descriptor. Adding and removing a reader of the loop for every request, and one callback for
+    every ready socket, costs half as much again as the rest of the request.
+
+    Attributes:
+        loop: the event loop.
+    """
+
+    def __init__(self, connections: int) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._running: set[Transfer] = set()
+        self._due: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._kick: asyncio.Handle | None = None
+        self._epoll = select.epoll()
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, connections or IDLE_CONNECTIONS)
+        self.loop.add_reader(self._epoll.fileno(), self._on_ready)
+
+    def start(self, transfer: Transfer) -> None:
+        """Starts *transfer*; it is settled once, unless it is stopped before."""
+        self._multi.add_handle(transfer)
+        self._running.add(transfer)
+
+    def stop(self, transfer: Transfer) -> None:
+        """Takes *transfer* off its connection, which is closed if an answer was under way."""
+        if transfer in self._running:
+            self._running.remove(transfer)
+            self._multi.remove_handle(transfer)
+
+    def close(self) -> None:
+        """Settles what still runs as closed, and closes every connection."""
+        self._settle_all(CLOSED)
+        self.loop.remove_reader(self._epoll.fileno())
+        self._multi.close()
+        self._epoll.close()
+        for handle in (self._timer, self._kick):
+            if handle is not None:
+                handle.cancel()
+
+    def _watch(self, what: int, fd: int, _multi: pycurl.CurlMulti, _data: Any) -> None:
+        events = _EPOLL.get(what)
+        if events is None:
+            try:
+                self._epoll.unregister(fd)
+            except OSError:  # already closed, and with that forgotten
+                return
+        else:
+            try:
+                self._epoll.register(fd, events)
+            except FileExistsError:
+                self._epoll.modify(fd, events)
+
+    def _on_ready(self) -> None:
+        action = self._multi.socket_action
+        try:
+            for fd, events in self._epoll.poll(0):
+                action(fd, _SELECTED[events])
+        except pycurl.error as error:
+            self._abort(error)
+        self._settle_done()
+
+    def _set_timer(self, milliseconds: int) -> None:
+        """Notes when libcurl wants to be called without a socket being ready.
+
+        A timer that stands too early is left alone and looks again when it fires: with every
+        request the due time moves, nearly always back.
+        """
+        if milliseconds == 0:
+            if self._kick is None:
+                self._kick = self.loop.call_soon(self._on_due)
+        elif milliseconds < 0:
+            self._due = None
+        else:
+            self._due = self.loop.time() + milliseconds / 1000
+            if self._timer is None or self._due < self._timer.when():
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._timer = self.loop.call_at(self._due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._due is None:
+            return
+        if self.loop.time() < self._due:
+            self._timer = self.loop.call_at(self._due, self._on_timer)
+        else:
+            self._due = None
+            self._on_due()
+
+    def _on_due(self) -> None:
+        self._kick = None
+        try:
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        except pycurl.error as error:
+            self._abort(error)
+        self._settle_done()
+
+    def _settle_done(self) -> None:
+        _, complete, failed = cast("Results", self._multi.info_read())
+        for transfer in complete:
+            self.stop(transfer)
+            transfer.settle(None)
+        for transfer, code, reason in failed:
+            self.stop(transfer)
+            transfer.settle((code, reason))
+
+    def _abort(self, error: pycurl.error) -> None:
+        """The multi handle itself gave up, so no transfer would ever be reported as done."""
+        self._settle_all((pycurl.E_FAILED_INIT, f"libcurl failed: {error}"))
+
+    def _settle_all(self, fault: Fault) -> None:
+        for transfer in tuple(self._running):
+            self.stop(transfer)
+            transfer.settle(fault)

@@ -1,0 +1,249 @@
+"""Asks a model that mistral.rs runs in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from runner.engines.asked import require_asked
+from runner.engines.mistralrs import DTYPES, KIND
+from runner.engines.weights import weights_fault, weights_folder
+from runner.errors import (
+    BadRequestError,
+    ContextLengthError,
+    EngineStartError,
+    RequestTimeoutError,
+)
+from runner.spec import EngineSettings, Model
+from runner.values import Choice, Message, Request, Response, Timing, TokenLogprob, Usage, request_key
+
+_ALL_TOKENS = 2**31 - 1
+"""For top_k: left to itself mistral.rs may take 1, and then no temperature has any effect."""
+_NAMES = KIND.capabilities.sampling
+_TOO_LONG = "sequence length is greater"
+_MOST_DRAWS = 32
+
+
+class MistralrsEngine:
+    """One model in one thread of its own: the library is not made for calls from several."""
+
+    def __init__(self, settings: EngineSettings, model: Model) -> None:
+        self._timeout = settings.timeout
+        self._model = model
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mistralrs")
+        self._turn = asyncio.Lock()
+        self._library: Any = None
+        self._runner: Any = None
+        self._drawing = False
+
+    @property
+    def version(self) -> str | None:
+        """Version of the installed library."""
+        return metadata.version("mistralrs") if self._library is not None else None
+
+    async def __aenter__(self) -> Self:
+        await self._call(self._load)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._runner = None
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+
+    async def generate(self, request: Request) -> Response:
+        async with self._turn:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    response: Response = await self._call(self._generate, request)
+            except TimeoutError:
+                raise RequestTimeoutError(f"no answer within {self._timeout:g} s") from None
+        return response
+
+    async def stream(self, request: Request) -> AsyncIterator[str]:
+        """Yield the answer's text as it comes; a raw prompt's comes as one piece."""
+        if request.task == "complete":
+            yield (await self.generate(request)).text
+            return
+        async with self._turn:
+            chunks = iter(await self._call(partial(self._send, request, stream=True)))
+            while (chunk := await self._call(next, chunks, None)) is not None:
+                if text := chunk.choices[0].delta.content:
+                    yield text
+
+    async def _call(self, function: Any, *given: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *given)
+
+    def _load(self) -> None:
+        if fault := weights_fault(self._model):
+            raise EngineStartError(str(fault))
+        folder = weights_folder(self._model)
+        assert folder is not None
+        dtype = DTYPES[self._model.dtype or _stored_dtype(folder)]
+        if dtype == "F32":
+            os.environ.setdefault("MISTRALRS_CPU_KV_F32", "1")  # else keys and values are kept in half of it
+        os.environ.setdefault("RUST_LOG", "warn")
+        self._library = library = _library()
+        with tempfile.TemporaryDirectory() as temporary:
+            try:
+                self._runner = library.Runner(
+                    which=library.Which.Plain(model_id=str(folder), dtype=getattr(library.ModelDType, dtype)),
+                    in_situ_quant=self._model.quantization,
+                    jinja_explicit=_template(self._model, Path(temporary)),
+                )
+            except ValueError as error:
+                raise EngineStartError(
+                    f"mistralrs can't load {self._model.name}: {_first_line(error)}"
+                ) from error
+
+    def _generate(self, request: Request) -> Response:
+        start = time.perf_counter()
+        answer = self._send(request)
+        choices = tuple(_choice(choice) for choice in answer.choices)
+        response = Response(
+            choices=choices,
+            usage=self._usage(answer, choices),
+            timing=Timing(seconds=time.perf_counter() - start),
+            engine=KIND.name,
+            engine_version=self.version,
+        )
+        require_asked(request, response)
+        return response
+
+    def _send(self, request: Request, *, stream: bool = False) -> Any:
+        sampling = {_NAMES[name]: value for name, value in request.sampling.items()}
+        sampling.setdefault("top_k", _ALL_TOKENS)
+        if sampling.get("logprobs"):
+            sampling.setdefault("top_logprobs", 0)
+        if sampling.get("temperature") and not self._drawing:
+            self._shift(request)
+        try:
+            if isinstance(request.input, str):
+                return self._runner.send_completion_request(
+                    self._library.CompletionRequest(prompt=request.input, model="", **sampling)
+                )
+            messages = [_message(message) for message in request.input]
+            return self._runner.send_chat_completion_request(
+                self._library.ChatCompletionRequest(messages=messages, model="", stream=stream, **sampling)
+            )
+        except (TypeError, ValueError) as error:
+            line = _first_line(error)
+            kind = ContextLengthError if _TOO_LONG in line else BadRequestError
+            raise kind(line) from error
+
+    def _shift(self, request: Request) -> None:
+        """Pass over random numbers, as many as the first request to draw any says.
+
+        mistral.rs starts every process with the same random numbers. Without this the samples of
+        a later run, or of a job beside this one, would repeat the draws of the earlier ones.
+        """
+        self._drawing = True
+        key = request_key(request.canonical())
+        for count, tokens in ((1 + key[0] % _MOST_DRAWS, 1), (_MOST_DRAWS, 1 + key[1] % _MOST_DRAWS)):
+            self._runner.send_chat_completion_request(
+                self._library.ChatCompletionRequest(
+                    messages=[{"role": "user", "content": "."}],
+                    model="",
+                    n_choices=count,
+                    max_tokens=tokens,
+                    ignore_eos=True,
+                    temperature=1.0,
+                    top_k=_ALL_TOKENS,
+                )
+            )
+
+    def _usage(self, answer: Any, choices: tuple[Choice, ...]) -> Usage:
+        details = answer.usage.prompt_tokens_details
+        completion = answer.usage.completion_tokens
+        if len(choices) > 1:
+            # The library counts one choice only.
+            completion = sum(self._count(choice) for choice in choices)
+        return Usage(
+            prompt_tokens=answer.usage.prompt_tokens,
+            completion_tokens=completion,
+            cached_tokens=(details.cached_tokens or 0) if details is not None else 0,
+        )
+
+    def _count(self, choice: Choice) -> int:
+        end = int(choice.finish_reason == "stop")
+        return (
+            len(self._runner.tokenize_text(choice.text, add_special_tokens=False, enable_thinking=None)) + end
+        )
+
+
+def _library() -> Any:
+    if install := KIND.missing():
+        raise EngineStartError(f"mistralrs is not installed: {install}")
+    import mistralrs
+
+    return mistralrs
+
+
+def _stored_dtype(folder: Path) -> str:
+    """Return the dtype of the weights as their config.json tells it."""
+    file = folder / "config.json"
+    config = json.loads(file.read_bytes()) if file.is_file() else {}
+    stored = config.get("dtype") or config.get("torch_dtype")
+    return stored if stored in DTYPES else "auto"
+
+
+def _template(model: Model, temporary: Path) -> str | None:
+    """Return a copy of the user's chat template under the only suffix that mistral.rs reads."""
+    if model.chat_template is None:
+        return None
+    copy = temporary / "chat_template.jinja"
+    try:
+        copy.write_bytes(Path(model.chat_template).read_bytes())
+    except OSError as error:
+        raise EngineStartError(f"the chat template can't be read: {error}") from error
+    return str(copy)
+
+
+def _message(message: Message) -> Message:
+    """Check what the library would ignore or break on."""
+    others = sorted(message.keys() - {"role", "content"})
+    if others:
+        raise BadRequestError(f"mistralrs takes role and content of a message, not {', '.join(others)}")
+    if not isinstance(message.get("content"), str | list) or not isinstance(message.get("role"), str):
+        raise BadRequestError("a message needs a role and a content")
+    return message
+
+
+def _choice(choice: Any) -> Choice:
+    message = getattr(choice, "message", None)
+    logprobs = _logprobs(choice.logprobs)
+    return Choice(
+        text=(choice.text if message is None else message.content) or "",
+        finish_reason=choice.finish_reason,
+        logprobs=logprobs,
+        cumulative_logprob=sum(token.logprob for token in logprobs) if logprobs is not None else None,
+        reasoning=message.reasoning_content if message is not None else None,
+    )
+
+
+def _logprobs(logprobs: Any) -> tuple[TokenLogprob, ...] | None:
+    if logprobs is None or logprobs.content is None:
+        return None
+    return tuple(
+        TokenLogprob(
+            token=token.token,
+            logprob=token.logprob,
+            top=tuple((other.bytes or "", other.logprob) for other in token.top_logprobs),
+        )
+        for token in logprobs.content
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """Leave out the trace of the library's own frames."""
+    return str(error).partition("\n")[0]

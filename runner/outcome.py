@@ -1,0 +1,104 @@
+"""How a run stands: what its jobs say, what Slurm says, and what is on disk, as one value."""
+
+from __future__ import annotations
+
+import msgspec
+
+from runner.fold import PointCounts, fold_run
+from runner.jobs import read_job
+from runner.launch.output import STDERR_FILE
+from runner.launch.query import JobState, job_states
+from runner.progress import Progress
+from runner.runs import RunFolder
+from runner.values import Json
+from runner.work import CANCELLED
+
+UNDER_WAY = frozenset({"pending", "running"})
+_EXIT_CODES = {"running": 0, "pending": 0, "complete": 0, "errors": 3, "incomplete": 3, "interrupted": 130}
+
+
+class JobOutcome(msgspec.Struct, frozen=True):
+    """One job: its state, why, and how far it is."""
+
+    name: str
+    state: str
+    reason: str
+    progress: Progress
+    log: str | None = None
+    slurm: str | None = None
+
+
+class PointOutcome(msgspec.Struct, frozen=True):
+    """One point: its counts and scores."""
+
+    name: str
+    axes: dict[str, Json]
+    expected: int
+    ok: int
+    errors: int
+    missing: int
+    cancelled: bool
+    scores: dict[str, dict[str, Json]]
+
+
+class RunOutcome(msgspec.Struct, frozen=True):
+    """A run: ``state`` is pending, running, complete, errors, incomplete, interrupted, cancelled or failed."""
+
+    name: str
+    path: str
+    state: str
+    exit_code: int
+    jobs: tuple[JobOutcome, ...]
+    points: tuple[PointOutcome, ...]
+
+
+def run_outcome(run: RunFolder) -> RunOutcome:
+    """Fold what is new and return how the run stands."""
+    jobs = job_outcomes(run)
+    points = _points(run, fold_run(run))
+    state = _state(jobs, points)
+    return RunOutcome(run.name, str(run.path), state, _EXIT_CODES.get(state, 1), jobs, points)
+
+
+def job_outcomes(run: RunFolder) -> tuple[JobOutcome, ...]:
+    """Return how the jobs stand, without touching any record."""
+    states = job_states(run.path)
+    return tuple(_job(states[folder.name]) for folder in run.jobs)
+
+
+def _job(state: JobState) -> JobOutcome:
+    progress = msgspec.convert(state.record.progress, Progress) if state.record is not None else Progress()
+    log = str(state.attempt.path / STDERR_FILE) if state.attempt is not None else None
+    return JobOutcome(state.name, state.state, state.reason, progress, log, state.slurm)
+
+
+def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcome, ...]:
+    specs = sorted((spec for folder in run.jobs for spec in read_job(folder).points), key=lambda spec: spec.index)
+    outcomes = []
+    for spec in specs:
+        count = counts[spec.name]
+        metrics = run.point(spec.name) / "metrics.json"
+        scores = msgspec.json.decode(metrics.read_bytes())["scores"] if metrics.exists() else {}
+        cancelled = (run.point(spec.name) / CANCELLED).exists()
+        outcomes.append(
+            PointOutcome(
+                spec.name, spec.axes, count.expected, count.ok, count.errors, count.missing, cancelled, scores
+            )
+        )
+    return tuple(outcomes)
+
+
+def _state(jobs: tuple[JobOutcome, ...], points: tuple[PointOutcome, ...]) -> str:
+    states = {job.state for job in jobs}
+    if "running" in states:
+        return "running"
+    if "pending" in states:
+        return "pending"
+    if not any(point.missing for point in points if not point.cancelled):
+        if all(point.cancelled for point in points):
+            return "cancelled"
+        return "errors" if any(point.errors for point in points) else "complete"
+    for state in ("interrupted", "cancelled"):
+        if state in states:
+            return state
+    return "incomplete" if states <= {"complete", "incomplete", "timeout", "not_submitted"} else "failed"

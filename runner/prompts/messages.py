@@ -1,0 +1,63 @@
+"""Rows that carry their own messages: alternating strings, or messages in the OpenAI form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import RenderError
+from runner.render import missing_column, suggestion
+
+if TYPE_CHECKING:
+    from runner.values import Message, Row
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+def row_messages(row: Row, column: str) -> tuple[Message, ...]:
+    """Return the messages that a row's column holds.
+
+    Strings alternate, the user's first and last; a system message in the OpenAI form may stand
+    before them. Messages in the OpenAI form are passed on with every key they have.
+
+    Raises:
+        RenderError: the column is missing, or holds something else.
+    """
+    if column not in row.data:
+        raise RenderError(missing_column(column, row.data))
+    given = row.data[column]
+    if not isinstance(given, list) or not given:
+        raise _malformed(column, f"a list of messages, not {given!r:.60}")
+    lead = 1 if len(given) > 1 and isinstance(given[1], str) and _is_system(given[0]) else 0
+    if any(isinstance(message, str) for message in given):
+        head = (_checked(given[0], column, 0),) if lead else ()
+        return (*head, *_alternating(given[lead:], column, lead))
+    return tuple(_checked(message, column, index) for index, message in enumerate(given))
+
+
+def _is_system(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("role") in {"system", "developer"}
+
+
+def _alternating(texts: list[Any], column: str, first: int) -> list[Message]:
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            expected = f"strings that alternate, not {text!r:.60} at [{first + index}]"
+            raise _malformed(column, expected)
+    if len(texts) % 2 == 0:
+        raise _malformed(column, f"an odd number of strings, so that the user speaks last, not {len(texts)}")
+    return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
+
+
+def _checked(message: Any, column: str, index: int) -> Message:
+    if not isinstance(message, dict):
+        raise _malformed(column, f"messages with role and content, not {message!r:.60} at [{index}]")
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES:
+        raise _malformed(column, f"a role at [{index}], not {role!r} ({suggestion(str(role), ROLES)})")
+    if not (isinstance(content, str | list) or (content is None and message.get("tool_calls"))):
+        raise _malformed(column, f"text or a list of parts as content at [{index}], not {content!r:.60}")
+    return message
+
+
+def _malformed(column: str, expected: str) -> RenderError:
+    return RenderError(f"column {column!r}: expected {expected}")

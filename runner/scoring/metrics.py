@@ -1,0 +1,130 @@
+"""Metrics over rows and samples, one row at a time: nothing is kept but sums."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from math import comb, sqrt
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runner.render import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.scoring.base import Score
+
+_NAME = re.compile(r"(mean)|(pass|majority)@([1-9][0-9]*)")
+_KNOWN = ("mean", "pass@k", "majority@k")
+
+
+class _Metric(Protocol):
+    def __call__(self, scores: Sequence[Score | None]) -> float | None:
+        """Return a row's value, None where too many of its samples have no score."""
+        ...
+
+
+def check_report(report: Sequence[str], samples: int) -> list[str]:
+    """Return what is wrong with a scorer's `report`, given how many samples a row has."""
+    problems: list[str] = []
+    for name in report:
+        match = _NAME.fullmatch(name)
+        if match is None:
+            problems.append(f"unknown metric {name!r} ({suggestion(name, _KNOWN)})")
+        elif match[3] and int(match[3]) > samples:
+            problems.append(f"{name} needs samples: {match[3]} or more, not {samples}")
+    twice = sorted({name for name in report if report.count(name) > 1})
+    problems.extend(f"{name!r} is reported more than once" for name in twice)
+    return problems
+
+
+def mean(scores: Sequence[Score | None]) -> float | None:
+    """Return the mean over a row's samples; those without a score don't count."""
+    values = [score.value for score in scores if score is not None]
+    return sum(values) / len(values) if values else None
+
+
+def pass_at(k: int, scores: Sequence[Score | None]) -> float | None:
+    """Return the unbiased estimate of the chance that one of *k* samples is right.
+
+    1 - C(n-c, k) / C(n, k) for n samples of which c are right: equation 1 of Chen et al. 2021,
+    "Evaluating Large Language Models Trained on Code", arXiv:2107.03374.
+    """
+    values = [score.value for score in scores if score is not None]
+    count, right = len(values), sum(value >= 1 for value in values)
+    return None if count < k else 1 - comb(count - right, k) / comb(count, k)
+
+
+def majority_at(k: int, scores: Sequence[Score | None]) -> float | None:
+    """Return the score of the answer that most of the first *k* samples gave.
+
+    The self-consistency of Wang et al. 2022, arXiv:2203.11171. Of answers that are equally
+    frequent the earliest wins; a sample in which no answer was found votes for none.
+    """
+    votes: dict[str, int] = {}
+    values: dict[str, float] = {}
+    first = scores[:k]
+    for score in first:
+        if score is None:
+            return None
+        if score.answer is not None:
+            votes[score.answer] = votes.get(score.answer, 0) + 1
+            values.setdefault(score.answer, score.value)
+    if votes:
+        return values[max(votes, key=votes.__getitem__)]
+    return first[0].value if first and first[0] is not None else None
+
+
+class _Total:
+    """Mean and sum of squared deviations, by Welford's method."""
+
+    __slots__ = ("_mean", "_rows", "_squares")
+
+    def __init__(self) -> None:
+        self._rows, self._mean, self._squares = 0, 0.0, 0.0
+
+    def add(self, value: float) -> None:
+        self._rows += 1
+        deviation = value - self._mean
+        self._mean += deviation / self._rows
+        self._squares += deviation * (value - self._mean)
+
+    def result(self) -> dict[str, Any]:
+        rows = self._rows
+        stderr = sqrt(self._squares / (rows - 1) / rows) if rows > 1 else None
+        return {"value": self._mean if rows else None, "stderr": stderr, "rows": rows}
+
+
+class Metrics:
+    """What one scorer reports; rows are added one at a time, in any order.
+
+    A row counts for a metric only if enough of its samples have a score: one for mean, k for
+    pass@k, the first k for majority@k. `rows` says how many did.
+    """
+
+    def __init__(self, report: Sequence[str], samples: int = 1) -> None:
+        problems = check_report(report, samples)
+        if problems:
+            raise ValueError("; ".join(problems))
+        self._samples = samples
+        self._metrics = [(name, _metric(name), _Total()) for name in report]
+
+    def add(self, row_id: str, scores: Sequence[Score | None]) -> None:
+        """Add a row: the scores of all its samples in their order, None where there is none."""
+        if len(scores) != self._samples:
+            raise ValueError(f"row {row_id!r}: {len(scores)} scores for {self._samples} samples")
+        for _, metric, total in self._metrics:
+            value = metric(scores)
+            if value is not None:
+                total.add(value)
+
+    def result(self) -> dict[str, dict[str, Any]]:
+        """Return for each metric its value, the standard error over rows, and the rows it counts."""
+        return {name: total.result() for name, _, total in self._metrics}
+
+
+def _metric(name: str) -> _Metric:
+    kind, _, k = name.partition("@")
+    if kind == "mean":
+        return mean
+    return partial(pass_at if kind == "pass" else majority_at, int(k))

@@ -1,0 +1,68 @@
+"""From a prepared run folder to jobs under way: serves what is cached, launches what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from runner.cache import ResponseCache
+from runner.fold import PointCounts, fold_run
+from runner.jobs import Job, PointSpec, read_job
+from runner.launch import JobRequest, launch
+from runner.records import PointRecords
+from runner.runs import RunFolder
+from runner.spec import InlineCluster
+from runner.survey import PointSurvey, survey_point
+from runner.work import CANCELLED, run_job
+
+
+def serve_cached(run: RunFolder) -> dict[str, PointSurvey]:
+    """Write the results that the cache completes into the points' folders; return what was found.
+
+    A run without any earlier cache is left alone, and nothing is returned.
+    """
+    with run.lock(), ResponseCache(run.cache) as cache:
+        if not cache:
+            return {}
+        points = [point for job in jobs_of(run) for point in job.points]
+        return {point.name: _serve(run, point, cache) for point in points if point.declared.get("cache", True) is True}
+
+
+def _serve(run: RunFolder, point: PointSpec, cache: ResponseCache) -> PointSurvey:
+    with PointRecords(run.point(point.name) / "cache.sqlite") as keep:
+        return survey_point(point, run.path, cache, keep=keep)
+
+
+def jobs_of(run: RunFolder) -> list[Job]:
+    """Return every job of a run."""
+    return [read_job(folder) for folder in run.jobs]
+
+
+def unfinished(run: RunFolder, counts: dict[str, PointCounts], *, retry_final: bool = False) -> list[Job]:
+    """Return the jobs that have something left to ask; cancelled points don't count."""
+
+    def left(point: PointSpec) -> bool:
+        count = counts[point.name]
+        open_results = count.missing + (count.errors if retry_final else 0)
+        return open_results > 0 and not (run.point(point.name) / CANCELLED).exists()
+
+    return [job for job in jobs_of(run) if any(left(point) for point in job.points)]
+
+
+def launch_jobs(run: RunFolder, jobs: Sequence[Job]) -> None:
+    """Start jobs on the cluster that their experiment names; inline ones have ended when this returns."""
+    by_cluster: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_cluster.setdefault(job.points[0].experiment().cluster.model_dump_json(), []).append(job)
+    for group in by_cluster.values():
+        cluster = group[0].points[0].experiment().cluster
+        requests = [JobRequest(job.name, run.job(job.name), job.devices) for job in group]
+        target = partial(run_job, redirect=False) if isinstance(cluster, InlineCluster) else run_job
+        launch(run.path, requests, cluster, target)
+
+
+def launch_missing(run: RunFolder) -> list[Job]:
+    """Launch every job that has something left to ask; return them."""
+    jobs = unfinished(run, fold_run(run))
+    launch_jobs(run, jobs)
+    return jobs

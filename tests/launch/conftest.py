@@ -1,0 +1,37 @@
+"""Workers are real processes: what a test leaves behind is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.launch.launch_kit import ROOT
+
+from runner.launch.processes import is_running
+from runner.launch.submission import read_submission
+
+
+@pytest.fixture(autouse=True)
+def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the test GPU locks of its own, and its workers the tests to import."""
+    monkeypatch.setenv("RUNNER_GPU_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_survivors(tmp_path: Path) -> Iterator[None]:
+    """Kill local workers that a test left running."""
+    yield
+    for file in tmp_path.glob("runs/*/*/jobs/*/submission.json"):
+        submission = read_submission(file.parent)
+        if (
+            submission
+            and submission.kind == "local"
+            and submission.process
+            and is_running(submission.process)
+        ):
+            os.killpg(submission.process.pid, signal.SIGKILL)
