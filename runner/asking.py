@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from runner.cache import ResponseCache
 from runner.engines.base import Engine
@@ -70,9 +71,9 @@ class Asking:
         """
         workers = [asyncio.create_task(self._answer()) for _ in range(self._desk.concurrency)]
         feeder = asyncio.create_task(self._feed())
-        everything = asyncio.gather(feeder, *workers)
+        everything: asyncio.Future[Any] = asyncio.gather(feeder, *workers)
         try:
-            await asyncio.wait({everything, self._stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([everything, self._stop], return_when=asyncio.FIRST_COMPLETED)
             if self._stop.done():
                 feeder.cancel()
                 self._dismiss()
@@ -256,10 +257,10 @@ class Asking:
             self._finish(question.failed(error))
 
 
-async def _end(tasks: Iterable[asyncio.Task[None]], gathered: asyncio.Future[list[None]]) -> None:
+async def _end(tasks: list[asyncio.Task[None]], gathered: asyncio.Future[Any]) -> None:
     """Cancel what still runs and wait for it."""
     for task in tasks:
         task.cancel()
-    await asyncio.wait({gathered, *tasks})
+    await asyncio.wait(tasks)
     if not gathered.cancelled():
         gathered.exception()

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS responses(key BLOB PRIMARY KEY, request BLOB NOT NULL
 def connect(path: Path) -> sqlite3.Connection:
     """Open a SQLite file with the settings that a shared filesystem needs."""
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = TRUNCATE")
+    db.execute("PRAGMA journal_mode = DELETE")
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA cache_size = -16000")
     return db

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Protocol, cast
 
 from runner.errors import RunnerError
 
@@ -54,13 +55,24 @@ def _run(arguments: list[str]) -> int:
         _overview().parse_args(arguments or ["--help"])
         return 0
     parser, command = command_parser(name)
-    code: int = command.main(parser.parse_intermixed_args(arguments[1:]))
-    return code
+    return command.main(parser.parse_intermixed_args(arguments[1:]))
 
 
-def command_parser(name: str) -> tuple[argparse.ArgumentParser, object]:
+class Command(Protocol):
+    """What each module of `runner.commands` named in `COMMANDS` holds."""
+
+    __doc__: str | None
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None: ...
+
+    @staticmethod
+    def main(arguments: argparse.Namespace) -> int: ...
+
+
+def command_parser(name: str) -> tuple[argparse.ArgumentParser, Command]:
     """Return a command's parser and module."""
-    command = import_module(f"runner.commands.{name}")
+    command = cast("Command", import_module(f"runner.commands.{name}"))
     parser = argparse.ArgumentParser(
         prog=f"runner {name}",
         description=command.__doc__,

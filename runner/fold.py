@@ -63,9 +63,8 @@ def _fold_point(run: RunFolder, job_folder: Path, spec: PointSpec) -> PointCount
     with PointRecords(file) as records:
         for source in sources:
             records.fold(spec.index, f"{job_folder.name}/{source.parent.name}", source)
-        if (version := records.mark("changed")) != records.mark("exported") or not (
-            folder / "metrics.json"
-        ).exists():
+        version = records.mark("changed")
+        if version != records.mark("exported") or not (folder / "metrics.json").exists():
             export(folder, spec, records)
             records.set_mark("exported", version)
         mode = spec.declared.get("cache", True)
@@ -79,13 +78,14 @@ def _fold_point(run: RunFolder, job_folder: Path, spec: PointSpec) -> PointCount
 def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
     """Write results.jsonl in dataset order and metrics.json, in one pass over the results."""
     experiment = spec.experiment()
-    metrics = {name: Metrics(scorer.report, experiment.samples) for name, scorer in experiment.scorers.items()}
+    samples = experiment.samples
+    metrics = {name: Metrics(scorer.report, samples) for name, scorer in experiment.scorers.items()}
     temporary = folder / ".results.jsonl.tmp"
     with temporary.open("wb") as out:
         for row, group in groupby(_written(records, out), key=lambda line: line.id):
             lines = {line.sample: line for line in group}
             for name, metric in metrics.items():
-                metric.add(row, [_score(lines.get(sample), name) for sample in range(experiment.samples)])
+                metric.add(row, [_score(lines.get(sample), name) for sample in range(samples)])
     temporary.replace(folder / "results.jsonl")
     counts = records.counts()
     summary: dict[str, Json] = {

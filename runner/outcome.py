@@ -42,7 +42,7 @@ class PointOutcome(msgspec.Struct, frozen=True):
 
 
 class RunOutcome(msgspec.Struct, frozen=True):
-    """A run: ``state`` is pending, running, complete, errors, incomplete, interrupted, cancelled or failed."""
+    """A run; ``state`` is pending, running, or how it ended: see docs/errors.md."""
 
     name: str
     path: str
@@ -73,7 +73,9 @@ def _job(state: JobState) -> JobOutcome:
 
 
 def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcome, ...]:
-    specs = sorted((spec for folder in run.jobs for spec in read_job(folder).points), key=lambda spec: spec.index)
+    specs = sorted(
+        (spec for folder in run.jobs for spec in read_job(folder).points), key=lambda spec: spec.index
+    )
     outcomes = []
     for spec in specs:
         count = counts[spec.name]

@@ -18,7 +18,7 @@ from runner.errors import ConfigError, Fault, UserError
 from runner.prompts import PromptSource, SlotSource, compile_prompt, resolve_prompt
 from runner.render import TemplateError, compile_template, unknown_names
 from runner.scoring.metrics import check_report
-from runner.spec import Experiment, Topology
+from runner.spec import Experiment, Prompt, Topology
 from runner.values import Json, canonical_json
 
 
@@ -121,9 +121,9 @@ class _Resolver:
         sampling, notes = effective_sampling(experiment, kind)
         return [], PlannedPoint(point, name, sampling, prompt, (*point.notes, *notes))
 
-    def _resolve_prompt(self, prompt: object, task: str) -> tuple[list[Fault], PromptSource | None]:
+    def _resolve_prompt(self, prompt: Prompt, task: str) -> tuple[list[Fault], PromptSource | None]:
         try:
-            source = resolve_prompt(prompt, self._places.templates)  # type: ignore[arg-type] - cached by value
+            source = resolve_prompt(prompt, self._places.templates)
             compile_prompt(source, task)
         except ConfigError as error:
             return list(error.faults), None

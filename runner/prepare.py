@@ -48,7 +48,7 @@ def _column_faults(planned: PlannedPoint) -> list[Fault]:
     there = columns(experiment.dataset)
     wanted = compile_prompt(planned.prompt, experiment.task).columns
     return [
-        Fault("prompt", f"the rows of {experiment.dataset.path} have no column {name!r}", suggestion(name, there))
+        Fault("prompt", f"{experiment.dataset.path} has no column {name!r}", suggestion(name, there))
         for name in sorted(wanted - set(there))
     ]
 
@@ -99,8 +99,7 @@ def write_run(plan: Plan, jobs: Sequence[Job], command: Sequence[str]) -> RunFol
     composition = plan.composition
     secrets.refuse(composition.file.read_text(errors="replace"), str(composition.file))
     secrets.refuse("\n".join(composition.overrides), "command line")
-    resolved = {"name": plan.name, "points": [point for job in jobs for point in job.points]}
-    secrets.refuse(msgspec.json.encode(resolved).decode(), "resolved config")
+    secrets.refuse(_resolved(plan, jobs).decode(), "resolved config")
     run = RunFolder.create(composition.places.runs, plan.name)
     shutil.copyfile(composition.file, run.path / "experiment.yaml")
     write_file(run.path / "overrides.txt", "".join(f"{text}\n" for text in composition.overrides))
@@ -111,10 +110,14 @@ def write_run(plan: Plan, jobs: Sequence[Job], command: Sequence[str]) -> RunFol
         folder = run.job(job.name)
         folder.mkdir()
         write_file(folder / "job.json", write_job(job))
-    resolved["points"] = sorted((p for job in frozen for p in job.points), key=lambda point: point.index)
     # Last, since a folder counts as a run once this file is there.
-    write_file(run.path / "resolved.json", msgspec.json.format(msgspec.json.encode(resolved), indent=1))
+    write_file(run.path / "resolved.json", _resolved(plan, frozen))
     return run
+
+
+def _resolved(plan: Plan, jobs: Sequence[Job]) -> bytes:
+    points = sorted((point for job in jobs for point in job.points), key=lambda point: point.index)
+    return msgspec.json.format(msgspec.json.encode({"name": plan.name, "points": points}), indent=1)
 
 
 def _freeze(job: Job, run: RunFolder) -> Job:

@@ -25,7 +25,8 @@ def serve_cached(run: RunFolder) -> dict[str, PointSurvey]:
         if not cache:
             return {}
         points = [point for job in jobs_of(run) for point in job.points]
-        return {point.name: _serve(run, point, cache) for point in points if point.declared.get("cache", True) is True}
+        reading = [point for point in points if point.declared.get("cache", True) is True]
+        return {point.name: _serve(run, point, cache) for point in reading}
 
 
 def _serve(run: RunFolder, point: PointSpec, cache: ResponseCache) -> PointSurvey:

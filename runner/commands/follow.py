@@ -10,7 +10,15 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from runner.launch import cancel
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
@@ -118,7 +126,9 @@ class _Bars:
             if job.name not in self._tasks:
                 self._tasks[job.name] = self._progress.add_task("", total=None, name=job.name, note="")
             total = job.progress.total or None
-            self._progress.update(self._tasks[job.name], completed=job.progress.done, total=total, note=describe(job))
+            self._progress.update(
+                self._tasks[job.name], completed=job.progress.done, total=total, note=describe(job)
+            )
 
 
 class _Lines:

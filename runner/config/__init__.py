@@ -1,6 +1,18 @@
 """The only user of Hydra and OmegaConf: file + overrides (+ sweep) -> points."""
 
-from runner.config.compose import compose
+from runner.config.complete import completions
+from runner.config.compose import compose, find_experiment
 from runner.config.point import Composition, Point
+from runner.config.show import defaults_info, raw_config
+from runner.config.user_schema import json_schema
 
-__all__ = ["Composition", "Point", "compose"]
+__all__ = [
+    "Composition",
+    "Point",
+    "completions",
+    "compose",
+    "defaults_info",
+    "find_experiment",
+    "json_schema",
+    "raw_config",
+]

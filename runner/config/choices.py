@@ -70,11 +70,15 @@ class Chooser:
         if isinstance(value, dict):
             return Chosen(value, (((), given.origin),))
         if not isinstance(value, str):
-            raise self._fault(f"scorers.{name}", f"{value!r} given, expected a name or a map", "", given.origin)
+            raise self._fault(
+                f"scorers.{name}", f"{value!r} given, expected a name or a map", "", given.origin
+            )
         named = self._scorer_named(value, given.origin)
         if len(named.value) != 1:
             hint = "choose it in a list: scorers: [" + value + "]"
-            raise self._fault(f"scorers.{name}", f"{value} holds {len(named.value)} scorers", hint, given.origin)
+            raise self._fault(
+                f"scorers.{name}", f"{value} holds {len(named.value)} scorers", hint, given.origin
+            )
         inner, settings = next(iter(named.value.items()))
         prefix, origin = named.trail[0]
         return Chosen(settings, (((), origin if prefix else origin.under(inner)),))
@@ -110,9 +114,9 @@ class Chooser:
         options = self._reader.options("model")
         hint = nearest(name, [*options, *self._siblings(name)], say_known=False)
         known = f"options: {', '.join(options) or 'none'}"
-        forms = "or write hf:ORG/NAME for the hub, KIND:NAME for an engine, ./FOLDER for weights"
+        forms = "; or write hf:ORG/NAME for the hub, KIND:NAME for an engine, ./FOLDER for weights"
         problem = f"{name} is neither an option of conf/model/ nor a folder"
-        raise self._fault("model", problem, " ".join([*([hint] if hint else []), known, forms]), origin)
+        raise self._fault("model", problem, f"{hint} {known}{forms}".strip(), origin)
 
     def _siblings(self, name: str) -> list[str]:
         parent = PurePath(name).parent
@@ -148,7 +152,9 @@ class Chooser:
         if name.endswith(_DATASET_SUFFIXES):
             return Chosen({"path": name}, (((), origin),))
         known = self._reader.options("dataset")
-        problem = f"{name} is neither an option of conf/dataset/ nor the path of a .jsonl, .ndjson or .csv file"
+        problem = (
+            f"{name} is neither an option of conf/dataset/ nor the path of a .jsonl, .ndjson or .csv file"
+        )
         raise self._fault("dataset", problem, nearest(name, known), origin)
 
     def _scorers(self, given: Given) -> Chosen:
@@ -202,7 +208,9 @@ class Chooser:
         return ConfigError([Fault(place, problem, hint, origin.at(path))])
 
     def _unknown(self, group: str, name: str, known: list[str], origin: Origin) -> ConfigError:
-        return self._fault(group, f"no option of conf/{group}/ is called {name!r}", nearest(name, known), origin)
+        return self._fault(
+            group, f"no option of conf/{group}/ is called {name!r}", nearest(name, known), origin
+        )
 
     def _fault(self, place: str, problem: str, hint: str, origin: Origin) -> ConfigError:
         return ConfigError([Fault(place, problem, hint, origin.at())])

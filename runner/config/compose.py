@@ -24,6 +24,7 @@ from runner.shipped import shipped
 if TYPE_CHECKING:
     from runner.config.plain import Plain
 
+
 def compose(
     file: Path | str, overrides: Sequence[str] = (), *, multirun: bool = False, runs: Path | None = None
 ) -> Composition:
@@ -31,6 +32,7 @@ def compose(
 
     Args:
         file: a path, or a name looked up as NAME.yaml here, in experiments/, and among what ships.
+        overrides: in Hydra's grammar.
         multirun: take Hydra's sweep grammar in overrides.
         runs: where runs are written, instead of what `Places.of` says.
 
@@ -81,7 +83,9 @@ def find_experiment(file: Path | str) -> Path:
     """
     given = Path(file).expanduser()
     here = Path.cwd()
-    folders = [here] if given.is_absolute() else [here, here / "experiments", shipped() / "experiments", shipped()]
+    folders = (
+        [here] if given.is_absolute() else [here, here / "experiments", shipped() / "experiments", shipped()]
+    )
     for folder in folders:
         for candidate in (folder / given, folder / f"{given}.yaml"):
             if candidate.is_file():

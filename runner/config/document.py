@@ -46,7 +46,7 @@ class _Loader(_Base):
 
 for _name, _pattern, _first in _SCALARS:
     _letters = [letter.strip("\0") for letter in _first]
-    _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})$"), _letters)  # type: ignore[no-untyped-call]
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})$"), _letters)
 
 
 def _integer(loader: Any, node: yaml.ScalarNode) -> int:
@@ -122,7 +122,7 @@ def read_document(path: Path, label: str) -> Document:
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError([_yaml_fault(error, label, text)]) from None
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -228,4 +228,6 @@ def _yaml_hint(problem: str, line: str) -> str:
 
 
 def _kind(value: Json) -> str:
-    return {list: "a list", str: "text"}.get(type(value), "a single value")
+    if isinstance(value, list):
+        return "a list"
+    return "text" if isinstance(value, str) else "a single value"

@@ -30,6 +30,7 @@ def explain(
     """Return a fault for each place that is wrong.
 
     Args:
+        error: what pydantic raised.
         config: what was validated.
         written: the same before interpolations were resolved: what may be shown.
         source: says where the value at a place was written.
@@ -132,14 +133,16 @@ def _branch(schema: dict[str, Any], value: Json) -> dict[str, Any]:
             continue
         branches = [branch for branch in schema.get("anyOf", ()) if branch.get("type") != "null"]
         fits = [b for b in branches if "$ref" in b or b.get("type") in _types(value)]
-        if len(branches) == 1 or len(fits) == 1 and isinstance(value, dict | list):
+        if len(branches) == 1 or (len(fits) == 1 and isinstance(value, dict | list)):
             schema = (fits or branches)[0]
             continue
         return schema
 
 
 def _types(value: Json) -> set[str]:
-    return {dict: {"object"}, list: {"array"}}.get(type(value), set())
+    if isinstance(value, dict):
+        return {"object"}
+    return {"array"} if isinstance(value, list) else set()
 
 
 _NAMES = {
@@ -163,7 +166,8 @@ def _expected(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         schema = _branch(schema, None)
     if "anyOf" in schema or "oneOf" in schema:
-        branches = [b for b in schema.get("anyOf", schema.get("oneOf")) if b.get("type") != "null"]
+        every = schema.get("anyOf") or schema["oneOf"]
+        branches = [branch for branch in every if branch.get("type") != "null"]
         return " or ".join(dict.fromkeys(_expected(branch) for branch in branches))
     if "enum" in schema:
         return "one of " + ", ".join(str(item) for item in schema["enum"])

@@ -133,7 +133,11 @@ def _names_engine_later(raw: Raw) -> bool:
     if "model" not in raw.winners or "engine" not in raw.winners:
         return False
     model, engine = raw.winners["model"], raw.winners["engine"]
-    return isinstance(model[1].value, str) and KIND_AND_NAME.match(model[1].value) is not None and model[0] > engine[0]
+    return (
+        isinstance(model[1].value, str)
+        and KIND_AND_NAME.match(model[1].value) is not None
+        and model[0] > engine[0]
+    )
 
 
 def _kind(value: Any) -> Json:

@@ -17,6 +17,7 @@ class Front:
     """One file, what it extends, and the command line.
 
     Attributes:
+        axes: what is swept.
         notes: what holds for every point.
         layers: what each gives, lowest first, and the name of each.
     """
@@ -29,11 +30,11 @@ class Front:
         self.names = [*(one.origin.label for one in documents), "command line"]
         self._chooser = chooser
         axes = [*file_axes(self.layers), *command_axes(changes, len(self.layers) - 1)]
-        self._axes, self.notes = free_axes(axes, self.layers)
+        self.axes, self.notes = free_axes(axes, self.layers)
 
     def combinations(self) -> Iterator[tuple[tuple[Axis, Entry], ...]]:
         """Yield what each point sets."""
-        return combinations(self._axes)
+        return combinations(self.axes)
 
     def raw(self, combination: tuple[tuple[Axis, Entry], ...] = ()) -> Raw:
         """Return the config of one point."""

@@ -25,7 +25,7 @@ from runner.errors import ConfigError, Fault
 _reader: ContextVar[Reader] = ContextVar("reader of the composition in progress")
 
 
-class ReaderSource(ConfigSource):  # type: ignore[misc] # Hydra ships no types
+class ReaderSource(ConfigSource):
     """A folder of YAML files.
 
     Its path is ``runner://FOLDER?FILE&KEY&KEY``, percent-encoded: the file's top-level KEYs are

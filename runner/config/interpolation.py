@@ -46,33 +46,42 @@ def resolve(config: dict[str, Json], source: Any) -> tuple[dict[str, Json], list
     """Return *config* with every interpolation resolved, and the faults of those that can't be.
 
     Args:
+        config: with ``${...}`` in it, or not.
         source: called with the place of a fault; says where it was written.
     """
     places = list(_interpolated(config, ()))
     if not places:
         return config, []
-    from omegaconf.errors import OmegaConfBaseException
-
     conf = omegaconf()
-    faults: list[Fault] = []
-    for place, text in places:
-        try:
-            conf.create({"value": text})
-        except OmegaConfBaseException as error:
-            faults.append(_fault(place, text, error, source(place)))
+    faults = [fault for place, text in places if (fault := _unreadable(place, text, source(place)))]
     if faults:
         return config, faults
     node = conf.create(config)
-    for place, text in places:
-        try:
-            found = node
-            for part in place:
-                found = found[part]
-            if conf.is_config(found):
-                conf.to_container(found, resolve=True)
-        except (OmegaConfBaseException, KeyError) as error:
-            faults.append(_fault(place, text, error, source(place)))
+    faults = [fault for place, text in places if (fault := _unresolvable(node, place, text, source(place)))]
     return (config if faults else conf.to_container(node, resolve=True)), faults
+
+
+def _unreadable(place: Key, text: str, source: str) -> Fault | None:
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        omegaconf().create({"value": text})
+    except OmegaConfBaseException as error:
+        return _fault(place, text, error, source)
+    return None
+
+
+def _unresolvable(node: Any, place: Key, text: str, source: str) -> Fault | None:
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        for part in place:
+            node = node[part]
+        if omegaconf().is_config(node):
+            omegaconf().to_container(node, resolve=True)
+    except (OmegaConfBaseException, KeyError) as error:
+        return _fault(place, text, error, source)
+    return None
 
 
 def resolved_text(key: str, text: str, context: dict[str, Json], source: str) -> Json:
@@ -84,7 +93,9 @@ def resolved_text(key: str, text: str, context: dict[str, Json], source: str) ->
     from omegaconf.errors import OmegaConfBaseException
 
     conf = omegaconf()
-    plain = {name: value for name, value in context.items() if isinstance(value, str | int | float | dict | list)}
+    plain = {
+        name: value for name, value in context.items() if isinstance(value, str | int | float | dict | list)
+    }
     try:
         found = conf.create({**plain, key: text})[key]
         return conf.to_container(found, resolve=True) if conf.is_config(found) else found

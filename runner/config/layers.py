@@ -126,7 +126,9 @@ def extended(document: Document, reader: Reader) -> list[Document]:
         path = _find_base(name, child.path, reader, source)
         if any(path == known.path for known in chain):
             circle = " -> ".join(d.path.stem for d in [*reversed(chain), *_until(chain, path)])
-            raise ConfigError([Fault("extends", f"the files extend each other in a circle: {circle}", "", source)])
+            raise ConfigError([
+                Fault("extends", f"the files extend each other in a circle: {circle}", "", source)
+            ])
         base = reader.read(path)
         if "defaults" in base.data:
             hint = f"give this file a `defaults:` list too, with {path.stem} in it"

@@ -106,7 +106,9 @@ def _values(parsed: Any, options: Callable[[str], list[str]]) -> tuple[Json, ...
         found = tuple(raw.filter(options(parsed.key_or_group)))
         if not found:
             known = ", ".join(options(parsed.key_or_group)) or "none"
-            raise ConfigError([Fault(parsed.key_or_group, "glob() matches no option", f"known: {known}", _HERE)])
+            raise ConfigError([
+                Fault(parsed.key_or_group, "glob() matches no option", f"known: {known}", _HERE)
+            ])
         return found
     if parsed.is_sweep_override():
         return tuple(_plain(item) for item in parsed.sweep_iterator())
@@ -114,7 +116,7 @@ def _values(parsed: Any, options: Callable[[str], list[str]]) -> tuple[Json, ...
 
 
 def _plain(parsed: Any) -> Json:
-    """Return a parsed value as plain JSON; in double quotes, ``\\n`` is a line's end."""
+    """Return a parsed value as plain JSON; in double quotes, backslash and n are a line's end."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
     if isinstance(parsed, QuotedString):

@@ -75,6 +75,18 @@ class Composer:
                     _apply(config, change)
         return _container(config)
 
+    def defaults_list(self, changes: Sequence[Change]) -> list[tuple[str, str, str]]:
+        """Return Hydra's defaults list: path, package and parent of each config, in order."""
+        lines = [self._line(change) for change in changes if self.is_choice(change)]
+        with composing(self._reader, "defaults", self._document.origin.at(("defaults",))):
+            made = loader(self._reader, self._document.path)
+            found = made.compute_defaults_list(config_name(self._document.path), lines, RunMode.RUN).defaults
+        return [
+            (str(one.config_path), one.package or "", one.parent or "")
+            for one in found
+            if not str(one.config_path).startswith("hydra/")
+        ]
+
     def known_groups(self) -> Collection[str]:
         """Return the groups that the file's own defaults list chooses from."""
         return self.base([]).choices
@@ -133,6 +145,7 @@ class Plain:
     """One file with a ``defaults:`` list, and the command line.
 
     Attributes:
+        axes: what is swept.
         notes: what holds for every point.
     """
 
@@ -140,7 +153,9 @@ class Plain:
         if "extends" in document.data:
             hint = "put the other file's name into the `defaults:` list"
             source = document.origin.at(("extends",))
-            raise ConfigError([Fault("extends", "a file with `defaults:` can't extend another", hint, source)])
+            raise ConfigError([
+                Fault("extends", "a file with `defaults:` can't extend another", hint, source)
+            ])
         self._document = document
         self._changes = [change for change in changes if not change.sweep]
         self._reader = reader
@@ -148,11 +163,11 @@ class Plain:
         self._composer = Composer(document, reader)
         layers = [file_layer(document), command_layer(self._changes)]
         axes = [*file_axes(layers), *command_axes(changes, 1)]
-        self._axes, self.notes = free_axes(axes, layers)
+        self.axes, self.notes = free_axes(axes, layers)
 
     def combinations(self) -> Iterator[tuple[tuple[Axis, Entry], ...]]:
         """Yield what each point sets."""
-        return combinations(self._axes)
+        return combinations(self.axes)
 
     def raw(self, combination: tuple[tuple[Axis, Entry], ...] = ()) -> Raw:
         """Return the config of one point."""
@@ -179,10 +194,14 @@ class Plain:
         plain = self._composer.base([]).container
         for change in changes:
             raw.trail.append((change.key, COMMAND_LINE))
-            before = found_at(plain, change.key)
+            before = found_at(plain, change.key) if change in self._changes else None
             if before is not None and before != change.value and change.action != "add":
                 new = "the default" if change.action == "delete" else brief(change.value)
                 raw.notes.append(f"{dotted(change.key)}: {new} (command line) replaces {brief(before)}")
+
+    def defaults_list(self) -> list[tuple[str, str, str]]:
+        """Return Hydra's defaults list: path, package and parent of each config, in order."""
+        return self._composer.defaults_list([c for c in self._changes if not self._replaces(c)])
 
     def _replaces(self, change: Change) -> bool:
         """Tell whether a change gives a group's whole value in a way that Hydra has no word for."""
@@ -198,7 +217,7 @@ class Plain:
 
 def _fronted(container: dict[str, Json]) -> set[str | int]:
     """Return the keys that are ours to lay over: choices in the body, and dotted keys."""
-    named = {key for key in GROUPS if isinstance(container.get(key), str | list)}
+    named: set[str | int] = {key for key in GROUPS if isinstance(container.get(key), str | list)}
     return named | {key.split(".", maxsplit=1)[0] for key in container if "." in key}
 
 
@@ -206,4 +225,3 @@ def _swept(key: str, given: Given) -> Change:
     line = f"{key}={given.value}"
     group = given.group
     return Change(line, tuple(key.split(".")), group, "set", (given.value,))
-

@@ -53,7 +53,9 @@ def file_axes(layers: Sequence[Layer]) -> list[Axis]:
         parts = [(dotted(path[1:]), one) for path, one in layer.parts if path[0] == "sweep"]
         given |= {key: (one, index) for key, one in parts}
     axes = [
-        axis for key, (one, index) in given.items() if (axis := _file_axis(key, one, index, faults)) is not None
+        axis
+        for key, (one, index) in given.items()
+        if (axis := _file_axis(key, one, index, faults)) is not None
     ]
     if faults:
         raise ConfigError(faults)

@@ -55,3 +55,5 @@ class JsonlTable:
             raise BadRecordError(f"no valid JSON ({error}): {snippet(raw)}") from None
         except UnicodeDecodeError as error:
             raise BadRecordError(f"no valid UTF-8 ({error.reason}): {snippet(raw)}") from None
+        except RecursionError:
+            raise BadRecordError(f"JSON nested too deep to read: {snippet(raw)}") from None

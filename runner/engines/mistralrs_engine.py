@@ -44,12 +44,13 @@ class MistralrsEngine:
         self._turn = asyncio.Lock()
         self._library: Any = None
         self._runner: Any = None
+        self._version: str | None = None
         self._drawing = False
 
     @property
     def version(self) -> str | None:
         """Version of the installed library."""
-        return metadata.version("mistralrs") if self._library is not None else None
+        return self._version
 
     async def __aenter__(self) -> Self:
         await self._call(self._load)
@@ -94,6 +95,7 @@ class MistralrsEngine:
             os.environ.setdefault("MISTRALRS_CPU_KV_F32", "1")  # else keys and values are kept in half of it
         os.environ.setdefault("RUST_LOG", "warn")
         self._library = library = _library()
+        self._version = metadata.version("mistralrs")
         with tempfile.TemporaryDirectory() as temporary:
             try:
                 self._runner = library.Runner(
@@ -115,7 +117,7 @@ class MistralrsEngine:
             usage=self._usage(answer, choices),
             timing=Timing(seconds=time.perf_counter() - start),
             engine=KIND.name,
-            engine_version=self.version,
+            engine_version=self._version,
         )
         require_asked(request, response)
         return response

@@ -62,7 +62,7 @@ def main() -> None:
     secrets = [value.encode() for value in json.load(sys.stdin)]
     pipes = selectors.DefaultSelector()
     descriptors = [int(text) for text in sys.argv[1:]]
-    for pipe, file in (descriptors[:2], descriptors[2:]):
+    for pipe, file in zip(descriptors[:2], descriptors[2:], strict=True):
         pipes.register(pipe, selectors.EVENT_READ, (file, Masker(secrets)))
     while pipes.get_map():
         for key, _ in pipes.select():

@@ -25,8 +25,8 @@ __all__ = [
     "Sampling",
     "ScorerSettings",
     "Shard",
-    "SlurmCluster",
     "Slot",
+    "SlurmCluster",
     "Topology",
     "Turn",
 ]

@@ -60,11 +60,11 @@ class SlurmCluster(_Cluster):
     """sbatch --mem, such as 64G."""
     setup: tuple[str, ...] = ()
     """Shell lines to run before the worker starts, such as "module load cuda"."""
-    sbatch: dict[str, str | int | bool] = {}
+    sbatch: dict[str, str | int | bool] = Field(default_factory=dict)
     """Any further sbatch flag, by its long name, verbatim; true is a bare flag."""
     array_parallelism: int | None = Field(None, ge=1)
     """Most array tasks to run at once."""
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field(default_factory=dict)
     """Environment variables for the jobs; never a secret."""
 
 

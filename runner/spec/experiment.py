@@ -42,11 +42,11 @@ class Experiment(Spec):
     """A folder of templates/, one string, or a map."""
     dataset: Dataset
     """An option of conf/dataset/, a path, or a map."""
-    scorers: dict[str, SerializeAsAny[ScorerSettings]] = {}
+    scorers: dict[str, SerializeAsAny[ScorerSettings]] = Field(default_factory=dict)
     """Scorers by name: a list of options of conf/scorers/, or a map."""
     cluster: Cluster = LocalCluster()
     """An option of conf/cluster/: local, inline, slurm; or a map."""
     cache: bool | Literal["refresh"] = True
-    """true asks only what no earlier run asked; false neither reads nor fills the cache; refresh asks anew."""
+    """true asks only what no run asked before; false neither reads nor fills the cache; refresh asks anew."""
     max_errors: int | None = Field(None, ge=1)
     """Stop the job once this many rows have failed for good."""

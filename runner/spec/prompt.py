@@ -66,7 +66,9 @@ class Prompt(Spec):
 
     @model_validator(mode="after")
     def _one_form(self) -> Prompt:
-        forms = [name for name in ("template", "user", "turns", "messages") if getattr(self, name) is not None]
+        forms = [
+            name for name in ("template", "user", "turns", "messages") if getattr(self, name) is not None
+        ]
         if len(forms) != 1:
             given = ", ".join(forms) or "none of them"
             raise ValueError(f"give exactly one of template, user, turns, messages (given: {given})")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.launch.launch_kit import ROOT
 
 from runner.launch.processes import is_running
 from runner.launch.submission import read_submission
+from tests.launch.launch_kit import ROOT
 
 
 @pytest.fixture(autouse=True)
