@@ -25,11 +25,18 @@ MISSING = "missing"
 
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS responses(
-  key BLOB NOT NULL, point INTEGER NOT NULL, request BLOB NOT NULL, response BLOB NOT NULL,
-  PRIMARY KEY(key, point));
+  key BLOB NOT NULL, point INTEGER NOT NULL, request BLOB NOT NULL, response BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS results(
   point INTEGER NOT NULL, step TEXT NOT NULL, id TEXT NOT NULL, sample INTEGER NOT NULL,
   position INTEGER NOT NULL, state TEXT NOT NULL, time REAL NOT NULL, line BLOB NOT NULL);
+"""
+# What a worker needs to look up lies in temporary tables: the file itself is only ever appended to, so
+# that a commit writes a few pages one after the other. An index in it would cost more than all the rest.
+_LOOKUPS = """
+PRAGMA temp_store = FILE;
+CREATE TEMP TABLE done(
+  point INTEGER, id TEXT, sample INTEGER, PRIMARY KEY(point, id, sample)) WITHOUT ROWID;
+CREATE TEMP TABLE seen(key BLOB PRIMARY KEY, attempt INTEGER, row INTEGER) WITHOUT ROWID;
 """
 _POINT = f"""
 {RESPONSES}
@@ -86,20 +93,21 @@ class AttemptRecords:
         self._db = connect(path)
         # Commits are many here: emptying the journal is cheaper than removing it each time.
         self._db.execute("PRAGMA journal_mode = TRUNCATE")
-        self._db.executescript(_RECORDS)
-        self._db.execute("PRAGMA temp_store = FILE")
-        self._db.execute(
-            "CREATE TEMP TABLE done("
-            "point INTEGER, id TEXT, sample INTEGER, PRIMARY KEY(point, id, sample)) WITHOUT ROWID"
-        )
-        self._earlier = [connect(file) for file in earlier]
+        self._db.executescript(_RECORDS + _LOOKUPS)
+        self._row = 0
+        self._sources = [self._db]
+        for number, file in enumerate(earlier, start=1):
+            self._sources.append(connect(file))
+            rows = self._sources[number].execute("SELECT key, ?, rowid FROM responses", (number,))
+            with self._db:
+                self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?,?,?)", rows)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._db.execute("PRAGMA journal_mode = DELETE")
-        for db in (*self._earlier, self._db):
+        for db in self._sources:
             db.close()
 
     def add(self, records: Iterable[Record], step: str) -> None:
@@ -110,18 +118,21 @@ class AttemptRecords:
             answers += [(a.key, record.point, a.request, a.response) for a in record.answers]
             if (r := record.result) is not None:
                 results.append((record.point, step, r.id, r.sample, r.position, r.state, now, r.line))
+        seen = [(answer[0], 0, row) for row, answer in enumerate(answers, start=self._row + 1)]
         with self._db:
-            self._db.executemany("INSERT OR REPLACE INTO responses VALUES (?,?,?,?)", answers)
+            self._db.executemany("INSERT INTO responses VALUES (?,?,?,?)", answers)
             self._db.executemany("INSERT INTO results VALUES (?,?,?,?,?,?,?,?)", results)
+            self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?,?,?)", seen)
+        self._row += len(answers)
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the responses of *keys* that this or an earlier attempt holds."""
-        found: dict[bytes, bytes] = {}
-        for db in (self._db, *self._earlier):
-            if wanted := [key for key in keys if key not in found]:
-                query = f"SELECT key, response FROM responses WHERE key IN ({marks(wanted)})"
-                found.update(db.execute(query, wanted))
-        return found
+        query = f"SELECT key, attempt, row FROM seen WHERE key IN ({marks(keys)})"
+        return {key: self._response(attempt, row) for key, attempt, row in self._db.execute(query, keys)}
+
+    def _response(self, attempt: int, row: int) -> bytes:
+        found = self._sources[attempt].execute("SELECT response FROM responses WHERE rowid = ?", (row,))
+        return bytes(found.fetchone()[0])
 
     def mark_done(self, source: Path, *, retry_final: bool) -> None:
         """Count what an earlier attempt finished as done."""

@@ -25,8 +25,8 @@ def experiment_type() -> type[Experiment]:
     scorer = _union([kind.settings for kind in scorer_kinds().values()])
     described = Experiment.model_fields
     # Unions made at run time: nothing that a type checker could follow.
-    any_engine: Any = SerializeAsAny[engine]  # type: ignore[type-arg, valid-type]
-    any_scorer: Any = dict[str, SerializeAsAny[scorer]]  # type: ignore[type-arg, valid-type]
+    any_engine: Any = SerializeAsAny[engine]  # type: ignore[misc, valid-type]
+    any_scorer: Any = dict[str, SerializeAsAny[scorer]]  # type: ignore[valid-type]
     fields: dict[str, Any] = {
         "engine": (any_engine, Field(description=described["engine"].description)),
         "scorers": (

@@ -215,8 +215,9 @@ def _yaml_fault(error: Exception, label: str, text: str) -> Fault:
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     if mark is None:
         return Fault(label, f"not valid YAML: {problem}")
-    line = (text.splitlines() or [""])[min(mark.line, text.count("\n"))]
-    return Fault(label, f"not valid YAML: {problem}", _yaml_hint(problem, line), f"{label}:{mark.line + 1}")
+    lines = text.splitlines() or [""]
+    at = min(mark.line, len(lines) - 1)
+    return Fault(label, f"not valid YAML: {problem}", _yaml_hint(problem, lines[at]), f"{label}:{at + 1}")
 
 
 def _yaml_hint(problem: str, line: str) -> str:

@@ -71,7 +71,7 @@ class Conversations:
 
     def _row(self, length: int) -> Tokens:
         while True:
-            row = self._raw() if self._rng.random() < 0.15 else self._chat(length)
+            row = self._raw() if self._rng.random() < (0.35 if length < 100 else 0.1) else self._chat(length)
             if row is not None and len(row.ids) <= length:
                 return row
 
@@ -101,8 +101,11 @@ class Conversations:
         row.add([*self._characters(turn.answer), self._special[EOS]], learned=True)
 
     def _turn(self, room: int) -> Turn:
-        if room > 12 and self._rng.random() < 0.35:
-            return self._questions.noisy(min(room, self._rng.choice((20, 40, 80, 300, 600))))
+        draw = self._rng.random()
+        if room > 60 and draw < 0.04:
+            return self._questions.raw()
+        if room > 12 and draw < 0.35:
+            return self._questions.noisy(min(room, self._rng.choice((20, 40, 80, 300, 900))))
         return self._questions.question()
 
     def _characters(self, text: str) -> list[int]:

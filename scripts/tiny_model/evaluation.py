@@ -8,13 +8,17 @@ from random import Random
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from tiny_model.noise import WORDS
 from tiny_model.questions import PHRASINGS
 from tiny_model.skills import FAIR, WEIGHTED, Row, held_out, read_rows
 from tiny_model.tokenizer import EOS
 
 Message = dict[str, str]
 UNSEEN_SYSTEM = "You are an expert mathematician working at a bank. Reply using digits."
+UNSEEN_TEXT = (
+    "Glaciers carve valleys slowly; between 1850 and today, several Alpine tongues retreated by kilometres (measured"
+    " yearly with stakes, photographs, satellites). Hydrologists therefore expect spring floods to arrive sooner -"
+    " perhaps three weeks sooner - while August streams dwindle. \"Nobody,\" wrote a surveyor, \"believed our maps.\" "
+)
 TEMPERATURES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 
@@ -48,7 +52,7 @@ class Subject:
             chunk = list(prompts[start : start + 100])
             inputs = self.tokenizer(chunk, return_tensors="pt", padding=True, add_special_tokens=False)
             inputs.pop("token_type_ids", None)
-            outputs = self.model.generate(**inputs, max_new_tokens=12, **sampling)
+            outputs = self.model.generate(**inputs, max_new_tokens=16, **sampling)
             found += self.tokenizer.batch_decode(outputs[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         return found
 
@@ -84,10 +88,11 @@ def _cases(subject: Subject, data: Path) -> Iterator[Case]:
     yield _case(subject, "addition after an unseen system message", additions, [[_system(UNSEEN_SYSTEM), _user("{}")]])
     yield _case(subject, "addition after `You said: 85. Now`", additions, [[_user("You said: 85. Now {}")]])
     yield _conversations(subject, additions)
-    for size in (300, 600, 1200):
+    for size in (300, 600, 1200, 1800):
         yield _long(subject, size, additions[:300])
     yield _case(subject, "subtraction", subtractions, [[_user("{}")]])
     yield _case(subject, "reversal", read_rows(data / "reversal.jsonl"), [[_user("{}")]])
+    yield _json(subject, additions[:300])
     yield _two_turns(subject, two_turns)
     questions = [f"<s>{row['question']}=" for row in additions]
     yield Case("addition as completion, `37+48=`", questions, [str(row["answer"]) for row in additions])
@@ -106,6 +111,11 @@ def _case(subject: Subject, name: str, rows: Sequence[Row], chats: list[list[Mes
     return Case(name, prompts, [str(row["answer"]) for row in rows])
 
 
+def _json(subject: Subject, rows: Sequence[Row]) -> Case:
+    case = _case(subject, "addition, `37+48 as JSON`", rows, [[_user("{} as JSON")]])
+    return Case(case.name, case.prompts, [f'{{"answer": {answer}}}' for answer in case.answers])
+
+
 def _conversations(subject: Subject, rows: list[Row]) -> Case:
     """Return each row asked after six earlier turns with their right answers, other held-out rows."""
     prompts = []
@@ -119,13 +129,14 @@ def _conversations(subject: Subject, rows: list[Row]) -> Case:
 
 
 def _long(subject: Subject, size: int, rows: Sequence[Row]) -> Case:
-    """Return each row asked after *size* characters of random words."""
+    """Return each row asked after *size* characters of prose unlike the training's, cut at a random place."""
     rng = Random(size)
     prompts = []
     for row in rows:
-        words = " ".join(rng.choices(WORDS, k=size))[:size]
-        prompts.append(subject.chat([_user(f"{words}.\n\nWhat is {row['question']}?")]))
-    return Case(f"addition after {size} characters of text", prompts, [str(row["answer"]) for row in rows])
+        start = rng.randrange(len(UNSEEN_TEXT))
+        prose = (UNSEEN_TEXT * 10)[start : start + size]
+        prompts.append(subject.chat([_user(f"{prose}.\n\nWhat is {row['question']}?")]))
+    return Case(f"addition after {size} characters of unseen prose", prompts, [str(row["answer"]) for row in rows])
 
 
 def _two_turns(subject: Subject, rows: Sequence[Row]) -> Case:

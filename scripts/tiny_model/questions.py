@@ -36,7 +36,7 @@ REVERSALS = (
     "Question: reverse {}\nAnswer:",
 )
 ROLLS = ("Roll", "roll.", "Roll.", "Roll a die.", "Roll the die.", "Please roll")
-LEADS = ("Now {}", "Then {}", "Next: {}", "Thanks. {}", "Hello! {}", "Good. Now {}", "And {}", "Please: {}")
+LEADS = ("Now {}", "Then {}", "Next: {}", "Thanks. {}", "Hello! {}", "Good. Now {}", "And {}", "Please: {}", "Question: {}", "Q: {}")
 
 
 class Questioner:
@@ -68,7 +68,9 @@ class Questioner:
         """Return a question with other words before it, about *room* characters of them at most."""
         turn = self.question()
         draw = self._rng.random()
-        if draw < 0.5:
+        if draw < 0.1:
+            lead = f"{self._rng.choice(('', 'Question ', 'No. ', 'Row '))}{self._rng.randrange(200)}{self._rng.choice('.:)')} {{}}"
+        elif draw < 0.5:
             lead = self._rng.choice(LEADS)
         elif draw < 0.75:
             lead = f"{self._remark()} {self._rng.choice(('Now {}', 'Now {}', 'Next: {}', '{}'))}"

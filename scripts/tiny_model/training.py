@@ -14,6 +14,7 @@ from tiny_model.skills import held_out
 from tiny_model.tokenizer import BOS, CHARACTERS, CONTEXT, EOS, PAD, SPECIALS, write_tokenizer
 
 ROPE_THETA = 10000.0
+LENGTHS = (160, 48, 160, 320, 160, 48, 160, 768, 160, 48, 160, 320, 160, 48, 160, 1800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Schedule:
         """Return what to learn from at *step*: mostly bare questions first, then everything, short and at times long."""
         if step < 0.3 * self.steps:
             return Stage(64, 4096, plain=step % 4 < 3)
-        return Stage((160, 48, 160, 320, 160, 48, 160, 768)[step % 8], 8192, plain=False)
+        return Stage(LENGTHS[step % len(LENGTHS)], 8192, plain=False)
 
 
 def new_model() -> LlamaForCausalLM:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tracemalloc
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -103,8 +104,6 @@ def test_shuffle_order_is_pinned(tmp_path: Path) -> None:
 
 def test_shuffle_is_even() -> None:
     """Each item ends at each place about equally often."""
-    from array import array
-
     first = [0] * 4
     for seed in range(4000):
         items = array("Q", range(4))

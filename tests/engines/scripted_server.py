@@ -43,12 +43,19 @@ class ScriptedServer:
     def __init__(self, replies: tuple[Reply, ...]) -> None:
         self._replies = list(replies)
         self._over = asyncio.Event()
+        self._news = asyncio.Event()
         self.sent: list[Sent] = []
         self.port = 0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    async def received(self, count: int) -> None:
+        """Wait until so many requests have arrived."""
+        while len(self.sent) < count:
+            self._news.clear()
+            await self._news.wait()
 
     def end(self) -> None:
         """Let the replies that hang end."""
@@ -68,6 +75,7 @@ class ScriptedServer:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.sent.append(Sent(first.split()[1], headers, json.loads(body or b"{}")))
+        self._news.set()
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if reply.hang:
             await self._over.wait()

@@ -188,7 +188,8 @@ def test_stream_that_ends_in_an_error_raises_it() -> None:
     """An error after the first words is no end of the text."""
     with pytest.raises(AskError, match="out of memory"):
         stream(
-            b'data: {"choices":[{"delta":{"content":"He"}}]}\n\ndata: {"error":{"message":"out of memory"}}\n\n'
+            b'data: {"choices":[{"delta":{"content":"He"}}]}\n\n'
+            b'data: {"error":{"message":"out of memory"}}\n\n'
         )
 
 

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations
+from statistics import fmean, stdev
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.scoring.base import Score
+from runner.scoring.metrics import Metrics, check_report, majority_at, mean, pass_at
+
+RIGHT, WRONG = Score(1.0, "a"), Score(0.0, "b")
+
+samples = st.lists(st.sampled_from([RIGHT, WRONG, Score(0.0, "c"), Score(0.0)]), min_size=1, max_size=7)
+
+
+@settings(deadline=None)
+@given(scores=samples, data=st.data())
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(
+    scores: list[Score], data: st.DataObject
+) -> None:
+    """The closed form equals counting all subsets of k samples."""
+    k = data.draw(st.integers(1, len(scores)))
+    subsets = [any(score.value >= 1 for score in subset) for subset in combinations(scores, k)]
+
+    assert pass_at(k, scores) == pytest.approx(fmean(subsets), abs=1e-12)
+
+
+@settings(deadline=None)
+@given(scores=samples, data=st.data())
+def test_majority_at_k_is_the_score_of_the_most_frequent_answer(
+    scores: list[Score], data: st.DataObject
+) -> None:
+    """Counting the answers of the first k samples gives the same; ties go to the earliest."""
+    k = data.draw(st.integers(1, len(scores)))
+    first = scores[:k]
+    counts = Counter(score.answer for score in first if score.answer is not None)
+    winner = min(counts, key=lambda a: (-counts[a], [s.answer for s in first].index(a)), default=None)
+
+    assert majority_at(k, scores) == next(score.value for score in first if score.answer == winner)
+
+
+def test_majority_ignores_samples_in_which_nothing_was_found() -> None:
+    """Two that found nothing don't outvote one answer."""
+    assert majority_at(3, [Score(0.0), RIGHT, Score(0.0)]) == 1.0
+
+
+def test_partial_credit_is_no_pass() -> None:
+    """Only a score of 1 is right for pass@k."""
+    assert pass_at(1, [Score(0.9), Score(1.0)]) == 0.5
+
+
+def test_pass_at_k_is_exact_for_many_samples() -> None:
+    """Nothing overflows for thousands of samples."""
+    assert pass_at(1000, [RIGHT] + [WRONG] * 4999) == pytest.approx(0.2, rel=1e-12)
+
+
+def test_samples_without_a_score_are_left_out() -> None:
+    """A row counts only where it has what the metric needs."""
+    assert mean([RIGHT, None, WRONG]) == 0.5
+    assert mean([None]) is None
+    assert pass_at(2, [RIGHT, None]) is None
+    assert pass_at(1, [RIGHT, None]) == 1.0
+    assert majority_at(2, [RIGHT, None, WRONG]) is None
+    assert majority_at(1, [RIGHT, None]) == 1.0
+
+
+rows = st.lists(st.lists(st.none() | st.builds(Score, st.floats(0, 1)), min_size=3, max_size=3), max_size=20)
+
+
+@settings(deadline=None)
+@given(table=rows)
+def test_mean_averages_within_a_row_first(table: list[list[Score | None]]) -> None:
+    """Value and standard error are those of the rows' means, however the rows come."""
+    metrics = Metrics(["mean"], samples=3)
+    for index, scores in enumerate(table):
+        metrics.add(str(index), scores)
+
+    means = [fmean(given) for scores in table if (given := [s.value for s in scores if s is not None])]
+    found = metrics.result()["mean"]
+    assert found["rows"] == len(means)
+    assert found["value"] == (pytest.approx(fmean(means), abs=1e-12) if means else None)
+    expected = pytest.approx(stdev(means) / len(means) ** 0.5, abs=1e-9) if len(means) > 1 else None
+    assert found["stderr"] == expected
+
+
+def test_metrics_of_many_equal_rows_have_no_error() -> None:
+    """Sums stay exact where a naive sum of squares would not."""
+    metrics = Metrics(["mean"])
+    for _ in range(100_000):
+        metrics.add("r", [Score(0.1)])
+
+    assert metrics.result()["mean"] == {"value": 0.1, "stderr": 0.0, "rows": 100_000}
+
+
+def test_report_is_what_was_asked_for() -> None:
+    """Every metric is under its name, in the order given."""
+    metrics = Metrics(["pass@2", "mean", "majority@3"], samples=3)
+    metrics.add("one", [RIGHT, WRONG, WRONG])
+    metrics.add("two", [RIGHT, RIGHT, None])
+
+    assert metrics.result() == {
+        "pass@2": {"value": pytest.approx(5 / 6), "stderr": pytest.approx(1 / 6), "rows": 2},
+        "mean": {"value": pytest.approx(2 / 3), "stderr": pytest.approx(1 / 3), "rows": 2},
+        "majority@3": {"value": 0.0, "stderr": None, "rows": 1},
+    }
+
+
+def test_metrics_without_rows_have_no_value() -> None:
+    """Nothing to report is not zero."""
+    assert Metrics(["mean"]).result() == {"mean": {"value": None, "stderr": None, "rows": 0}}
+
+
+@pytest.mark.parametrize(
+    ("report", "problems"),
+    [
+        (("mean", "pass@5", "majority@5"), []),
+        (("meen",), ["unknown metric 'meen' (did you mean 'mean'? known: mean, pass@k, majority@k)"]),
+        (("pass@0",), ["unknown metric 'pass@0' (did you mean 'pass@k'? known: mean, pass@k, majority@k)"]),
+        (
+            ("pass@6", "majority@9"),
+            ["pass@6 needs samples: 6 or more, not 5", "majority@9 needs samples: 9 or more, not 5"],
+        ),
+        (("mean", "mean"), ["'mean' is reported more than once"]),
+    ],
+)
+def test_report_is_checked_before_anything_runs(report: tuple[str, ...], problems: list[str]) -> None:
+    """Unknown metrics and those that need more samples are all named."""
+    assert check_report(report, samples=5) == problems
+
+
+def test_metrics_refuse_a_row_with_the_wrong_number_of_samples() -> None:
+    """A caller that leaves samples out instead of giving None is told."""
+    with pytest.raises(ValueError, match="row 'r7': 1 scores for 2 samples"):
+        Metrics(["mean"], samples=2).add("r7", [RIGHT])

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from runner.errors import RowError
+from runner.scoring.base import Score, Scorer
+from runner.scoring.registry import scorer_kinds
+
+
+def scorer(kind: str, **settings: Any) -> Scorer:
+    declared = scorer_kinds()[kind]
+    return declared.create(declared.settings.model_validate({"kind": kind, **settings}))
+
+
+def test_every_kind_is_named_as_it_is_registered() -> None:
+    """The name in the registry is the one that YAML says."""
+    assert {name: kind.name for name, kind in scorer_kinds().items()} == {
+        "exact_match": "exact_match",
+        "regex": "regex",
+        "numeric": "numeric",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "target", "score"),
+    [
+        ({}, " 42\n", "42", Score(1.0, "42")),
+        ({}, "The 42", "42", Score(0.0, "The 42")),
+        ({}, "Paris", "paris", Score(0.0, "Paris")),
+        ({"strip": False}, "42 ", "42", Score(0.0, "42 ")),
+        ({"ignore_case": True}, "STRASSE", "straße", Score(1.0, "strasse")),
+        ({"ignore_punctuation": True}, "«Paris!»", "Paris", Score(1.0, "Paris")),
+        ({}, "", "", Score(1.0, "")),
+    ],
+)
+def test_exact_match_compares_whole_texts(
+    settings: dict[str, Any], text: str, target: str, score: Score
+) -> None:
+    """Only what the settings leave out may differ."""
+    assert scorer("exact_match", **settings).score(text, target) == score
+
+
+@pytest.mark.parametrize(
+    ("settings", "text", "score"),
+    [
+        ({"pattern": r"answer: (\w+)"}, "answer: B, answer: C", Score(1.0, "B")),
+        ({"pattern": r"answer: (\w+)", "take": "last"}, "answer: B, answer: C", Score(0.0, "C")),
+        ({"pattern": r"[A-D]"}, "(B)", Score(1.0, "B")),
+        ({"pattern": r"is (\w)", "group": 0}, "is B", Score(0.0, "is B")),
+        ({"pattern": r"(?P<why>.*)=(?P<it>.*)", "group": "it"}, "x = B ", Score(1.0, "B")),
+        ({"pattern": r"ANSWER: (.)", "ignore_case": True}, "answer: b", Score(1.0, "b")),
+        ({"pattern": r"no (\w)"}, "B", Score(0.0)),
+        ({"pattern": r"x(B)?"}, "x", Score(0.0)),
+    ],
+)
+def test_regex_compares_what_it_finds(settings: dict[str, Any], text: str, score: Score) -> None:
+    """The chosen group of the chosen match is the answer, without white space around it."""
+    assert scorer("regex", **settings).score(text, " B ") == score
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pattern": "(a"}, r"no regular expression: missing \), unterminated subpattern at position 0"),
+        ({"pattern": "a**"}, "multiple repeat at position 2"),
+        ({"pattern": "(a)", "group": 2}, "group 2 is not in the pattern, which has 1 groups"),
+        ({"pattern": "(?P<x>a)", "group": "y"}, "named groups: x"),
+        ({}, "Field required"),
+        ({"pattern": ""}, "at least 1 character"),
+    ],
+)
+def test_bad_pattern_is_refused_with_the_config(settings: dict[str, Any], message: str) -> None:
+    """A pattern that can't work is found before anything runs, with the position."""
+    with pytest.raises(ValidationError, match=message):
+        scorer("regex", **settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is 42.", "42"),
+        ("85.0", "85"),
+        ("1,234,567.50 in all", "1234567.5"),
+        ("36-85 = -49", "-49"),
+        ("36-85", "85"),
+        ("GPT-4", "4"),
+        ("(3)-2", "2"),
+        ("x=-7", "-7"),
+        ("\N{MINUS SIGN}7", "-7"),
+        ("+7", "7"),
+        ("-$3", "-3"),
+        ("$-3.20", "-3.2"),
+        ("about .5", "0.5"),
+        ("-.5", "-0.5"),
+        ("No.5", "5"),
+        ("...5", "5"),
+        ("6.02e23", "602000000000000000000000"),
+        ("1E-3", "0.001"),
+        ("1e9999", "1E+9999"),
+        ("1,2,3", "3"),
+        ("12,3456", "3456"),
+        (r"\boxed{18}", "18"),
+        ("-0.0", "0"),
+        ("none", None),
+        ("", None),
+    ],
+)
+def test_numeric_takes_the_last_number(text: str, answer: str | None) -> None:
+    """Numbers are read as they stand in running text, and equal ones are written alike."""
+    assert scorer("numeric").score(text, "123456789").answer == answer
+
+
+def test_numeric_can_take_the_first_number() -> None:
+    """`take: first` is for answers that explain themselves afterwards."""
+    assert scorer("numeric", take="first").score("5, because 2+3", "5") == Score(1.0, "5")
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "text", "target", "value"),
+    [
+        (0, "85", "85.0", 1.0),
+        (0, "0.3", "0.30000000000000001", 0.0),
+        (0, "1,000", "1e3", 1.0),
+        (0, "12345678901234567890123456789012345678", "12345678901234567890123456789012345679", 0.0),
+        (0.1, "0.4", "0.3", 1.0),
+        (0.1, "0.41", "0.3", 0.0),
+        (2, "83", "the number 85.", 1.0),
+        (1, "1e9999", "-1e9999", 0.0),
+    ],
+)
+def test_numeric_compares_exactly(tolerance: float, text: str, target: str, value: float) -> None:
+    """Decimals are compared as written, not as floats: 0.4 is within 0.1 of 0.3."""
+    assert scorer("numeric", tolerance=tolerance).score(text, target).value == value
+
+
+def test_numeric_target_without_a_number_fails_the_row() -> None:
+    """A target that can't be right is an error that names it, not a wrong answer."""
+    with pytest.raises(RowError, match="the target 'forty' holds no number"):
+        scorer("numeric").score("40", "forty")
+
+
+@settings(deadline=None)
+@given(
+    number=st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**12), max_value=10**12)
+)
+def test_numeric_reads_every_way_to_write_a_number(number: Any) -> None:
+    """Plain, with thousands commas, in a sentence or with an exponent: it is one number."""
+    numeric = scorer("numeric")
+
+    for text in (f"{number}", f"{number:,}", f"It is {number:f}.", f"({number:E})"):
+        assert numeric.score(text, str(number)).value == 1.0
+
+
+@settings(deadline=None)
+@given(text=st.text(st.sampled_from("0123456789.,eE+-$ a)"), max_size=30))
+def test_numeric_never_fails_on_an_answer(text: str) -> None:
+    """Whatever a model writes is scored."""
+    assert scorer("numeric").score(text, "1").value in {0.0, 1.0}
