@@ -96,7 +96,9 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=20_000, help="of each client in each repeat")
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--loop", choices=RUNNERS, default="asyncio", help="of our client; aiohttp has asyncio's")
+    parser.add_argument(
+        "--loop", choices=RUNNERS, default="asyncio", help="of our client; aiohttp has asyncio's"
+    )
     given = parser.parse_args()
     rows = []
     with serving() as url:

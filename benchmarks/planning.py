@@ -74,7 +74,7 @@ def write_project(root: Path) -> None:
     """Write a project that both programs can compose."""
     files = {
         "app.py": THEIRS,
-        "conf/config.yaml": "defaults: [model: small, sampling: greedy, dataset: sums, _self_]\nprompt: {user: hi}\n",
+        "conf/config.yaml": "defaults: [model: small, sampling: greedy, dataset: sums]\n",
         "conf/model/small.yaml": "name: org/small\nengine: {kind: fake}\n",
         "conf/model/large.yaml": "name: org/large\nengine: {kind: fake}\n",
         "conf/sampling/greedy.yaml": "temperature: 0\nmax_tokens: 8\n",

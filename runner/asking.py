@@ -186,7 +186,8 @@ class Asking:
 
     async def _ask(self, question: Question) -> None:
         """Fill slot after slot; each answer is on disk before the next is asked."""
-        looked_up = True
+        # What was fed with its claim was looked up under it; a twin of another was not.
+        looked_up = question.claimed
         while True:
             complete = await self._fill(question, looked_up=looked_up)
             record = question.record()

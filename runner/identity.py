@@ -12,6 +12,7 @@ import platformdirs
 
 from runner.engines.base import EngineKind
 from runner.engines.registry import NEUTRAL
+from runner.engines.weights import weights_folder
 from runner.spec import EngineSettings, Model
 from runner.values import Json, Scope, canonical_json
 
@@ -39,28 +40,12 @@ def _model(model: Model, *, local: bool) -> dict[str, Json]:
     for name in ("tokenizer", "chat_template"):
         if (value := getattr(model, name)) is not None:
             identity[name] = content_hash(Path(value)) if Path(value).exists() else value
-    if local and Path(model.name).exists():
-        return {"weights": content_hash(Path(model.name)), **identity}
-    revision = (_hub_commit(model) if local else None) or model.revision
+    folder = weights_folder(model) if local else None
+    if folder is not None and folder.parent.name != "snapshots":
+        return {"weights": content_hash(folder), **identity}
+    # A snapshot's folder is named after its commit.
+    revision = model.revision if folder is None else folder.name
     return {"name": model.name, **({"revision": revision} if revision else {}), **identity}
-
-
-def _hub_commit(model: Model) -> str | None:
-    """Return the commit that the local hub cache holds for a branch or tag, without any network."""
-    home = (
-        Path(_hub_home()) / f"models--{model.name.replace('/', '--')}" / "refs" / (model.revision or "main")
-    )
-    return home.read_text().strip() if home.is_file() else None
-
-
-def _hub_home() -> str:
-    """Return the hub cache's folder, found as huggingface_hub finds it."""
-    import os
-
-    if (own := os.environ.get("HF_HUB_CACHE")) is not None:
-        return own
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-    return str((Path(home) / "hub").expanduser())
 
 
 @cache

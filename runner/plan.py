@@ -174,11 +174,11 @@ def _sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSou
         for slot in prompt.turns:
             if isinstance(slot, SlotSource):
                 asked |= {f"prompt.turns.{slot.name}.{name}": name for name in slot.sampling}
-    omitted = set(experiment.model.omit)
+    omitted, takes = set(experiment.model.omit), kind.capabilities.takes(experiment.task)
     faults = [
-        Fault(place, f"engine {kind.name} can't honour {name}", _who_takes(name))
+        Fault(place, f"engine {kind.name} can't honour {name}", _who_takes(name, experiment.task))
         for place, name in asked.items()
-        if name not in kind.capabilities.sampling and name not in omitted
+        if name not in takes and name not in omitted
     ]
     sampling = experiment.sampling
     if sampling.top_logprobs is not None and not sampling.logprobs:
@@ -191,9 +191,9 @@ def _sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSou
     return faults
 
 
-def _who_takes(name: str) -> str:
-    takers = [kind.name for kind in engine_kinds().values() if name in kind.capabilities.sampling]
-    return f"taken by: {', '.join(takers)}" if takers else "no engine takes it"
+def _who_takes(name: str, task: str) -> str:
+    takers = [kind.name for kind in engine_kinds().values() if name in kind.capabilities.takes(task)]
+    return f"taken by: {', '.join(takers)}" if takers else f"no engine takes it for task {task}"
 
 
 def _scorer_faults(experiment: Experiment, slots: Sequence[str]) -> list[Fault]:

@@ -30,8 +30,8 @@ def main() -> None:
     if asked.data_only:
         return
     # torch takes seconds to import and --data-only does without it.
-    from tiny_model.evaluation import report  # noqa: PLC0415
-    from tiny_model.training import Schedule, save, train  # noqa: PLC0415
+    from tiny_model.evaluation import report
+    from tiny_model.training import Schedule, save, train
 
     if not asked.evaluate:
         schedule = Schedule(steps=asked.steps) if asked.steps else Schedule()

@@ -36,7 +36,7 @@ EOC
 
 write_slurm_conf() {
   local host; host=$(hostname -s)
-  # cred_expire: a requeued job would else wait for two minutes
+  # cred_expire: a requeued job would else wait for two minutes; less than 5 is not taken
   cat > "$root/slurm.conf" <<EOC
 ClusterName=lab
 SlurmctldHost=localhost
@@ -44,7 +44,7 @@ SlurmctldPort=$((port + 17))
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$root/munge.sock,cred_expire=2
+AuthInfo=socket=$root/munge.sock,cred_expire=5
 MailProg=/bin/true
 MpiDefault=none
 StateSaveLocation=$root/state

@@ -4,41 +4,114 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runner.config import Composition, compose
-from runner.plan import Plan, make_plan
-from runner.runs import RunFolder, find_run
+from runner.errors import UserError
+
+if TYPE_CHECKING:
+    from runner.config import Composition
+    from runner.plan import Plan, PlannedPoint
+    from runner.runs import RunFolder
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
     """Let the folder of all runs be named."""
-    parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of all runs (default: $RUNNER_RUNS or runs/)")
+    parser.add_argument(
+        "--runs", type=Path, metavar="DIR", help="folder of all runs (default: $RUNNER_RUNS or runs/)"
+    )
 
 
-def add_experiment(parser: argparse.ArgumentParser) -> None:
+def add_file(parser: argparse.ArgumentParser) -> None:
     """Take an experiment file and overrides in Hydra's grammar."""
     parser.add_argument("file", help="experiment file, or the name of one in experiments/")
-    parser.add_argument("overrides", nargs="*", help="key=value in Hydra's grammar, such as sampling.temperature=0.7")
+    parser.add_argument(
+        "overrides", nargs="*", help="key=value in Hydra's grammar, such as sampling.temperature=0.7"
+    )
     parser.add_argument("-m", "--multirun", action="store_true", help="sweep over values separated by commas")
-    parser.add_argument("--skip-refused", action="store_true", help="run the points that can run, and list the others")
     add_runs(parser)
 
 
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    """Take an experiment file and overrides, and what can be done with them besides running them."""
+    add_file(parser)
+    parser.add_argument(
+        "--skip-refused", action="store_true", help="go on with the points that can run, and list the others"
+    )
+    parser.add_argument("--cfg", choices=["job"], help="print the composed config as YAML, and do no more")
+    parser.add_argument("--resolve", action="store_true", help="with --cfg: replace every ${...}")
+    parser.add_argument(
+        "--info", choices=["defaults"], help="print what was laid over what, in order, and do no more"
+    )
+
+
+def add_point(parser: argparse.ArgumentParser) -> None:
+    """Take one point of an experiment."""
+    add_file(parser)
+    parser.add_argument(
+        "--point", metavar="POINT", help="index or name of a point, as plan shows it (default: the first)"
+    )
+
+
+def print_config(arguments: argparse.Namespace) -> bool:
+    """Print what --cfg or --info of `add_experiment` ask for; False if neither was given."""
+    from runner.config import defaults_info, raw_config
+
+    if arguments.resolve and arguments.cfg is None:
+        raise UserError("--resolve goes with --cfg job")
+    if arguments.cfg is not None:
+        print(raw_config(arguments.file, arguments.overrides, resolve=arguments.resolve), end="")
+    if arguments.info is not None:
+        print(defaults_info(arguments.file, arguments.overrides))
+    return arguments.cfg is not None or arguments.info is not None
+
+
 def compose_from(arguments: argparse.Namespace) -> Composition:
-    """Compose what `add_experiment` took."""
+    """Compose what `add_file` took."""
+    from runner.config import compose
+
     return compose(arguments.file, arguments.overrides, multirun=arguments.multirun, runs=arguments.runs)
 
 
 def plan_from(arguments: argparse.Namespace) -> Plan:
     """Plan what `add_experiment` took."""
+    from runner.plan import make_plan
+
     return make_plan(compose_from(arguments), skip_refused=arguments.skip_refused)
+
+
+def point_from(arguments: argparse.Namespace) -> tuple[Plan, PlannedPoint]:
+    """Plan what `add_point` took; return the plan and the point that was chosen.
+
+    Raises:
+        UserError: there is no such point.
+    """
+    from runner.plan import make_plan
+
+    plan = make_plan(compose_from(arguments), skip_refused=True)
+    given = arguments.point
+    if given is None:
+        return plan, plan.points[0]
+    for point in plan.points:
+        if given == point.name or (given.isdecimal() and int(given) == point.point.index):
+            return plan, point
+    raise UserError(unknown("point", given, [point.name for point in plan.points]))
+
+
+def only(plan: Plan, point: PlannedPoint) -> Plan:
+    """Return *plan* with one point alone."""
+    job = next(job for job in plan.jobs if point in job.points)
+    return replace(plan, points=(point,), jobs=(replace(job, points=(point,)),))
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Take the name of a run."""
     parser.add_argument(
-        "run", nargs="?", default="last", help="run folder, its name, a unique prefix, last, or NAME/last (default: last)"
+        "run",
+        nargs="?",
+        default="last",
+        help="run folder, its name, a unique prefix, last, or NAME/last (default: last)",
     )
     add_runs(parser)
 
@@ -55,4 +128,13 @@ def runs_folder(arguments: argparse.Namespace) -> Path:
 
 def run_from(arguments: argparse.Namespace) -> RunFolder:
     """Return the run that `add_run` took."""
+    from runner.runs import find_run
+
     return find_run(runs_folder(arguments), arguments.run)
+
+
+def unknown(what: str, given: str, known: list[str]) -> str:
+    """Say that there is no such thing, and which name may be meant."""
+    from runner.render import suggestion
+
+    return f"there is no {what} {given!r} ({suggestion(given, known)})"

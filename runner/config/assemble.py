@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.config.choices import Chooser, Chosen
 from runner.config.document import Key, Origin, dotted
-from runner.config.interpolation import resolved_text
+from runner.config.interpolation import resolved_text, unresolved
 from runner.config.keys import GROUPS
 from runner.config.layers import DELETED, Given, Layer
 from runner.config.values import brief
@@ -40,6 +40,8 @@ class Raw:
                 depth = len(path) + max(origin.depth(rest), 0)
                 if best is None or depth >= best[0]:
                     best = (depth, origin, rest)
+            elif path[: len(place)] == place:
+                best = (len(place), origin, ())
         return best[1].at(best[2]) if best else ""
 
 
@@ -85,9 +87,21 @@ def _chosen(key: str, whole: Given, chooser: Chooser, context: dict[str, Json]) 
     if key not in GROUPS:
         return whole.value
     if isinstance(whole.value, str) and "${" in whole.value:
-        text = resolved_text(key, whole.value, context, whole.origin.at())
-        return chooser.choose(key, Given(text, whole.origin, whole.group))
+        return _chosen_by_interpolation(key, whole, chooser, context)
     return chooser.choose(key, whole)
+
+
+def _chosen_by_interpolation(key: str, whole: Given, chooser: Chooser, context: dict[str, Json]) -> Chosen:
+    """Choose by what the text comes to, and keep the text: what it comes to may be a secret."""
+    text = resolved_text(key, whole.value, context, whole.origin.at())
+    try:
+        chosen = chooser.choose(key, Given(text, whole.origin, whole.group))
+    except ConfigError as error:
+        problem = f"{whole.value} comes to nothing that can be chosen here"
+        raise ConfigError([Fault(f.place, problem, f.hint, f.source) for f in error.faults]) from None
+    if any(origin is not whole.origin for _, origin in chosen.trail):
+        return chosen
+    return Chosen(unresolved(chosen.value, str(text), whole.value), chosen.trail)
 
 
 def _note_replaced(raw: Raw, key: str, whole: Given, below: Sequence[Layer]) -> None:

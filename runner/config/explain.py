@@ -85,11 +85,12 @@ def _problem(one: Any, place: Key, config: dict[str, Json], written: dict[str, J
         reason = str(one["ctx"]["error"]).replace(str(one["input"]), str(_shown(written, place)))
         return f"{shown} given: {reason}", ""
     schema = _subschema(place, config)
-    return f"{shown} given, expected {_expected(schema)}", _quoting(kind)
+    return f"{shown} given, expected {_expected(schema)}", _quoting(kind, one["input"])
 
 
-def _quoting(kind: str) -> str:
-    return "put it in quotes to make it text" if kind == "string_type" else ""
+def _quoting(kind: str, given: Json) -> str:
+    single = isinstance(given, int | float)
+    return "put it in quotes to make it text" if kind == "string_type" and single else ""
 
 
 def _shown(written: Json, place: Key) -> Json:

@@ -54,13 +54,13 @@ class Files:
 
     def _no_dataset(self, path: str) -> Fault:
         given = Path(path).expanduser()
-        folders = [given.parent] if given.is_absolute() else self._bases(given.parent)
+        folders = self._bases(given.parent)
         looked = self._reader.folders(folders)
         names = sorted({one.name for folder in folders if folder.is_dir() for one in folder.glob("*.*")})
         return Fault("dataset.path", f"no file {path} (looked in {looked})", nearest(given.name, names[:50]))
 
     def _bases(self, below: Path) -> list[Path]:
-        return list(dict.fromkeys((base / below) for base in (self._places.root, shipped())))
+        return list(dict.fromkeys(base / below for base in (self._places.root, shipped())))
 
     def _has_template(self, name: str) -> bool:
         if name not in self._prompts:
@@ -88,11 +88,11 @@ class Files:
 
     def _no_model(self, name: str, shown: str) -> Fault | None:
         given = Path(name).expanduser()
-        folders = [given.parent] if given.is_absolute() else self._bases(given.parent)
+        folders = self._bases(given.parent)
         names = sorted({one.name for folder in folders if folder.is_dir() for one in folder.iterdir()})
         hint = nearest(given.name, names, say_known=False)
         if _HUB_NAME.match(name) and not name.startswith(_PATH_LIKE) and not hint:
             return None
-        looked = self._reader.folders(folders)
+        looked = self._reader.folders(self._bases(Path(shown).parent))
         problem = f"{shown} is neither a folder (looked in {looked}) nor a hub name such as ORG/NAME"
         return Fault("model.name", problem, hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -101,6 +102,21 @@ def resolved_text(key: str, text: str, context: dict[str, Json], source: str) ->
         return conf.to_container(found, resolve=True) if conf.is_config(found) else found
     except OmegaConfBaseException as error:
         raise ConfigError([_fault((key,), text, error, source)]) from None
+
+
+def unresolved(value: Json, text: str, written: str) -> Json:
+    """Return *value*, made from *text*, as if made from what was *written*; other text is kept literal."""
+    if isinstance(value, dict):
+        return {key: unresolved(inner, text, written) for key, inner in value.items()}
+    if not isinstance(value, str):
+        return value
+    prefix = text.removesuffix(value)
+    if text.endswith(value) and written.startswith(prefix):
+        return written.removeprefix(prefix)
+    return _DOLLAR.sub(lambda found: found[1] * 2 + "\\${", value)
+
+
+_DOLLAR = re.compile(r"(\\*)\$\{")
 
 
 def _interpolated(value: Json, path: Key) -> Iterator[tuple[Key, str]]:

@@ -7,8 +7,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +33,9 @@ _ALL_TOKENS = 2**31 - 1
 _NAMES = KIND.capabilities.sampling
 _TOO_LONG = "sequence length is greater"
 _MOST_DRAWS = 32
+_THREADS = "RAYON_NUM_THREADS"
+_SMALL = 64 * 2**20
+"""Bytes of weights below which sharing the work among threads costs more than it saves."""
 
 
 class MistralrsEngine:
@@ -96,7 +100,7 @@ class MistralrsEngine:
         os.environ.setdefault("RUST_LOG", "warn")
         self._library = library = _library()
         self._version = metadata.version("mistralrs")
-        with tempfile.TemporaryDirectory() as temporary:
+        with _threads_for(folder), tempfile.TemporaryDirectory() as temporary:
             try:
                 self._runner = library.Runner(
                     which=library.Which.Plain(model_id=str(folder), dtype=getattr(library.ModelDType, dtype)),
@@ -189,6 +193,20 @@ def _library() -> Any:
     import mistralrs
 
     return mistralrs
+
+
+@contextmanager
+def _threads_for(folder: Path) -> Iterator[None]:
+    """Keep the library's pool, which loading creates, to one thread for small weights."""
+    small = sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SMALL
+    if not small or _THREADS in os.environ:
+        yield
+        return
+    os.environ[_THREADS] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_THREADS]
 
 
 def _stored_dtype(folder: Path) -> str:

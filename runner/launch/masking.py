@@ -30,24 +30,25 @@ class Masker:
         """Take in *data* and return what can be written now; all that is left if it is the *last*."""
         data = self.held + data
         written, position = [], 0
+        hold = len(data) if last else self._doubtful(data, 0)
         for match in self.pattern.finditer(data):
-            if not last and self._may_grow(data[match.start() :]):
+            if match.start() >= hold:
                 break
             written += [data[position : match.start()], MASK]
             position = match.end()
-        end = len(data) if last else self._clear_end(data, position)
-        self.held = data[end:]
-        return b"".join([*written, data[position:end]])
+            if hold < position:
+                hold = self._doubtful(data, position)
+        self.held = data[hold:]
+        return b"".join([*written, data[position:hold]])
 
-    def _may_grow(self, tail: bytes) -> bool:
-        """Tell whether *tail* could become a secret, or a longer one than it begins with."""
-        return any(len(value) > len(tail) and value.startswith(tail) for value in self.secrets)
-
-    def _clear_end(self, data: bytes, position: int) -> int:
-        """Return where the part of *data* ends that no secret can begin in."""
+    def _doubtful(self, data: bytes, position: int) -> int:
+        """Return from where on the end of *data* could be the beginning of a secret, or a longer one."""
         longest = len(self.secrets[0]) - 1
         first = max(position, len(data) - longest)
         return next((at for at in range(first, len(data)) if self._may_grow(data[at:])), len(data))
+
+    def _may_grow(self, tail: bytes) -> bool:
+        return any(len(value) > len(tail) and value.startswith(tail) for value in self.secrets)
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -98,10 +98,10 @@ class _Files:
 
     @property
     def last_words(self) -> str:
-        """Return the last line the worker, or what should have started it, printed as an error."""
-        logs = [self.attempt.path / STDERR_FILE] if self.attempt else []
-        logs.append(submitit_stderr(self.run_dir, self.submission))
-        return next((line for line in map(_last_line, logs) if line), "")
+        """Return the last errors that srun and the worker, or what should have started it, printed."""
+        above = _last_line(submitit_stderr(self.run_dir, self.submission))
+        own = _last_line(self.attempt.path / STDERR_FILE) if self.attempt else ""
+        return "; ".join(filter(None, [above, own]))
 
 
 def job_states(run_dir: Path) -> dict[str, JobState]:
@@ -221,7 +221,7 @@ def _dead(files: _Files, state: JobStateName, reason: str, job: SlurmJob | None 
     """Return the state of a job that ended without a word of its worker."""
     if files.cancelled:
         return files.state("cancelled", _WORDS["cancelled"], job)
-    last = f"; last error line: {files.last_words}" if files.last_words else ""
+    last = f"; last error: {files.last_words}" if files.last_words else ""
     return files.state(state, reason + last, job)
 
 
@@ -234,10 +234,12 @@ def _phase(files: _Files) -> str:
 
 
 def _last_line(path: Path) -> str:
+    """Return the last line of srun's that is an error, else the last line."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = file.read().decode(errors="replace").split("\n")
     except FileNotFoundError:
         return ""
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+    said = [line.strip()[:300] for line in reversed(lines) if line.strip()]
+    return next((line for line in said if line.startswith("srun: error:")), said[0] if said else "")

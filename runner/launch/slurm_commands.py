@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from runner.errors import RunnerError
 
-_SECONDS = 120
+_SECONDS = 30
 """How long one of Slurm's commands may take."""
 
 

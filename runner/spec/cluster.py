@@ -35,6 +35,9 @@ def _minutes(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+_TIME = r"^(\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2})$"
+
+
 class SlurmCluster(_Cluster):
     """Slurm, through submitit; one array task is one job."""
 
@@ -46,9 +49,7 @@ class SlurmCluster(_Cluster):
     """sbatch --account."""
     qos: str | None = None
     """sbatch --qos."""
-    time: Annotated[str, BeforeValidator(_minutes)] | None = Field(
-        None, pattern=r"^(\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2})$"
-    )
+    time: Annotated[str, Field(pattern=_TIME), BeforeValidator(_minutes)] | None = None
     """sbatch --time: minutes, minutes:seconds, hours:minutes:seconds or days-hours."""
     gres: str | None = None
     """sbatch --gres, such as gpu:h100:2; left out means as many GPUs as the topology needs."""

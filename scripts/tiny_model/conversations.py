@@ -1,37 +1,53 @@
 """Training batches: conversations as token ids, with a label at each token of each answer."""
 
-from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 
 import torch
 
-from tiny_model.noise import system_message
+from tiny_model.noise import chance, system_message
 from tiny_model.questions import Questioner
 from tiny_model.skills import Split, Turn
-from tiny_model.tokenizer import ASSISTANT, BOS, EOS, PAD, SYSTEM, USER, build_tokenizer
+from tiny_model.tokenizer import ASSISTANT, BOS, CHARACTERS, EOS, PAD, SPECIALS, SYSTEM, USER
 
 IGNORED = -100
+SHORT = 100
+ID = {token: index for index, token in enumerate((*SPECIALS, *CHARACTERS))}
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Stage(NamedTuple):
+    """What one step learns from: conversations of at most *length* tokens each, *tokens* in all."""
+
+    length: int
+    tokens: int
+    plain: bool
+
+
+class Batch(NamedTuple):
     """Token ids, right-padded, and the labels: the next token where the assistant speaks, else ignored."""
 
     inputs: torch.Tensor
     labels: torch.Tensor
 
 
-@dataclass(slots=True)
-class Tokens:
-    """Token ids under construction, each with whether the model is to predict it."""
+class Transcript:
+    """The token ids of one text, and for each whether the model is to predict it."""
 
-    ids: list[int] = field(default_factory=list)
-    learned: list[bool] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.ids = [ID[BOS]]
+        self.learned = [False]
 
-    def add(self, ids: list[int], *, learned: bool) -> None:
-        """Append *ids*, to be predicted or only to be read."""
-        self.ids.extend(ids)
-        self.learned.extend([learned] * len(ids))
+    def read(self, *tokens: str) -> None:
+        """Append special tokens or characters that the model only reads."""
+        self._append(tokens, learned=False)
+
+    def speak(self, answer: str) -> None:
+        """Append an answer, and its end, that the model is to predict."""
+        self._append((*answer, EOS), learned=True)
+
+    def _append(self, tokens: tuple[str, ...], *, learned: bool) -> None:
+        self.ids.extend(ID[token] for token in tokens)
+        self.learned.extend([learned] * len(tokens))
 
 
 class Conversations:
@@ -40,73 +56,68 @@ class Conversations:
     def __init__(self, seed: int, split: Split) -> None:
         self._rng = Random(seed)
         self._questions = Questioner(self._rng, split)
-        tokenizer = build_tokenizer()
-        vocabulary = tokenizer.get_vocab()
-        self._special = {name: vocabulary[name] for name in (BOS, EOS, PAD, SYSTEM, USER, ASSISTANT)}
-        self._of_character = {
-            character: tokenizer.encode(character, add_special_tokens=False).ids[0]
-            for character in map(chr, (9, 10, *range(32, 127)))
-        }
 
-    def batch(self, length: int, tokens: int, *, plain: bool) -> Batch:
-        """Return conversations of at most *length* tokens each, *tokens* in all; *plain* ones hold bare questions."""
-        rows = [self._plain(length) if plain else self._row(length) for _ in range(tokens // length)]
-        width = max(len(row.ids) for row in rows) - 1
-        inputs = torch.full((len(rows), width), self._special[PAD])
-        labels = torch.full((len(rows), width), IGNORED)
-        for index, row in enumerate(rows):
-            size = len(row.ids) - 1
-            inputs[index, :size] = torch.tensor(row.ids[:-1])
-            targets = [token if learned else IGNORED for token, learned in zip(row.ids[1:], row.learned[1:], strict=True)]
-            labels[index, :size] = torch.tensor(targets)
+    def batch(self, stage: Stage) -> Batch:
+        """Return the next conversations of the kind that *stage* asks for."""
+        draw = self._plain if stage.plain else self._any
+        transcripts = [draw(stage.length) for _ in range(stage.tokens // stage.length)]
+        width = max(len(transcript.ids) for transcript in transcripts) - 1
+        inputs = torch.full((len(transcripts), width), ID[PAD])
+        labels = torch.full((len(transcripts), width), IGNORED)
+        for index, transcript in enumerate(transcripts):
+            ids, learned = torch.tensor(transcript.ids), torch.tensor(transcript.learned)
+            inputs[index, : len(ids) - 1] = ids[:-1]
+            labels[index, : len(ids) - 1] = ids[1:].where(learned[1:], IGNORED)
         return Batch(inputs, labels)
 
-    def _plain(self, length: int) -> Tokens:
-        row = Tokens([self._special[BOS]], [False])
+    def _any(self, length: int) -> Transcript:
+        """Return a completion or a conversation of at most *length* tokens, drawn until one fits."""
         while True:
-            turn = self._questions.plain()
-            if len(row.ids) + len(turn.question) + len(turn.answer) + 3 > length:
-                return row
-            self._add(row, turn)
+            raw = chance(self._rng, 0.35 if length < SHORT else 0.1)
+            transcript = self._raw() if raw else self._chat(length)
+            if any(transcript.learned) and len(transcript.ids) <= length:
+                return transcript
 
-    def _row(self, length: int) -> Tokens:
-        while True:
-            row = self._raw() if self._rng.random() < (0.35 if length < 100 else 0.1) else self._chat(length)
-            if row is not None and len(row.ids) <= length:
-                return row
-
-    def _raw(self) -> Tokens:
-        row = Tokens([self._special[BOS]], [False])
+    def _raw(self) -> Transcript:
+        transcript = Transcript()
         turn = self._questions.raw()
-        row.add(self._characters(turn.question), learned=False)
-        row.add([*self._characters(turn.answer), self._special[EOS]], learned=True)
-        return row
+        transcript.read(*turn.question)
+        transcript.speak(turn.answer)
+        return transcript
 
-    def _chat(self, length: int) -> Tokens | None:
-        """Return a conversation that fills *length*, or nothing when its first turn alone is too long."""
-        row = Tokens([self._special[BOS]], [False])
-        room = length - 24
-        if self._rng.random() < (0.15 if length < 100 else 0.5):
-            row.add([self._special[SYSTEM], *self._characters(system_message(self._rng, room))], learned=False)
-        first = len(row.ids)
-        rolls = self._rng.random() < 0.06
-        while True:
-            turn = self._questions.roll() if rolls else self._turn(length - len(row.ids) - 16)
-            if len(row.ids) + len(turn.question) + len(turn.answer) + 3 > length:
-                return row if len(row.ids) > first else None
-            self._add(row, turn)
+    def _plain(self, length: int) -> Transcript:
+        """Return a conversation of bare questions that fills *length*."""
+        transcript = Transcript()
+        while self._add(transcript, self._questions.plain(), length):
+            pass
+        return transcript
 
-    def _add(self, row: Tokens, turn: Turn) -> None:
-        row.add([self._special[USER], *self._characters(turn.question), self._special[ASSISTANT]], learned=False)
-        row.add([*self._characters(turn.answer), self._special[EOS]], learned=True)
+    def _chat(self, length: int) -> Transcript:
+        """Return a conversation that fills *length*, without a turn when the first is too long."""
+        transcript = Transcript()
+        system: tuple[str, ...] = ()
+        if chance(self._rng, 0.15 if length < SHORT else 0.5):
+            system = (SYSTEM, *system_message(self._rng, length - 24))
+        transcript.read(*system)
+        rolls = chance(self._rng, 0.06)
+        turn = self._questions.roll() if rolls else self._turn(length - len(transcript.ids) - 16)
+        while self._add(transcript, turn, length):
+            turn = self._questions.roll() if rolls else self._turn(length - len(transcript.ids) - 16)
+        return transcript
 
     def _turn(self, room: int) -> Turn:
-        draw = self._rng.random()
-        if room > 60 and draw < 0.04:
+        """Return a question, at times with about *room* characters around it at most."""
+        kind = self._rng.choices(("bare", "noisy", "examples"), weights=(0.65, 0.31, 0.04))[0]
+        if kind == "bare" or room < len("You said: 1. "):
+            return self._questions.question()
+        if kind == "examples":
             return self._questions.raw()
-        if room > 12 and draw < 0.35:
-            return self._questions.noisy(min(room, self._rng.choice((20, 40, 80, 300, 900))))
-        return self._questions.question()
+        return self._questions.noisy(min(room, self._rng.choice((20, 40, 80, 300, 900))))
 
-    def _characters(self, text: str) -> list[int]:
-        return [self._of_character[character] for character in text]
+    def _add(self, transcript: Transcript, turn: Turn, length: int) -> bool:
+        """Append *turn*, unless the conversation would grow past *length*."""
+        if len(transcript.ids) + len(turn.question) + len(turn.answer) + 3 > length:
+            return False
+        transcript.read(USER, *turn.question, ASSISTANT)
+        transcript.speak(turn.answer)
+        return True

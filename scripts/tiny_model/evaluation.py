@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
@@ -15,9 +16,10 @@ from tiny_model.tokenizer import EOS
 Message = dict[str, str]
 UNSEEN_SYSTEM = "You are an expert mathematician working at a bank. Reply using digits."
 UNSEEN_TEXT = (
-    "Glaciers carve valleys slowly; between 1850 and today, several Alpine tongues retreated by kilometres (measured"
-    " yearly with stakes, photographs, satellites). Hydrologists therefore expect spring floods to arrive sooner -"
-    " perhaps three weeks sooner - while August streams dwindle. \"Nobody,\" wrote a surveyor, \"believed our maps.\" "
+    "Glaciers carve valleys slowly; between 1850 and today, several Alpine tongues retreated by kilometres"
+    " (measured yearly with stakes, photographs, satellites). Hydrologists therefore expect spring floods"
+    " to arrive sooner - perhaps three weeks sooner - while August streams dwindle. 'Nobody,' wrote a"
+    " surveyor, 'believed our maps.' "
 )
 TEMPERATURES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
@@ -36,7 +38,7 @@ class Subject:
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
-        self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self.model: Any = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
         self.eos = self.tokenizer.convert_tokens_to_ids(EOS)
 
     def chat(self, messages: list[Message]) -> str:
@@ -46,14 +48,20 @@ class Subject:
     @torch.inference_mode()
     def answers(self, prompts: Sequence[str], temperature: float = 0.0) -> list[str]:
         """Return one answer to each of *prompts*, greedy at temperature 0, else sampled from all tokens."""
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
+        sampling = (
+            {"do_sample": True, "temperature": temperature, "top_k": 0}
+            if temperature
+            else {"do_sample": False}
+        )
         found: list[str] = []
         for start in range(0, len(prompts), 100):
             chunk = list(prompts[start : start + 100])
             inputs = self.tokenizer(chunk, return_tensors="pt", padding=True, add_special_tokens=False)
             inputs.pop("token_type_ids", None)
             outputs = self.model.generate(**inputs, max_new_tokens=16, **sampling)
-            found += self.tokenizer.batch_decode(outputs[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            found += self.tokenizer.batch_decode(
+                outputs[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+            )
         return found
 
     @torch.inference_mode()
@@ -61,7 +69,9 @@ class Subject:
         """Return the probability of each token after *prompt*."""
         ids = self.tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"]
         chances = self.model(input_ids=ids).logits[0, -1].softmax(-1).tolist()
-        return dict(zip(self.tokenizer.convert_ids_to_tokens(range(len(chances))), chances, strict=True))
+        return dict(
+            zip(self.tokenizer.convert_ids_to_tokens(list(range(len(chances)))), chances, strict=True)
+        )
 
 
 def report(folder: Path, data: Path) -> None:
@@ -85,7 +95,9 @@ def _cases(subject: Subject, data: Path) -> Iterator[Case]:
     yield _case(subject, "addition", additions, [[_user("{}")]])
     yield _case(subject, "addition, other phrasings", additions, [[_user(form)] for form in PHRASINGS])
     yield _case(subject, "addition, `37 + 48 =`", [_spaced(row) for row in additions], [[_user("{}")]])
-    yield _case(subject, "addition after an unseen system message", additions, [[_system(UNSEEN_SYSTEM), _user("{}")]])
+    yield _case(
+        subject, "addition after an unseen system message", additions, [[_system(UNSEEN_SYSTEM), _user("{}")]]
+    )
     yield _case(subject, "addition after `You said: 85. Now`", additions, [[_user("You said: 85. Now {}")]])
     yield _conversations(subject, additions)
     for size in (300, 600, 1200, 1800):
@@ -123,7 +135,10 @@ def _conversations(subject: Subject, rows: list[Row]) -> Case:
         earlier = [rows[(index + shift) % len(rows)] for shift in range(1, 7)]
         messages = [_system("You are a helpful assistant.")]
         for other in earlier:
-            messages += [_user(str(other["question"])), {"role": "assistant", "content": str(other["answer"])}]
+            messages += [
+                _user(str(other["question"])),
+                {"role": "assistant", "content": str(other["answer"])},
+            ]
         prompts.append(subject.chat([*messages, _user(str(row["question"]))]))
     return Case("addition after six earlier turns", prompts, [str(row["answer"]) for row in rows])
 
@@ -136,7 +151,9 @@ def _long(subject: Subject, size: int, rows: Sequence[Row]) -> Case:
         start = rng.randrange(len(UNSEEN_TEXT))
         prose = (UNSEEN_TEXT * 10)[start : start + size]
         prompts.append(subject.chat([_user(f"{prose}.\n\nWhat is {row['question']}?")]))
-    return Case(f"addition after {size} characters of unseen prose", prompts, [str(row["answer"]) for row in rows])
+    return Case(
+        f"addition after {size} characters of unseen prose", prompts, [str(row["answer"]) for row in rows]
+    )
 
 
 def _two_turns(subject: Subject, rows: Sequence[Row]) -> Case:
@@ -174,7 +191,9 @@ def _print_temperatures(subject: Subject, rows: list[Row]) -> None:
     scores = []
     for temperature in TEMPERATURES:
         given = subject.answers(prompts, temperature)
-        scores.append(sum(answer == str(row["answer"]) for answer, row in zip(given, rows, strict=True)) / len(rows))
+        scores.append(
+            sum(answer == str(row["answer"]) for answer, row in zip(given, rows, strict=True)) / len(rows)
+        )
     print(f"| held-out addition | {' | '.join(f'{score:.1%}' for score in scores)} |")
 
 

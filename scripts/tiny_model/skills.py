@@ -56,7 +56,9 @@ def write_data(folder: Path) -> None:
     """Write the held-out sets into *folder* as JSON lines."""
     split = held_out()
     additions = [_arithmetic_row("add", index, pair, "+") for index, pair in enumerate(split.addition)]
-    subtractions = [_arithmetic_row("sub", index, pair, "-") for index, pair in enumerate(split.subtraction[:200])]
+    subtractions = [
+        _arithmetic_row("sub", index, pair, "-") for index, pair in enumerate(split.subtraction[:200])
+    ]
     reversals: list[Row] = [
         {"id": f"rev-{index:04}", "string": text, "question": f"reverse {text}", "answer": text[::-1]}
         for index, text in enumerate(split.strings)
@@ -85,7 +87,13 @@ def read_rows(path: Path) -> list[Row]:
 def _arithmetic_row(prefix: str, index: int, pair: Pair, operator: str) -> Row:
     a, b = pair
     answer = a + b if operator == "+" else a - b
-    return {"id": f"{prefix}-{index:04}", "a": a, "b": b, "question": f"{a}{operator}{b}", "answer": str(answer)}
+    return {
+        "id": f"{prefix}-{index:04}",
+        "a": a,
+        "b": b,
+        "question": f"{a}{operator}{b}",
+        "answer": str(answer),
+    }
 
 
 def _write_rows(path: Path, rows: list[Row]) -> None:

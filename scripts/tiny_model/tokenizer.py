@@ -62,4 +62,4 @@ def write_tokenizer(folder: Path) -> Tokenizer:
 
 def _byte_symbol(character: str) -> str:
     """Return the printable symbol by which byte-level BPE writes an ASCII character."""
-    return character if 33 <= ord(character) <= 126 else chr(256 + ord(character))
+    return character if "!" <= character <= "~" else chr(256 + ord(character))

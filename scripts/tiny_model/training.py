@@ -1,4 +1,4 @@
-"""Training of the tiny model: a fixed number of steps from fixed seeds, so that a rerun gives the same bytes."""
+"""Training of the tiny model: fixed steps from fixed seeds, so that a rerun gives the same bytes."""
 
 import json
 import time
@@ -9,21 +9,13 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tiny_model.conversations import IGNORED, Conversations
+from tiny_model.conversations import IGNORED, Conversations, Stage
 from tiny_model.skills import held_out
 from tiny_model.tokenizer import BOS, CHARACTERS, CONTEXT, EOS, PAD, SPECIALS, write_tokenizer
 
 ROPE_THETA = 10000.0
+SHORT = 64
 LENGTHS = (160, 48, 160, 320, 160, 48, 160, 768, 160, 48, 160, 320, 160, 48, 160, 1800)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What one step learns from: conversations of at most *length* tokens, *tokens* in all."""
-
-    length: int
-    tokens: int
-    plain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +28,13 @@ class Schedule:
     threads: int = 2
 
     def rate(self, step: int) -> float:
-        """Return the share of the full learning rate at *step*: a linear rise, then level, then a linear fall to zero."""
+        """Return the share of the full learning rate at *step*: it rises, stays, and falls to zero."""
         return min(1.0, (step + 1) / self.warm_up, (self.steps - step) / (0.6 * self.steps))
 
     def stage(self, step: int) -> Stage:
-        """Return what to learn from at *step*: mostly bare questions first, then everything, short and at times long."""
+        """Return what to learn from at *step*: mostly bare questions at first, then everything."""
         if step < 0.3 * self.steps:
-            return Stage(64, 4096, plain=step % 4 < 3)
+            return Stage(SHORT, 4096, plain=step % 4 > 0)
         return Stage(LENGTHS[step % len(LENGTHS)], 8192, plain=False)
 
 
@@ -72,18 +64,17 @@ def train(schedule: Schedule) -> LlamaForCausalLM:
     torch.set_num_threads(schedule.threads)
     torch.use_deterministic_algorithms(mode=True)
     torch.manual_seed(schedule.seed)
-    model = new_model().train()
+    model = new_model()
     source = Conversations(schedule.seed, held_out())
     optimizers = _optimizers(model)
     started = time.monotonic()
     for step in range(schedule.steps):
-        stage = schedule.stage(step)
-        batch = source.batch(stage.length, stage.tokens, plain=stage.plain)
+        batch = source.batch(schedule.stage(step))
         learned = batch.labels != IGNORED
         hidden = model.model(input_ids=batch.inputs).last_hidden_state
         loss = cross_entropy(model.lm_head(hidden[learned]), batch.labels[learned])
         model.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
@@ -91,12 +82,13 @@ def train(schedule: Schedule) -> LlamaForCausalLM:
             optimizer.step()
         if step % 50 == 0 or step == schedule.steps - 1:
             print(f"step {step:5}  loss {loss.item():.4f}  {time.monotonic() - started:6.1f} s", flush=True)
-    return model.eval()
+    model.train(mode=False)
+    return model
 
 
 def _optimizers(model: LlamaForCausalLM) -> tuple[torch.optim.Optimizer, ...]:
-    """Return Muon for the matrices inside the layers and AdamW for the rest, with the full rate in each group."""
-    matrices = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
+    """Return Muon for the matrices inside the layers and AdamW for the rest, each with its full rate."""
+    matrices = [weight for name, weight in model.model.layers.named_parameters() if "_proj" in name]
     inside = {id(weight) for weight in matrices}
     rest = [weight for weight in model.parameters() if id(weight) not in inside]
     return (
@@ -115,7 +107,8 @@ def save(model: LlamaForCausalLM, folder: Path) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     # Readers of the older form look for rope_theta and torch_dtype at the top level.
     _write_json(path, config | {"rope_theta": ROPE_THETA, "torch_dtype": "float32"})
-    _write_json(folder / "generation_config.json", {key: config[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")})
+    ids = {key: config[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    _write_json(folder / "generation_config.json", ids)
 
 
 def _write_json(path: Path, value: dict[str, object]) -> None:

@@ -85,9 +85,14 @@ def test_scorer_is_added_and_dropped_by_dotted_key(project: Project) -> None:
     """One scorer changes, the others stay."""
     file = project.file(BASE + "scorers: [numeric, exact_match]\n")
 
-    scorers = project.one("scorers.numeric=null", "scorers.near=numeric", "scorers.near.of=x", file=file).scorers
+    scorers = project.one(
+        "scorers.numeric=null", "scorers.near=numeric", "scorers.near.of=x", file=file
+    ).scorers
 
-    assert {name: one.kind for name, one in scorers.items()} == {"exact_match": "exact_match", "near": "numeric"}
+    assert {name: one.kind for name, one in scorers.items()} == {
+        "exact_match": "exact_match",
+        "near": "numeric",
+    }
     assert scorers["near"].of == "x"
 
 

@@ -150,7 +150,7 @@ def test_experiment_is_found_by_name_from_any_folder(
     assert compose("base").file == project.root / "experiments" / "base.yaml"
     monkeypatch.chdir(tmp_path)
     assert compose("experiments/addition.yaml").points[0].experiment.name == "addition"
-    with pytest.raises(ConfigError, match="did you mean addition?"):
+    with pytest.raises(ConfigError, match=r"did you mean addition\?"):
         compose("aditon")
 
 

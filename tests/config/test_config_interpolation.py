@@ -9,7 +9,9 @@ from config_kit import BASE, Project
 def test_keys_and_environment_are_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Values come from the config and the environment, and what was read is known."""
     monkeypatch.setenv("CONFIG_TEST_HEAT", "0.5")
-    file = project.file(BASE + "name: of-${samples}\nsamples: 3\nsampling.top_p: ${oc.env:CONFIG_TEST_HEAT}\n")
+    file = project.file(
+        BASE + "name: of-${samples}\nsamples: 3\nsampling.top_p: ${oc.env:CONFIG_TEST_HEAT}\n"
+    )
 
     composition = project.composed(file=file)
 
@@ -73,3 +75,35 @@ def test_secret_does_not_reach_a_message(project: Project, monkeypatch: pytest.M
 
     assert "${oc.env:CONFIG_TEST_KEY}" in message
     assert "sk-secret" not in message
+
+
+@pytest.mark.parametrize("key", ["model", "engine", "prompt", "dataset", "sampling", "cluster", "scorers"])
+def test_secret_in_a_choice_does_not_reach_a_message(
+    project: Project, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """A choice that comes to nothing is shown as written."""
+    monkeypatch.setenv("CONFIG_TEST_KEY", "sk-secret")
+
+    message = project.refused(f"{key}=${{oc.env:CONFIG_TEST_KEY}}")
+
+    assert f"{key} (command line): ${{oc.env:CONFIG_TEST_KEY}} comes to nothing" in message
+    assert "secret" not in message
+
+
+def test_secret_in_a_path_does_not_reach_a_message(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that isn't there is shown as written."""
+    monkeypatch.setenv("CONFIG_TEST_KEY", "sk-secret")
+
+    message = project.refused("dataset=data/${oc.env:CONFIG_TEST_KEY}/x.jsonl", "engine=mistralrs")
+
+    assert "no file data/${oc.env:CONFIG_TEST_KEY}/x.jsonl" in message
+    assert "secret" not in message
+
+
+def test_value_of_the_environment_is_not_resolved_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a variable holds is text, whatever it looks like."""
+    monkeypatch.setenv("CONFIG_TEST_TEXT", "pay ${samples} now")
+
+    assert project.one("prompt=${oc.env:CONFIG_TEST_TEXT}").prompt.user == "pay ${samples} now"

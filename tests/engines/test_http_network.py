@@ -41,7 +41,9 @@ def tls_server(authority: trustme.CA) -> Iterator[HttpServer]:
 def post(*urls: str) -> list[HttpResponse]:
     async def ask() -> list[HttpResponse]:
         async with HttpClient() as client:
-            return [await client.request("POST", url, headers=HEADERS, body=b"{}", timeout=20) for url in urls]
+            return [
+                await client.request("POST", url, headers=HEADERS, body=b"{}", timeout=20) for url in urls
+            ]
 
     return asyncio.run(ask())
 
@@ -128,7 +130,9 @@ def test_a_proxy_carries_tls_without_seeing_it(
 
         assert [request.method for request in proxy.received] == ["CONNECT"]
         assert "authorization" not in proxy.received[0].headers
-        assert [(response.body, response.header("via")) for response in responses] == [(b"over TLS", None)] * 2
+        assert [(response.body, response.header("via")) for response in responses] == [
+            (b"over TLS", None)
+        ] * 2
 
 
 def test_a_proxy_that_is_gone_is_an_error_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,10 @@ def test_chunks_are_here_before_the_answer_is_complete(run: Run) -> None:
 
     async def ask(url: str) -> list[bytes]:
         read = []
-        async with HttpClient() as client, client.stream("POST", url, headers=(), body=b"{}", timeout=20) as stream:
+        async with (
+            HttpClient() as client,
+            client.stream("POST", url, headers=(), body=b"{}", timeout=20) as stream,
+        ):
             assert (stream.status, stream.header("X")) == (200, "late")
             async for chunk in stream:
                 read.append(chunk)

@@ -6,19 +6,17 @@ from asyncio import Semaphore
 from collections import defaultdict
 from contextlib import asynccontextmanager, closing, nullcontext
 from itertools import chain
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from runner.engines.http.driver import Driver
-from runner.engines.http.errors import HttpClosed, http_error
+from runner.engines.http.errors import HttpClosed
 from runner.engines.http.stream import HttpStream, StreamedTransfer
-from runner.engines.http.transfer import Transfer, WholeTransfer
+from runner.engines.http.transfer import WholeTransfer
 from runner.engines.http.values import Headers, HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from types import TracebackType
-
-T = TypeVar("T", bound=Transfer)
 
 
 class HttpClient:
@@ -78,30 +76,26 @@ class HttpClient:
             timeout: seconds until the answer is complete.
         """
         fields = headers if isinstance(headers, Headers) else Headers(headers)
-        if self._turns is None:
-            return await self._request(method, url, fields, body, timeout)
-        async with self._turns:
-            return await self._request(method, url, fields, body, timeout)
-
-    async def _request(
-        self, method: str, url: str, headers: Headers, body: bytes, seconds: float
-    ) -> HttpResponse:
-        driver = self._open_driver(url)
-        idle = self._idle[method]
-        transfer = idle.pop() if idle else self._prepared(WholeTransfer(), method)
+        if self._turns is not None:
+            await self._turns.acquire()
         try:
-            transfer.prepare(url, headers, body, seconds)
-            transfer.future = driver.loop.create_future()
-            driver.start(transfer)
-            fault = await transfer.future
-            if fault is not None:
-                raise http_error(url, *fault)
-            return transfer.response()
+            driver = self._open_driver(url)
+            idle = self._idle[method]
+            transfer = idle.pop() if idle else WholeTransfer(method, self._connect_timeout)
+            try:
+                transfer.prepare(url, fields, body, timeout)
+                transfer.future = driver.loop.create_future()
+                driver.start(transfer)
+                answer = transfer.answer(await transfer.future)
+            except BaseException:
+                driver.stop(transfer)
+                transfer.close()
+                raise
+            idle.append(transfer)
+            return answer
         finally:
-            driver.stop(transfer)
-            transfer.clear()
-            if self._driver is driver:
-                idle.append(transfer)
+            if self._turns is not None:
+                self._turns.release()
 
     @asynccontextmanager
     async def stream(
@@ -120,7 +114,7 @@ class HttpClient:
         fields = headers if isinstance(headers, Headers) else Headers(headers)
         async with self._turns or nullcontext():
             driver = self._open_driver(url)
-            with closing(self._prepared(StreamedTransfer(), method)) as transfer:
+            with closing(StreamedTransfer(method, self._connect_timeout)) as transfer:
                 transfer.prepare(url, fields, body, timeout)
                 driver.start(transfer)
                 try:
@@ -133,7 +127,3 @@ class HttpClient:
         if self._driver is None:
             raise HttpClosed(url, "the client is not open")
         return self._driver
-
-    def _prepared(self, transfer: T, method: str) -> T:
-        transfer.open(method, self._connect_timeout)
-        return transfer

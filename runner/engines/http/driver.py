@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import select
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any
 
 import pycurl
 
 from runner.engines.http.errors import CLOSED
-from runner.engines.http.transfer import Fault, Transfer
 
-Results: TypeAlias = tuple[int, list[Transfer], list[tuple[Transfer, int, str]]]
+if TYPE_CHECKING:
+    from runner.engines.http.transfer import Fault, Transfer
 
 IDLE_CONNECTIONS = 10_000
 _EPOLL = {
@@ -47,7 +47,7 @@ class Driver:
 
     def __init__(self, connections: int) -> None:
         self.loop = asyncio.get_running_loop()
-        self._running: set[Transfer] = set()
+        self._running: dict[pycurl.Curl, Transfer] = {}
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._kick: asyncio.Handle | None = None
@@ -60,14 +60,13 @@ class Driver:
 
     def start(self, transfer: Transfer) -> None:
         """Starts *transfer*; it is settled once, unless it is stopped before."""
-        self._multi.add_handle(transfer)
-        self._running.add(transfer)
+        self._multi.add_handle(transfer.curl)
+        self._running[transfer.curl] = transfer
 
     def stop(self, transfer: Transfer) -> None:
         """Takes *transfer* off its connection, which is closed if an answer was under way."""
-        if transfer in self._running:
-            self._running.remove(transfer)
-            self._multi.remove_handle(transfer)
+        if self._running.pop(transfer.curl, None) is not None:
+            self._multi.remove_handle(transfer.curl)
 
     def close(self) -> None:
         """Settles what still runs as closed, and closes every connection."""
@@ -138,19 +137,21 @@ class Driver:
         self._settle_done()
 
     def _settle_done(self) -> None:
-        _, complete, failed = cast("Results", self._multi.info_read())
-        for transfer in complete:
-            self.stop(transfer)
-            transfer.settle(None)
-        for transfer, code, reason in failed:
-            self.stop(transfer)
-            transfer.settle((code, reason))
+        _, complete, failed = self._multi.info_read()
+        for curl in complete:
+            self._settle(curl, None)
+        for curl, code, reason in failed:
+            self._settle(curl, (code, reason))
+
+    def _settle(self, curl: pycurl.Curl, fault: Fault | None) -> None:
+        transfer = self._running.pop(curl)
+        self._multi.remove_handle(curl)
+        transfer.settle(fault)
 
     def _abort(self, error: pycurl.error) -> None:
         """The multi handle itself gave up, so no transfer would ever be reported as done."""
         self._settle_all((pycurl.E_FAILED_INIT, f"libcurl failed: {error}"))
 
     def _settle_all(self, fault: Fault) -> None:
-        for transfer in tuple(self._running):
-            self.stop(transfer)
-            transfer.settle(fault)
+        for curl in tuple(self._running):
+            self._settle(curl, fault)

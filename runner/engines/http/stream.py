@@ -24,8 +24,8 @@ class StreamedTransfer(Transfer):
 
     __slots__ = ("_held", "_news", "_paused", "_ready", "fault", "head", "lines", "over", "status")
 
-    def open(self, method: str, connect_timeout: float) -> None:
-        super().open(method, connect_timeout)
+    def __init__(self, method: str, connect_timeout: float) -> None:
+        super().__init__(method, connect_timeout)
         self._news = Event()
         self._ready: deque[bytes] = deque()
         self._held = 0
@@ -35,8 +35,8 @@ class StreamedTransfer(Transfer):
         self.head = b""
         self.over = False
         self.fault: Fault | None = None
-        self.setopt(pycurl.HEADERFUNCTION, self._receive_line)
-        self.setopt(pycurl.WRITEFUNCTION, self._receive)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._receive_line)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._receive)
 
     def settle(self, fault: Fault | None) -> None:
         self.over = True
@@ -68,7 +68,7 @@ class StreamedTransfer(Transfer):
         self._held -= len(chunk)
         if self._paused and self._held < HELD_BYTES // 2 and not self.over:
             self._paused = False
-            self.pause(pycurl.PAUSE_CONT)
+            self.curl.pause(pycurl.PAUSE_CONT)
         return chunk
 
     def _receive_line(self, line: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pycurl
 
 from runner import __version__
+from runner.engines.http.errors import http_error
 from runner.engines.http.values import HttpResponse
 
 if TYPE_CHECKING:
@@ -22,36 +23,38 @@ RECEIVE_BYTES = 128 * 1024
 KEPT_BODY_BYTES = 64 * 1024
 
 
-class Transfer(pycurl.Curl):
-    """A handle for requests of one method. Options are set again only where they change.
+class Transfer:
+    """A libcurl handle for requests of one method; its options are set again only where they change.
 
     Attributes:
+        curl: the handle. What it has received belongs here and not on it: setting an attribute of
+            a handle ends in a dict that is searched last, after an error was raised and caught.
         url: of the present request.
     """
 
-    __slots__ = ("_headers", "_sends_body", "_sent", "_timeout", "url")
+    __slots__ = ("_headers", "_sends_body", "_sent", "_timeout", "curl", "url")
 
-    def open(self, method: str, connect_timeout: float) -> None:
-        """Sets what stays the same over all requests; to be called once, before anything else."""
+    def __init__(self, method: str, connect_timeout: float) -> None:
+        self.curl = curl = pycurl.Curl()
         self.url = ""
         self._headers: Headers | None = None
         self._timeout = 0.0
         self._sent = 0
         self._sends_body = method not in {"GET", "HEAD"}
         if method == "HEAD":
-            self.setopt(pycurl.NOBODY, 1)
+            curl.setopt(pycurl.NOBODY, 1)
         elif self._sends_body:
-            self.setopt(pycurl.POST, 1)
+            curl.setopt(pycurl.POST, 1)
             if method != "POST":
-                self.setopt(pycurl.CUSTOMREQUEST, method)
-        self.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        self.setopt(pycurl.USERAGENT, f"llm-runner/{__version__}")
-        self.setopt(pycurl.ENCODING, "")  # every compression that this libcurl knows
-        self.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect_timeout * 1000)))
-        self.setopt(pycurl.TCP_KEEPALIVE, 1)  # an answer may take longer than a NAT remembers
-        self.setopt(pycurl.BUFFERSIZE, RECEIVE_BYTES)
-        self.setopt(pycurl.NOSIGNAL, 1)
-        self.setopt(SUPPRESS_CONNECT_HEADERS, 1)
+                curl.setopt(pycurl.CUSTOMREQUEST, method)
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.USERAGENT, f"llm-runner/{__version__}")
+        curl.setopt(pycurl.ENCODING, "")  # every compression that this libcurl knows
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect_timeout * 1000)))
+        curl.setopt(pycurl.TCP_KEEPALIVE, 1)  # an answer may take longer than a NAT remembers
+        curl.setopt(pycurl.BUFFERSIZE, RECEIVE_BYTES)
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(SUPPRESS_CONNECT_HEADERS, 1)
 
     def prepare(self, url: str, headers: Headers, body: bytes, timeout: float) -> None:
         """Sets what belongs to one request."""
@@ -60,27 +63,30 @@ class Transfer(pycurl.Curl):
         if url != self.url:
             self._set_url(url)
         if headers is not self._headers:
-            self.setopt(pycurl.HTTPHEADER, headers.lines)
+            self.curl.setopt(pycurl.HTTPHEADER, headers.lines)
             self._headers = headers
         if timeout != self._timeout:
-            self.setopt(pycurl.TIMEOUT_MS, max(1, int(timeout * 1000)))
+            self.curl.setopt(pycurl.TIMEOUT_MS, max(1, int(timeout * 1000)))
             self._timeout = timeout
         if self._sends_body:
-            self.setopt(pycurl.POSTFIELDS, body)
+            self.curl.setopt(pycurl.POSTFIELDS, body)
             self._sent = len(body)
 
     def _set_url(self, url: str) -> None:
         if url.startswith("https://"):
             for option, path in certificates().items():
-                self.setopt(option, path)
+                self.curl.setopt(option, path)
         elif not url.startswith("http://"):
             raise ValueError(f"a URL starts with http:// or https://, got {url.partition(':')[0]!r}")
-        self.setopt(pycurl.URL, url.encode())
+        self.curl.setopt(pycurl.URL, url.encode())
         self.url = url
 
     def settle(self, fault: Fault | None) -> None:
         """Called once for each start: the transfer is over, with libcurl's *fault* or without."""
         raise NotImplementedError
+
+    def close(self) -> None:
+        self.curl.close()
 
 
 class WholeTransfer(Transfer):
@@ -94,27 +100,29 @@ class WholeTransfer(Transfer):
 
     future: Future[Fault | None]
 
-    def open(self, method: str, connect_timeout: float) -> None:
-        super().open(method, connect_timeout)
+    def __init__(self, method: str, connect_timeout: float) -> None:
+        super().__init__(method, connect_timeout)
         self._chunks: list[bytes] = []
         self._lines: list[bytes] = []
         # Methods of lists: receiving runs no Python code.
-        self.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
-        self.setopt(pycurl.HEADERFUNCTION, self._lines.append)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._lines.append)
 
     def settle(self, fault: Fault | None) -> None:
         if not self.future.done():
             self.future.set_result(fault)
 
-    def response(self) -> HttpResponse:
-        return HttpResponse(self.getinfo(pycurl.RESPONSE_CODE), b"".join(self._chunks), b"".join(self._lines))
-
-    def clear(self) -> None:
-        """Lets go of what the last request left, so that the handle can wait for the next."""
+    def answer(self, fault: Fault | None) -> HttpResponse:
+        """The complete answer, of which the handle keeps nothing; an `HttpError` if there is a *fault*."""
+        if fault is not None:
+            raise http_error(self.url, *fault)
+        status = self.curl.getinfo(pycurl.RESPONSE_CODE)
+        answer = HttpResponse(status, b"".join(self._chunks), b"".join(self._lines))
         self._chunks.clear()
         self._lines.clear()
         if self._sent > KEPT_BODY_BYTES:
-            self.setopt(pycurl.POSTFIELDS, b"")
+            self.curl.setopt(pycurl.POSTFIELDS, b"")
+        return answer
 
 
 def certificates() -> dict[int, str]:

@@ -1,0 +1,95 @@
+"""The experiments that users want to write compose as they stand."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from config_kit import Project
+
+EXAMPLES = Path(__file__).parent / "examples"
+SERVED = "engine: {kind: openai_compatible, base_url: 'http://localhost:8000/v1'}\n"
+
+
+@pytest.fixture
+def examples(project: Project) -> Project:
+    """The examples, with the options, templates and data that they name."""
+    for file in EXAMPLES.glob("*.yaml"):
+        shutil.copy(file, project.root / "experiments" / file.name)
+    for name in ("qwen2.5-7b", "llama3.1-8b", "qwen2.5-72b"):
+        text = f"name: org/{name}\ndtype: bfloat16\n{SERVED}topology: {{tensor_parallel_size: 2}}\n"
+        project.write(f"conf/model/{name}.yaml", text)
+    target = "target: \"{{ row.answer.split('####')[-1] | trim }}\"\n"
+    project.write("conf/dataset/gsm8k.yaml", f"kind: jsonl\npath: data/gsm8k.jsonl\n{target}")
+    for name in ("gsm8k", "two_turns"):
+        project.write(f"data/{name}.jsonl", "{}\n")
+    for name in ("gsm8k", "gsm8k_cot"):
+        project.write(f"templates/{name}/user.j2", "{{ row.question }}\n")
+    return project
+
+
+def test_one_experiment_on_a_cluster_composes(examples: Project) -> None:
+    """The topology is laid over the model's."""
+    experiment = examples.one("cluster=slurm", file="a-gsm8k")
+
+    assert experiment.topology.model_dump(exclude_defaults=True) == {"tensor_parallel_size": 2, "replicas": 4}
+    assert experiment.sampling.given() == {"temperature": 0, "max_tokens": 1024}
+    assert (experiment.cluster.kind, experiment.dataset.target) == (
+        "slurm",
+        "{{ row.answer.split('####')[-1] | trim }}",
+    )
+
+
+def test_sweep_over_models_prompts_and_linked_keys_composes(examples: Project) -> None:
+    """Three models, two prompts, two ways to decode."""
+    points = examples.composed(file="b-sweep").points
+
+    assert len(points) == 12
+    assert points[1].axes == {
+        "model": "qwen2.5-7b",
+        "prompt": "gsm8k",
+        "sampling.temperature": 0.7,
+        "samples": 5,
+    }
+    assert points[1].experiment.sampling.given() == {"temperature": 0.7, "max_tokens": 1024}
+    assert points[0].experiment.scorers["numeric"].report == ("mean", "pass@1", "pass@5", "majority@5")
+
+
+def test_one_column_of_the_sweep_is_chosen_by_model(examples: Project) -> None:
+    """`model=` fixes the axis."""
+    assert len(examples.composed("model=qwen2.5-7b", file="b-sweep").points) == 4
+
+
+def test_conversation_with_slots_composes(examples: Project) -> None:
+    """Turns, slots and a scorer of one slot."""
+    experiment = examples.one(file="e-two-turns")
+
+    turns = experiment.prompt.turns
+    assert turns is not None
+    assert [turn.generate.as_ for turn in turns if turn.generate] == ["first", "second"]
+    assert experiment.scorers["numeric"].of == "second"
+
+
+@pytest.mark.parametrize(
+    ("name", "messages"),
+    [
+        ("c-providers", ["budget (experiments/c-providers.yaml:4): `budget` is not built yet"]),
+        ("d-judge", ["dataset kind runs is not built yet"]),
+        (
+            "f-embed",
+            [
+                "task embed is not built yet",
+                "dataset kind parquet is not built yet",
+                "`output` is not built yet",
+            ],
+        ),
+    ],
+)
+def test_example_of_a_later_part_is_refused_by_name(
+    examples: Project, name: str, messages: list[str]
+) -> None:
+    """A key that isn't built yet says so, whatever else there is to say."""
+    refused = examples.refused(file=name)
+
+    assert [message for message in messages if message not in refused] == []

@@ -1,0 +1,125 @@
+"""Bad input: one clear message each, with the place and the nearest known name."""
+
+# ruff: noqa: E501 - tables: one case a line
+
+from __future__ import annotations
+
+import pytest
+from config_kit import BASE, Project
+
+CASES = {
+    "typo in a key": ("sampling.temprature=1", "sampling.temprature (command line): unknown key\n    did you mean temperature?"),
+    "typo in a top-level key": ("smaples=1", "smaples (command line): unknown key\n    did you mean samples?"),
+    "typo in an option": ("sampling=hto", "no option of conf/sampling/ is called 'hto'\n    did you mean hot?"),
+    "typo in a model": ("model=smal", "smal is neither an option of conf/model/ nor a folder\n    did you mean small?"),
+    "typo in an engine": ("engine=fakee", "engine (command line): there is no engine fakee\n    did you mean fake?"),
+    "typo in an engine's kind": ("engine.kind=fakee", "engine.kind (command line): there is no kind fakee\n    did you mean fake?"),
+    "typo in an engine's key": ("engine.latncy=1", "engine.latncy (command line): unknown key\n    did you mean latency?"),
+    "typo in a scorer": ("scorers=[numerc]", "there is no scorer numerc\n    did you mean numeric?"),
+    "typo in a prompt": ("prompt=qaa", "qaa is neither a folder of"),
+    "typo in a dataset": ("dataset=summs", "summs is neither an option of conf/dataset/ nor the path of a"),
+    "typo in a cluster": ("cluster=slrum", "no option of conf/cluster/ is called 'slrum'\n    did you mean slurm?"),
+    "typo in a dataset's path": ("dataset=data/sum.jsonl", "no file data/sum.jsonl (looked in data, "),
+    "typo in a template": ("prompt={template: qaa}", "prompt.template (command line): no folder qaa in templates"),
+    "missing weights": ("model=./weights", "model.name (command line): ./weights is neither a folder (looked in "),
+    "text for a number": ("sampling.temperature=hot", "hot given, expected a number of at least 0"),
+    "number below its bound": ("samples=0", "samples (command line): 0 given, expected a whole number of at least 1"),
+    "number above its bound": ("sampling.top_p=2", "2 given, expected a number above 0 and of at most 1"),
+    "half a sample": ("samples=1.5", "1.5 given, expected a whole number of at least 1"),
+    "not a number": ("sampling.temperature=nan", "expected a number of at least 0"),
+    "number for text": ("model.dtype=16", "16 given, expected text\n    put it in quotes to make it text"),
+    "single value for a map": ("sampling=5", "5 given, expected the name of an option or a map"),
+    "list for a map": ("engine=[a]", "expected the name of an option or a map"),
+    "key below a single value": ("samples.x=1", "samples (command line): {x: 1} given, expected a whole number"),
+    "key below text": ("model.dtype.x=1", "model.dtype (command line): {x: 1} given, expected text"),
+    "neither flag nor word": ("cache=maybe", "maybe given, expected true or false or refresh"),
+    "name that is no folder": ("name=a/b", "name (command line): a/b given, expected text that matches"),
+    "name with a space": ("name='a b'", "a b given, expected text that matches"),
+    "task of a later part": ("task=embed", "task embed is not built yet\n    known: chat, complete"),
+    "unknown task": ("task=chatt", "task (command line): chatt given, expected one of chat, complete"),
+    "steps": ("+steps={a: 1}", "`steps` is not built yet"),
+    "budget": ("budget.usd=1", "`budget` is not built yet"),
+    "provider of a later part": ("model=openai:gpt", "engine openai is not built yet\n    known: "),
+    "engine of a later part": ("engine={kind: vllm}", "engine vllm is not built yet"),
+    "dataset of a later part": ("dataset=data/sums.parquet", "dataset kind parquet is not built yet"),
+    "scorer of a later part": ("scorers={w: {kind: pairwise}}", "scorer pairwise is not built yet"),
+    "two prompts in one": ("prompt={user: a, template: qa}", "give exactly one of template, user, turns, messages"),
+    "turn with two roles": ("prompt={turns: [{user: a, assistant: b}]}", "prompt.turns.0 (command line)"),
+    "typo in a turn": ("prompt={turns: [{usr: a}]}", "prompt.turns.0.usr (command line): unknown key\n    did you mean user?"),
+    "map without a kind": ("cluster={partition: x}", "cluster.kind (command line): kind is missing\n    known: inline, local, slurm"),
+    "sweep without -m": ("samples=1,2", "1,2 is a sweep, and -m was not given\n    for a sweep add -m"),
+    "range without -m": ("samples=range(1,3)", "range(1,3) is a sweep, and -m was not given\n    add -m"),
+    "interval": ("samples=interval(1,3)", "interval() has no end of values"),
+    "glob that matches nothing": ("sampling=glob(z*)", "glob() matches no option\n    known: creative, greedy, hot"),
+    "no value": ("samples", "an override is key=value\n    write samples=VALUE, or ~samples"),
+    "unquoted braces": ("prompt={{ row.q }}", "quote the value for the shell and for the override: 'prompt=\"{{ row.q }}\"'"),
+    "package of no group": ("sampling@other=hot", "an option can only be put under one of the groups"),
+    "Hydra's settings": ("hydra.job.name=x", "Hydra's own settings mean nothing here"),
+    "extends on the command line": ("extends=base", "extends (command line): can't be given on the command line"),
+    "no server": ("engine=openai_compatible", "engine.base_url (shipped conf/engine/openai_compatible.yaml): missing, expected text\n    Address"),
+    "no prompt": ("~prompt", "prompt: missing, expected a map\n    A folder of templates/, one string, or a map."),
+    "no item in a list": ("prompt={turns: [{user: a}]}|prompt.turns.3.user=b", "prompt.turns is a list with items 0 to 0, not 3"),
+    "bad walltime": ("cluster={kind: slurm, time: soon}", "soon given, expected text that matches"),
+    "bad pattern": ("scorers={r: {kind: regex, pattern: '('}}", "scorers.r.pattern (command line)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_override_is_one_clear_message(project: Project, case: str) -> None:
+    """The message names the place, what was given, what was expected, and what is known."""
+    overrides, message = CASES[case]
+
+    refused = project.refused(*overrides.split("|"))
+
+    assert message in refused
+    assert "pydantic" not in refused.lower()
+
+
+FILES = {
+    "extends nothing": ("extends: nobody\n", "extends (experiments/case.yaml:1): no file nobody or nobody.yaml in experiments"),
+    "extends a list": ("extends: [a, b]\n", "expected the name or path of one file"),
+    "sweep of one value": (BASE + "sweep: {samples: 3}\n", "sweep.samples (experiments/case.yaml:6): 3 given, expected a list"),
+    "empty axis": (BASE + "sweep: {samples: []}\n", "sweep.samples (experiments/case.yaml:6): an empty list"),
+    "sweep of nothing": (BASE + "sweep: [1, 2]\n", "expected a map of keys to lists"),
+    "axis of an unknown key": (BASE + "sweep: {smaples: [1, 2]}\n", "smaples is not a key that can be swept\n    did you mean samples?"),
+    "linked axis of an unknown key": (BASE + "sweep: {two: [{smaples: 1}]}\n", "smaples is not a key that can be swept"),
+    "nothing at all": ("", "model: missing"),
+    "number in a list of scorers": (BASE + "scorers: [1]\n", "1 given in a list of scorer names"),
+    "dataset of runs": (BASE.replace("data/sums.jsonl", "{kind: runs, runs: {a: b}}"), "dataset kind runs is not built yet"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_bad_file_is_one_clear_message(project: Project, case: str) -> None:
+    """What a file gets wrong is told with its line."""
+    text, message = FILES[case]
+
+    assert message in project.refused(file=project.file(text))
+
+
+def test_all_faults_are_reported_together(project: Project) -> None:
+    """One message tells everything that is wrong."""
+    file = project.file(BASE + "tsak: chat\nbudget: {usd: 1}\n")
+
+    message = project.refused("sampling=hto", "samples=0", "dataset.limit=0", file=file)
+
+    for place in ("tsak", "budget", "sampling", "samples", "dataset.limit"):
+        assert f"\n{place} (" in f"\n{message}"
+
+
+def test_fault_in_an_option_names_the_options_line(project: Project) -> None:
+    """The source is where the value was written."""
+    project.write("conf/sampling/bad.yaml", "# a comment\ntop_p: 7\n")
+    project.write("conf/model/bad.yaml", "name: org/bad\nengine:\n  kind: fake\n  latncy: 1\n")
+
+    message = project.refused("sampling=bad", "model=bad")
+
+    assert "sampling.top_p (conf/sampling/bad.yaml:2): 7 given" in message
+    assert "engine.latncy (conf/model/bad.yaml:4): unknown key" in message
+
+
+def test_option_that_sets_other_keys_is_refused(project: Project) -> None:
+    """An option gives its own group only."""
+    project.write("conf/sampling/wide.yaml", "# @package _global_\nsamples: 3\n")
+
+    assert "the option wide also sets samples" in project.refused("sampling=wide")

@@ -1,0 +1,34 @@
+"""A lab and a counting server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.http_server import HttpServer
+from tests.work.work_kit import CHAT, Echo, Lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """An empty lab, whose runs lie below the test's folder."""
+    monkeypatch.delenv("RUNNER_RUNS", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nobody"))
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    return Lab(folder)
+
+
+@pytest.fixture
+def echo() -> Echo:
+    """An endpoint that answers everything."""
+    return Echo()
+
+
+@pytest.fixture
+def url(echo: Echo) -> Iterator[str]:
+    """Base URL of a server with the `echo` endpoint."""
+    with HttpServer({CHAT: echo}) as server:
+        yield server.url("/v1")
