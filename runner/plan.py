@@ -18,7 +18,7 @@ from runner.errors import ConfigError, Fault, UserError
 from runner.prompts import PromptSource, SlotSource, compile_prompt, resolve_prompt
 from runner.render import TemplateError, compile_template, unknown_names
 from runner.scoring.metrics import check_report
-from runner.spec import Experiment, Prompt, Topology
+from runner.spec import Experiment, Prompt, SlurmCluster, Topology
 from runner.values import Json, canonical_json
 
 
@@ -139,6 +139,15 @@ def effective_sampling(experiment: Experiment, kind: EngineKind) -> tuple[dict[s
     sampling = {**kind.capabilities.defaults, **given}
     notes = tuple(f"sampling.{name}: not sent, the model omits it" for name in omitted)
     return {name: value for name, value in sampling.items() if name not in experiment.model.omit}, notes
+
+
+def _cluster_faults(experiment: Experiment) -> list[Fault]:
+    cluster = experiment.cluster
+    if not isinstance(cluster, SlurmCluster) or not cluster.sbatch:
+        return []
+    from runner.launch.slurm import check_slurm
+
+    return check_slurm(cluster)
 
 
 def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:

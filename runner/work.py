@@ -27,6 +27,7 @@ from runner.journal import Journal
 from runner.launch.attempts import Attempt, State, WorkerState, begin_attempt, write_state
 from runner.launch.gpus import take_devices, visible_devices
 from runner.launch.output import redirect_output
+from runner.launch.preemption import requeue_if_preempted, take_over_signals
 from runner.progress import Counter
 from runner.questions import OpenPoint
 from runner.records import AttemptRecords
@@ -43,7 +44,10 @@ RETRY_FINAL = "retry-final"
 CANCELLED = "cancelled"
 """Marker in a point's folder: ask nothing more for it."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+INTERRUPTED = 130
+"""Exit code of a job that was told to stop."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
         job_dir: folder that holds job.json.
         redirect: send output into the attempt's folder; off where the job runs inside the command.
     """
+    if redirect:
+        take_over_signals()
     folder = Path(job_dir)
     attempt = begin_attempt(folder)
     job = read_job(folder)
@@ -67,7 +73,10 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
     with ExitStack() as stack:
         if redirect:
             stack.enter_context(redirect_output(attempt, list(secrets.values.values())))
-        return _Worker(folder, attempt, job, secrets).run()
+        code = _Worker(folder, attempt, job, secrets).run()
+        if code == INTERRUPTED:
+            requeue_if_preempted()
+        return code
 
 
 class _Worker:
@@ -90,7 +99,7 @@ class _Worker:
             with self._devices():
                 ending = asyncio.run(self._work())
         except (StoppedError, KeyboardInterrupt) as error:
-            ending = _Ending("interrupted", 130, str(error) or "interrupted")
+            ending = _Ending("interrupted", INTERRUPTED, str(error) or "interrupted")
         except RunnerError as error:
             ending = _Ending("failed", 1, f"{type(error).__name__}: {self._secrets.mask(str(error))}")
         except BaseException as error:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.errors import UserError
+from runner.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from runner.config import Composition
     from runner.plan import Plan, PlannedPoint
     from runner.runs import RunFolder
+
+_SHOWN = 8
+"""Names listed where none is near the one that was given."""
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +101,9 @@ def point_from(arguments: argparse.Namespace) -> tuple[Plan, PlannedPoint]:
     for point in plan.points:
         if given == point.name or (given.isdecimal() and int(given) == point.point.index):
             return plan, point
+    for point in plan.refused:
+        if given == str(point.index):
+            raise ConfigError(list(point.refused))
     raise UserError(unknown("point", given, [point.name for point in plan.points]))
 
 
@@ -133,8 +141,9 @@ def run_from(arguments: argparse.Namespace) -> RunFolder:
     return find_run(runs_folder(arguments), arguments.run)
 
 
-def unknown(what: str, given: str, known: list[str]) -> str:
+def unknown(what: str, given: str, known: Sequence[str]) -> str:
     """Say that there is no such thing, and which name may be meant."""
-    from runner.render import suggestion
-
-    return f"there is no {what} {given!r} ({suggestion(given, known)})"
+    near = get_close_matches(given, known, n=1)
+    more = ", ..." if len(known) > _SHOWN else ""
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known[:_SHOWN])}{more}"
+    return f"there is no {what} {given!r}; {hint}"

@@ -1,24 +1,51 @@
-"""Show what a run would do; nothing is run or written."""
+"""Show what a run would do; nothing is run or written.
+
+Rows are streamed to count requests, cache hits and tokens, unless --no-count is given.
+"""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from runner.commands.arguments import add_experiment, compose_from
-from runner.commands.planned import print_counts, print_plan
-from runner.plan import make_plan
+import msgspec
+
+from runner.commands.arguments import add_experiment, plan_from, print_config
+from runner.commands.planned import plan_json, print_plan
+
+if TYPE_CHECKING:
+    from runner.plan import Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_experiment(parser)
-    parser.add_argument("--no-count", action="store_true", help="don't stream the rows to count requests and tokens")
+    parser.add_argument(
+        "--no-count", action="store_true", help="don't stream the rows to count requests and tokens"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    plan = make_plan(compose_from(arguments), skip_refused=arguments.skip_refused)
+    if print_config(arguments):
+        return 0
+    plan = plan_from(arguments)
+    if arguments.json:
+        _print_json(plan, counted=not arguments.no_count)
+        return 0
     print_plan(plan)
     if not arguments.no_count:
-        print_counts(plan)
+        from runner.commands.counted import count_plan, print_counts
+
+        print_counts(plan, count_plan(plan))
     return 0
+
+
+def _print_json(plan: Plan, *, counted: bool) -> None:
+    shown = plan_json(plan)
+    if counted:
+        from runner.commands.counted import count_plan, counts_json
+
+        shown["counts"] = counts_json(count_plan(plan))
+    print(msgspec.json.format(msgspec.json.encode(shown), indent=1).decode())

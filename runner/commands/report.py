@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runner.commands.console import cell, console, count, print_table, shown, table
 from runner.jobs import Job
 from runner.outcome import JobOutcome, PointOutcome, RunOutcome
 from runner.plan import Plan
@@ -22,16 +23,10 @@ _MANY = 3
 """Jobs beyond this number are summed up in one line."""
 
 
-def console() -> Console:
-    """Return the console for results: plain text where the output is no terminal."""
-    return Console(highlight=False, soft_wrap=True)
-
-
 def print_launch(plan: Plan, run: RunFolder, jobs: Sequence[Job], surveys: Mapping[str, PointSurvey]) -> None:
     """Say what is about to run, where it is written, and on Slurm what to type next."""
     out = console()
-    points = len(plan.points)
-    what = "1 point" if points == 1 else f"{points} points"
+    what = count(len(plan.points), "point")
     out.print(Text.assemble((plan.name, "bold"), f"  {what}, {_jobs(jobs)}  {shown(run.path)}"))
     for note in dict.fromkeys(note for planned in plan.points for note in planned.notes):
         out.print(f"  {note}", style="dim")
@@ -49,13 +44,13 @@ def _jobs(jobs: Sequence[Job]) -> str:
     if not jobs:
         return "100 % cached, 0 requests"
     devices = sum(job.devices for job in jobs)
-    return f"{len(jobs)} job{'s' * (len(jobs) != 1)}" + (f", {devices} GPUs" if devices else "")
+    return count(len(jobs), "job") + (f", {count(devices, 'GPU')}" if devices else "")
 
 
 def print_outcome(outcome: RunOutcome, surveys: Mapping[str, PointSurvey] | None = None) -> int:
     """Print the table of results, what went wrong, and the next command; return the exit code."""
     out = console()
-    out.print(results_table(outcome.points))
+    print_table(out, results_table(outcome.points))
     _print_counts(out, outcome, surveys or {})
     for job in outcome.jobs:
         if job.state not in _GOOD | {"not_submitted"}:
@@ -66,30 +61,23 @@ def print_outcome(outcome: RunOutcome, surveys: Mapping[str, PointSurvey] | None
 
 def results_table(points: Sequence[PointOutcome]) -> Table:
     """Return a table with a row a point: its axes, counts, and each score with its standard error."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     axes = list(dict.fromkeys(axis for point in points for axis in point.axes))
-    scores = list(
-        dict.fromkeys((scorer, report) for point in points for scorer, reports in point.scores.items() for report in reports)
-    )
-    for name in ["point"] if not axes else axes:
-        table.add_column(name)
-    table.add_column("rows", justify="right")
+    scores = _scores(points)
     failed = any(point.errors or point.missing for point in points)
-    for name in ("errors", "missing") if failed else ():
-        table.add_column(name, justify="right", style="red")
-    for scorer, report in scores:
-        table.add_column(scorer if report == "mean" else f"{scorer} {report}", justify="right")
+    names = [scorer if report == "mean" else f"{scorer} {report}" for scorer, report in scores]
+    made = table(axes or ["point"], ["rows", *(["errors", "missing"] if failed else []), *names])
     for point in points:
-        cells = [_value(point.axes.get(axis)) for axis in axes] or [point.name]
-        cells.append(f"{point.ok}")
-        cells += [str(point.errors), str(point.missing)] if failed else []
+        cells = [cell(point.axes.get(axis)) for axis in axes] or [point.name]
+        cells += [f"{point.ok}"] + ([str(point.errors), str(point.missing)] if failed else [])
         cells += [_score(point.scores.get(scorer, {}).get(report)) for scorer, report in scores]
-        table.add_row(*cells)
-    return table
+        made.add_row(*cells, style="dim" if point.cancelled else "")
+    return made
 
 
-def _value(value: Json) -> str:
-    return value if isinstance(value, str) else ("" if value is None else str(value))
+def _scores(points: Sequence[PointOutcome]) -> list[tuple[str, str]]:
+    """Return every (scorer, metric) that any point reports."""
+    found = ((name, metric) for point in points for name, metrics in point.scores.items() for metric in metrics)
+    return list(dict.fromkeys(found))
 
 
 def _score(score: Json) -> str:
@@ -126,11 +114,3 @@ def _print_next(out: Console, outcome: RunOutcome) -> None:
         out.print(f"next:    runner resume {outcome.name} --retry-final")
     elif outcome.state == "complete" and len(outcome.points) == 1:
         out.print(f"next:    runner run {shlex.quote(outcome.name.split('/')[0])} -m sampling.temperature=0,1,2,3")
-
-
-def shown(path: Path) -> str:
-    """Return a path as short as it can be typed from here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

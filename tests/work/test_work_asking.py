@@ -175,9 +175,7 @@ def test_edits_after_launch_change_nothing(lab: Lab, echo: Echo, url: str) -> No
     assert "edited" not in echo.asked
 
 
-def test_large_data_that_changed_stops_the_job(
-    lab: Lab, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_data_that_changed_stops_the_job(lab: Lab, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dataset too large to copy is hashed again at the start, and a difference stops the job."""
     monkeypatch.setattr("runner.prepare.COPY_LIMIT", 10)
     lab.rows(sums(3))

@@ -1,0 +1,66 @@
+"""How every command writes: readable on a terminal, plain and unbroken in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from runner.values import Json, canonical_json
+
+_PIPE_WIDTH = 2000
+"""Columns where nobody looks at a terminal: no line is broken or cut."""
+
+
+def console() -> Console:
+    """Return the console for results; text is printed as it is, without any markup."""
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
+
+
+def table(left: Sequence[str], right: Sequence[str] = ()) -> Table:
+    """Return an empty table: columns of text, then columns of numbers."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in left:
+        made.add_column(name, overflow="fold")
+    for name in right:
+        made.add_column(name, justify="right", overflow="fold")
+    return made
+
+
+def print_table(out: Console, made: Table) -> None:
+    """Print a table; on a terminal, cells that don't fit are folded."""
+    out.print(made, soft_wrap=False)
+
+
+def cell(value: Json) -> str:
+    """Return a value of a config as one would type it; nothing for None."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else canonical_json(value).decode()
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 point, 2 points."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def ago(moment: datetime) -> str:
+    """Say how long ago a moment was."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{count(int(seconds // size), unit)} ago"
+    return "just now"

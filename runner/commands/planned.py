@@ -1,0 +1,148 @@
+"""A plan on the terminal: jobs, points, what was replaced by what, effective sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from runner.commands.console import cell, console, count, print_table, shown, table
+from runner.plan import Plan, PlannedJob, PlannedPoint
+from runner.prompts import SlotSource
+from runner.values import Json
+
+MANY = 20
+"""Rows of a table beyond this number are summed up."""
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what would run, as far as it is known without reading a row."""
+    out = console()
+    head = f"  {count(len(plan.points), 'point')}, {count(len(plan.jobs), 'job')}"
+    out.print(Text.assemble((plan.name, "bold"), head, f"  {shown(plan.composition.file)}"))
+    _print_notes(out, plan)
+    out.print()
+    _print_jobs(out, plan.jobs)
+    out.print()
+    _print_sampling(out, plan.points)
+    if len(plan.points) > 1:
+        out.print()
+        _print_points(out, plan.points)
+    for point in plan.refused:
+        axes = ", ".join(f"{key}={cell(value)}" for key, value in point.axes.items())
+        out.print(f"\nrefused: {axes or 'the point'}", style="yellow")
+        for fault in point.refused:
+            out.print(f"  {fault}", style="yellow")
+
+
+def _print_notes(out: Console, plan: Plan) -> None:
+    """Print what was replaced; of each kind of note that differs by point, a few."""
+    notes = list(dict.fromkeys(note for planned in plan.points for note in planned.notes))
+    for note in notes[:MANY]:
+        out.print(f"  {note}", style="dim")
+    if len(notes) > MANY:
+        out.print(f"  ... and {len(notes) - MANY} more notes", style="dim")
+
+
+def _print_jobs(out: Console, jobs: Sequence[PlannedJob]) -> None:
+    made = table(["job", "model", "engine", "cluster"], ["GPUs", "points"])
+    for job in jobs[:MANY]:
+        experiment = job.points[0].experiment
+        model = shown(Path(experiment.model.name)) if _is_folder(experiment.model.name) else experiment.model.name
+        made.add_row(
+            job.name,
+            model,
+            experiment.engine.kind,
+            experiment.cluster.kind,
+            str(job.devices),
+            str(len(job.points)),
+        )
+    print_table(out, made)
+    _print_rest(out, len(jobs), "jobs")
+
+
+def _is_folder(name: str) -> bool:
+    return Path(name).is_absolute()
+
+
+def _print_sampling(out: Console, points: Sequence[PlannedPoint]) -> None:
+    """Print the values that all points share, and those of single slots."""
+    shared = [name for name in points[0].sampling if name not in differing(points)]
+    values = " ".join(f"{name}={cell(points[0].sampling[name])}" for name in shared)
+    out.print(Text.assemble(("sampling", "bold"), f"  {values or 'nothing is set: the engine decides'}"))
+    samples = {planned.experiment.samples for planned in points}
+    if samples != {1}:
+        out.print(f"          {', '.join(map(str, sorted(samples)))} samples for each row")
+    for slot, own in _slots(points[0]).items():
+        if own:
+            out.print(f"          slot {slot}: {' '.join(f'{k}={cell(v)}' for k, v in own.items())}")
+
+
+def _slots(planned: PlannedPoint) -> dict[str, dict[str, Json]]:
+    return {turn.name: dict(turn.sampling) for turn in planned.prompt.turns if isinstance(turn, SlotSource)}
+
+
+def differing(points: Sequence[PlannedPoint]) -> list[str]:
+    """Return the sampling parameters that not all points share."""
+    names = dict.fromkeys(name for planned in points for name in planned.sampling)
+    return [name for name in names if len({cell(p.sampling.get(name)) for p in points}) > 1]
+
+
+def _print_points(out: Console, points: Sequence[PlannedPoint]) -> None:
+    """Print the points with their axes, and the sampling values that set them apart besides."""
+    axes = list(dict.fromkeys(axis for planned in points for axis in planned.point.axes))
+    extra = [name for name in differing(points) if f"sampling.{name}" not in axes]
+    made = table(["point", *axes, *extra])
+    for planned in points[:MANY]:
+        made.add_row(
+            str(planned.point.index),
+            *(cell(planned.point.axes.get(axis)) for axis in axes),
+            *(cell(planned.sampling.get(name)) for name in extra),
+        )
+    print_table(out, made)
+    _print_rest(out, len(points), "points")
+
+
+def _print_rest(out: Console, number: int, what: str) -> None:
+    if number > MANY:
+        out.print(f"... and {number - MANY} more {what}")
+
+
+def plan_json(plan: Plan) -> dict[str, Json]:
+    """Return a plan as plain JSON."""
+    job_of = {planned.name: job.name for job in plan.jobs for planned in job.points}
+    return {
+        "name": plan.name,
+        "file": str(plan.composition.file),
+        "jobs": [_job_json(job) for job in plan.jobs],
+        "points": [{**_point_json(planned), "job": job_of[planned.name]} for planned in plan.points],
+        "refused": [
+            {"axes": point.axes, "faults": [str(fault) for fault in point.refused]} for point in plan.refused
+        ],
+    }
+
+
+def _job_json(job: PlannedJob) -> dict[str, Json]:
+    experiment = job.points[0].experiment
+    return {
+        "name": job.name,
+        "model": experiment.model.name,
+        "engine": experiment.engine.kind,
+        "cluster": experiment.cluster.kind,
+        "devices": job.devices,
+        "points": [planned.name for planned in job.points],
+    }
+
+
+def _point_json(planned: PlannedPoint) -> dict[str, Json]:
+    return {
+        "name": planned.name,
+        "index": planned.point.index,
+        "axes": planned.point.axes,
+        "sampling": planned.sampling,
+        "slots": _slots(planned),
+        "samples": planned.experiment.samples,
+        "notes": list(planned.notes),
+    }
