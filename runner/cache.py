@@ -34,6 +34,12 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def holds(db: sqlite3.Connection, table: str, schema: str = "main") -> bool:
+    """Tell whether a file has a table: one that was made a moment ago, or whose maker was killed, may not."""
+    query = f"SELECT 1 FROM {schema}.sqlite_master WHERE name = ?"
+    return db.execute(query, (table,)).fetchone() is not None
+
+
 def marks(values: Collection[object]) -> str:
     """Return as many SQL placeholders as there are values."""
     return ",".join("?" * len(values))
@@ -44,6 +50,8 @@ class ResponseCache:
 
     def __init__(self, path: Path) -> None:
         self._db = connect(path) if path.exists() else None
+        if self._db is not None and not holds(self._db, "responses"):
+            self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +66,7 @@ class ResponseCache:
         """Close the file."""
         if self._db is not None:
             self._db.close()
+            self._db = None
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the stored responses of *keys*, at most `BATCH` of them at once."""

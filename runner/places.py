@@ -48,6 +48,12 @@ class Places:
             dict.fromkeys(p for p in (self.root / "templates", shipped() / "templates") if p.is_dir())
         )
 
+    def template(self, name: str) -> Path | None:
+        """Return the folder of a prompt's templates, or None."""
+        inside = name and not name.startswith((".", "/", "~")) and ".." not in name.split("/")
+        folders = (folder / name for folder in self.templates if inside)
+        return next((folder for folder in folders if folder.is_dir()), None)
+
     def find(self, path: str) -> Path | None:
         """Return the file or folder a relative *path* names, in the root or among what ships."""
         given = Path(path).expanduser()

@@ -107,13 +107,10 @@ class _Resolver:
         experiment = point.experiment
         kind = engine_kinds()[experiment.engine.kind]
         prompt_faults, prompt = self._prompt(experiment.prompt, experiment.task)
-        faults = [
-            *prompt_faults,
-            *_engine_faults(experiment, kind),
-            *_sampling_faults(experiment, kind, prompt),
-        ]
+        faults = [*prompt_faults, *_engine_faults(experiment, kind), *_cluster_faults(experiment)]
+        faults += _sampling_faults(experiment, kind, prompt)
         if prompt is not None:
-            faults += _scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)
+            faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)
         if faults or prompt is None:
             place = f"[{_axes(point.axes)}] " if point.axes else ""
             return [replace(fault, place=place + fault.place) for fault in faults], None
@@ -205,7 +202,8 @@ def _who_takes(name: str, task: str) -> str:
     return f"taken by: {', '.join(takers)}" if takers else f"no engine takes it for task {task}"
 
 
-def _scorer_faults(experiment: Experiment, slots: Sequence[str]) -> list[Fault]:
+def scorer_faults(experiment: Experiment, slots: Sequence[str]) -> list[Fault]:
+    """Find what is wrong with an experiment's scorers, given the slots of its prompt."""
     faults = []
     for name, scorer in experiment.scorers.items():
         place = f"scorers.{name}"

@@ -37,7 +37,7 @@ def specify(plan: Plan) -> tuple[Job, ...]:
         raise ConfigError(faults)
     jobs = []
     for job in plan.jobs:
-        points = tuple(_specify(planned, facts(planned.experiment.dataset)) for planned in job.points)
+        points = tuple(specify_point(planned, facts(planned.experiment.dataset)) for planned in job.points)
         jobs.append(Job(job.name, job.devices, points, secret_env))
     return tuple(jobs)
 
@@ -58,7 +58,8 @@ def _facts(dataset: Dataset) -> DatasetFile:
     return DatasetFile(str(Path(dataset.path).resolve()), facts.fingerprint, facts.size, facts.rows)
 
 
-def _specify(planned: PlannedPoint, dataset: DatasetFile) -> PointSpec:
+def specify_point(planned: PlannedPoint, dataset: DatasetFile) -> PointSpec:
+    """Return a point as it runs on the rows of *dataset*."""
     experiment = planned.experiment
     return PointSpec(
         index=planned.point.index,

@@ -35,7 +35,7 @@ def provenance(plan: Plan, jobs: Sequence[Job], command: Sequence[str], secrets:
         "runner": __version__,
         "packages": _versions(plan),
         "git": _git(plan.composition.places.root, secrets),
-        "gpus": _gpus(),
+        "gpus": gpus(),
         "sources": [str(path) for path in plan.composition.sources],
         "models": sorted({str(point.scope.model) for point in points}),
         "datasets": {point.dataset.path: point.dataset.sha256 for point in points},
@@ -62,7 +62,8 @@ def _git(root: Path, secrets: Secrets) -> dict[str, Json] | None:
     return {"sha": sha.strip(), "dirty": bool(diff), "diff": secrets.mask(diff)}
 
 
-def _gpus() -> list[str]:
+def gpus() -> list[str]:
+    """Return name, driver version and memory of every GPU that nvidia-smi lists."""
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     return (_output(query) or "").splitlines()
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
-from runner.cache import BATCH, RESPONSES, connect, marks
+from runner.cache import BATCH, RESPONSES, connect, holds, marks
 from runner.values import Json
 
 OK = "ok"
@@ -30,6 +31,8 @@ CREATE TABLE IF NOT EXISTS results(
   point INTEGER NOT NULL, step TEXT NOT NULL, id TEXT NOT NULL, sample INTEGER NOT NULL,
   position INTEGER NOT NULL, state TEXT NOT NULL, time REAL NOT NULL, line BLOB NOT NULL);
 """
+_ROWS_A_STATEMENT = 250
+
 # What a worker needs to look up lies in temporary tables: the file itself is only ever appended to, so
 # that a commit writes a few pages one after the other. An index in it would cost more than all the rest.
 _LOOKUPS = """
@@ -93,11 +96,13 @@ class AttemptRecords:
         self._db = connect(path)
         # Commits are many here: emptying the journal is cheaper than removing it each time.
         self._db.execute("PRAGMA journal_mode = TRUNCATE")
-        self._db.executescript(_RECORDS + _LOOKUPS)
+        self._db.executescript(f"BEGIN; {_RECORDS} COMMIT; {_LOOKUPS}")
         self._row = 0
         self._sources = [self._db]
         for number, file in enumerate(earlier, start=1):
             self._sources.append(connect(file))
+            if not holds(self._sources[number], "responses"):
+                continue
             rows = self._sources[number].execute("SELECT key, ?, rowid FROM responses", (number,))
             with self._db:
                 self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?,?,?)", rows)
@@ -120,10 +125,21 @@ class AttemptRecords:
                 results.append((record.point, step, r.id, r.sample, r.position, r.state, now, r.line))
         seen = [(answer[0], 0, row) for row, answer in enumerate(answers, start=self._row + 1)]
         with self._db:
-            self._db.executemany("INSERT INTO responses VALUES (?,?,?,?)", answers)
-            self._db.executemany("INSERT INTO results VALUES (?,?,?,?,?,?,?,?)", results)
-            self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?,?,?)", seen)
+            self._insert("INSERT INTO responses VALUES ", answers)
+            self._insert("INSERT INTO results VALUES ", results)
+            self._insert("INSERT OR REPLACE INTO seen VALUES ", seen)
         self._row += len(answers)
+
+    def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert many rows by one statement.
+
+        Every statement that SQLite steps through gives the interpreter lock away and takes it again,
+        and the event loop's thread pays for that too.
+        """
+        for start in range(0, len(rows), _ROWS_A_STATEMENT):
+            part = rows[start : start + _ROWS_A_STATEMENT]
+            row = f"({marks(part[0])})"
+            self._db.execute(statement + ",".join([row] * len(part)), list(chain.from_iterable(part)))
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the responses of *keys* that this or an earlier attempt holds."""
@@ -139,6 +155,8 @@ class AttemptRecords:
         states = (OK,) if retry_final else (OK, ERROR)
         self._db.execute("ATTACH ? AS source", (str(source),))
         try:
+            if not holds(self._db, "results", "source"):
+                return
             self._db.execute(
                 "INSERT OR IGNORE INTO done SELECT point, id, sample FROM source.results "
                 f"WHERE state IN ({marks(states)})",
@@ -153,6 +171,8 @@ class AttemptRecords:
         states = (OK,) if retry_final else (OK, ERROR)
         self._db.execute("ATTACH ? AS source", (str(source),))
         try:
+            if not holds(self._db, "results", "source"):
+                return
             self._db.execute(
                 "INSERT OR IGNORE INTO done SELECT ?, id, sample FROM source.results "
                 f"WHERE state IN ({marks(states)})",
@@ -177,7 +197,7 @@ class PointRecords:
 
     def __init__(self, path: Path) -> None:
         self._db = connect(path)
-        self._db.executescript(_POINT)
+        self._db.executescript(f"BEGIN IMMEDIATE; {_POINT} COMMIT;")
 
     def __enter__(self) -> Self:
         return self
@@ -223,6 +243,8 @@ class PointRecords:
         """Take over what an attempt has written since the last fold; all or nothing, and repeatable."""
         self._db.execute("ATTACH ? AS source", (str(source),))
         try:
+            if not holds(self._db, "results", "source"):
+                return
             with self._db:
                 row = self._db.execute(
                     "SELECT responses, results FROM folded WHERE attempt = ?", (attempt,)

@@ -16,6 +16,7 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -170,9 +171,8 @@ class HttpServer:
         self._tls = tls
         self._changed = threading.Condition()
         self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()])
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
@@ -187,7 +187,6 @@ class HttpServer:
         await asyncio.to_thread(self.wait_until, state)
 
     def __enter__(self) -> Self:
-        self._stop = asyncio.Event()
         self._thread.start()
         assert self._ready.wait(WAIT_SECONDS), "the server did not start"
         return self
@@ -197,28 +196,25 @@ class HttpServer:
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
-        self._loop.close()
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        server.close()  # the end of this loop cancels what still converses
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._converse(reader, writer))
-        self._tasks.add(task)
         self._count(connections=1, open=1)
         try:
-            await asyncio.wait([task])
-        finally:
-            self._count(open=-1)
-            self._tasks.discard(task)
+            await self._converse(reader, writer)
             writer.close()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+        finally:
+            await _closed(writer)
+            self._count(open=-1)
 
     def _count(self, **changes: int) -> None:
         with self._changed:
@@ -240,6 +236,11 @@ class HttpServer:
                     self._count(_in_progress=-1)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client has gone
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _receive(reader: asyncio.StreamReader) -> Received:
@@ -273,7 +274,8 @@ class Proxy(HttpServer):
         try:
             await asyncio.gather(_pump(reader, upstream), _pump(upstream_reader, writer))
         finally:
-            upstream.close()
+            upstream.transport.abort()
+            await _closed(upstream)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

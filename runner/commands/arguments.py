@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.commands.console import shown
 from runner.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -126,12 +128,22 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def runs_folder(arguments: argparse.Namespace) -> Path:
     """Return the folder that runs are looked up in."""
+    chosen: Path | None = arguments.runs
+    return chosen.absolute() if chosen is not None else default_runs()
+
+
+def default_runs() -> Path:
+    """Return the folder that runs are looked up in where none is named: as an experiment here would have it."""
     from runner.places import Places
 
-    chosen: Path | None = arguments.runs
-    if chosen is None and "RUNNER_RUNS" not in os.environ and not (Path.cwd() / "runs").is_dir():
-        return Places.of(Path.cwd() / "experiment.yaml").runs
-    return (chosen or Path(os.environ.get("RUNNER_RUNS", "runs"))).absolute()
+    if "RUNNER_RUNS" not in os.environ and (Path.cwd() / "runs").is_dir():
+        return Path.cwd() / "runs"
+    return Places.of(Path.cwd() / "experiment.yaml").runs
+
+
+def typed(run: RunFolder) -> str:
+    """Return what one types here to name a run."""
+    return run.name if run.runs == default_runs() else shlex.quote(shown(run.path))
 
 
 def run_from(arguments: argparse.Namespace) -> RunFolder:

@@ -6,21 +6,25 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runner.commands.arguments import typed
 from runner.commands.console import cell, console, count, print_table, shown, table
+from runner.commands.follow import describe
 from runner.jobs import Job
-from runner.outcome import JobOutcome, PointOutcome, RunOutcome
+from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
 from runner.plan import Plan
 from runner.runs import RunFolder
+from runner.shipped import shipped
 from runner.survey import PointSurvey
 from runner.values import Json
 
-_GOOD = frozenset({"complete"})
-_MANY = 3
-"""Jobs beyond this number are summed up in one line."""
+_FINE = UNDER_WAY | {"complete", "not_submitted"}
+_MANY = 5
+"""Jobs that went wrong, beyond this number, are only counted."""
 
 
 def print_launch(plan: Plan, run: RunFolder, jobs: Sequence[Job], surveys: Mapping[str, PointSurvey]) -> None:
@@ -37,7 +41,7 @@ def print_launch(plan: Plan, run: RunFolder, jobs: Sequence[Job], surveys: Mappi
         out.print(f"  {served} requests are cached")
     if jobs and all(planned.experiment.cluster.kind == "slurm" for planned in plan.points):
         for verb in ("status", "logs", "cancel", "resume"):
-            out.print(f"  runner {verb} {run.name}")
+            out.print(f"  runner {verb} {typed(run)}")
 
 
 def _jobs(jobs: Sequence[Job]) -> str:
@@ -52,9 +56,11 @@ def print_outcome(outcome: RunOutcome, surveys: Mapping[str, PointSurvey] | None
     out = console()
     print_table(out, results_table(outcome.points))
     _print_counts(out, outcome, surveys or {})
-    for job in outcome.jobs:
-        if job.state not in _GOOD | {"not_submitted"}:
-            _print_job(out, job)
+    wrong = [job for job in outcome.jobs if job.state not in _FINE]
+    for job in wrong[:_MANY]:
+        _print_job(out, job)
+    if len(wrong) > _MANY:
+        out.print(f"... and {count(len(wrong) - _MANY, 'more job')}: runner status {typed(RunFolder(Path(outcome.path)))}")
     _print_next(out, outcome)
     return outcome.exit_code
 
@@ -63,12 +69,13 @@ def results_table(points: Sequence[PointOutcome]) -> Table:
     """Return a table with a row a point: its axes, counts, and each score with its standard error."""
     axes = list(dict.fromkeys(axis for point in points for axis in point.axes))
     scores = _scores(points)
-    failed = any(point.errors or point.missing for point in points)
+    wrong = [name for name in ("errors", "missing") if any(getattr(point, name) for point in points)]
     names = [scorer if report == "mean" else f"{scorer} {report}" for scorer, report in scores]
-    made = table(axes or ["point"], ["rows", *(["errors", "missing"] if failed else []), *names])
+    made = table(axes or ["point"], ["rows", *wrong, *names])
     for point in points:
         cells = [cell(point.axes.get(axis)) for axis in axes] or [point.name]
-        cells += [f"{point.ok}"] + ([str(point.errors), str(point.missing)] if failed else [])
+        cells[-1] += " (cancelled)" if point.cancelled else ""
+        cells += [f"{getattr(point, name):,}" for name in ("ok", *wrong)]
         cells += [_score(point.scores.get(scorer, {}).get(report)) for scorer, report in scores]
         made.add_row(*cells, style="dim" if point.cancelled else "")
     return made
@@ -93,7 +100,10 @@ def _print_counts(out: Console, outcome: RunOutcome, surveys: Mapping[str, Point
     tokens = sum(job.progress.completion_tokens for job in outcome.jobs)
     total = sum(point.expected for point in outcome.points)
     share = f" ({100 * cached / total:.0f} % cached)" if total else ""
-    out.print(f"{outcome.state}: {requests} requests, {cached} of {total} results cached{share}, {tokens} tokens generated")
+    out.print(
+        f"{outcome.state}: {count(requests, 'request')}, {cached:,} of {total:,} results cached{share}, "
+        f"{count(tokens, 'token')} generated"
+    )
 
 
 def _print_job(out: Console, job: JobOutcome) -> None:
@@ -108,9 +118,40 @@ def _print_next(out: Console, outcome: RunOutcome) -> None:
         out.print(f"results: {shown(path / 'points' / outcome.points[0].name / 'results.jsonl')}")
     else:
         out.print(f"results: {shown(path / 'points')}/*/results.jsonl")
-    if any(point.missing for point in outcome.points if not point.cancelled) and outcome.state not in {"running", "pending"}:
-        out.print(f"next:    runner resume {outcome.name}")
-    elif outcome.state == "errors":
-        out.print(f"next:    runner resume {outcome.name} --retry-final")
-    elif outcome.state == "complete" and len(outcome.points) == 1:
-        out.print(f"next:    runner run {shlex.quote(outcome.name.split('/')[0])} -m sampling.temperature=0,1,2,3")
+    if (command := next_command(outcome)) is not None:
+        out.print(f"next:    {command}")
+
+
+def next_command(outcome: RunOutcome) -> str | None:
+    """Return what one would type after a run that ended as this one did."""
+    name = typed(RunFolder(Path(outcome.path)))
+    if outcome.state in UNDER_WAY:
+        return f"runner status {name} --watch"
+    if any(point.missing for point in outcome.points if not point.cancelled):
+        return f"runner resume {name}"
+    if outcome.state == "errors":
+        return f"runner resume {name} --retry-final"
+    if outcome.state == "complete" and len(outcome.points) == 1:
+        return f"runner run {shlex.quote(_file(Path(outcome.path)))} -m sampling.temperature=0,1,2,3"
+    return None
+
+
+def _file(run: Path) -> str:
+    """Return the experiment file that a run was started from."""
+    sources = msgspec.json.decode((run / "provenance.json").read_bytes())["sources"]
+    file = Path(sources[0])
+    ships = file.parent == shipped() / "experiments" and not file.is_relative_to(Path.cwd())
+    return file.stem if ships else shown(file)
+
+
+def jobs_table(jobs: Sequence[JobOutcome]) -> Table:
+    """Return a table with a row a job: its state, how far it is, why."""
+    slurm = any(job.slurm for job in jobs)
+    made = table(["job", "state", *(["slurm"] if slurm else []), "results", "what"])
+    for job in jobs:
+        cells = [job.name, job.state, *([job.slurm or ""] if slurm else [])]
+        cells.append(f"{job.progress.done:,}/{job.progress.total:,}" if job.progress.total else "")
+        if job.state == "not_submitted":
+            cells[1] = "not started"
+        made.add_row(*cells, describe(job), style="" if job.state in _FINE else "red")
+    return made

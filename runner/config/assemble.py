@@ -23,6 +23,9 @@ class Raw:
     Attributes:
         trail: where the parts of the config were written, later ones on top.
         notes: what was replaced by what.
+        faults: what is wrong so far.
+        winners: top-level key -> the whole value that won, and the index of its layer.
+        failed: top-level keys that could not be laid at all.
     """
 
     config: dict[str, Json] = field(default_factory=dict)
@@ -30,6 +33,7 @@ class Raw:
     notes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     winners: dict[str, tuple[int, Given]] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
 
     def source(self, place: Key) -> str:
         """Return where the value at *place* was written, or empty where nobody wrote it."""
@@ -58,6 +62,7 @@ def assemble(layers: Sequence[Layer], chooser: Chooser) -> Raw:
                 _assemble_key(raw, key, layers, chooser, context)
             except ConfigError as error:
                 raw.faults.extend(error.faults)
+                raw.failed.add(key)
     return raw
 
 

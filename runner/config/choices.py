@@ -138,14 +138,14 @@ class Chooser:
 
     def _prompt(self, name: str, origin: Origin) -> Chosen:
         folders = self._reader.places.templates
-        if any((folder / name).is_dir() for folder in folders):
+        if self._reader.places.template(name) is not None:
             return Chosen({"template": name}, (((), origin),))
         if "{{" in name or "{%" in name or re.search(r"\s", name):
             return Chosen({"user": name}, (((), origin),))
         known = {p.name for folder in folders for p in folder.iterdir() if p.is_dir()}
         known |= set(self._reader.options("prompt"))
         looked = self._reader.folders(folders) or "templates (no such folder)"
-        problem = f"{name} is neither a folder of {looked} nor an option of conf/prompt/"
+        problem = f"{name or 'empty text'} is neither a folder of {looked} nor an option of conf/prompt/"
         raise self._fault("prompt", problem, nearest(name, sorted(known)), origin)
 
     def _dataset(self, name: str, origin: Origin) -> Chosen:

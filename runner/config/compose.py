@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 
 def compose(
-    file: Path | str, overrides: Sequence[str] = (), *, multirun: bool = False, runs: Path | None = None
+    file: Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    multirun: bool = False,
+    runs: Path | None = None,
+    places: Places | None = None,
 ) -> Composition:
     """Compose an experiment file with *overrides* into validated points.
 
@@ -35,12 +40,13 @@ def compose(
         overrides: in Hydra's grammar.
         multirun: take Hydra's sweep grammar in overrides.
         runs: where runs are written, instead of what `Places.of` says.
+        places: what to resolve the file against, instead of where it lies.
 
     Raises:
         ConfigError: every fault of every point.
     """
     path = find_experiment(file)
-    places = Places.of(path, runs)
+    places = places or Places.of(path, runs)
     reader = Reader(places)
     with environment_reads() as names:
         points = _points(path, overrides, reader, multirun=multirun)

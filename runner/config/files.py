@@ -14,6 +14,7 @@ from runner.spec import Experiment
 from runner.values import Json
 
 _HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
+_ROWS = {".jsonl", ".ndjson", ".csv"}
 _PATH_LIKE = ("./", "../", "/", "~")
 
 
@@ -56,15 +57,15 @@ class Files:
         given = Path(path).expanduser()
         folders = self._bases(given.parent)
         looked = self._reader.folders(folders)
-        names = sorted({one.name for folder in folders if folder.is_dir() for one in folder.glob("*.*")})
+        names = sorted({one.name for folder in folders for one in folder.glob("*") if one.suffix in _ROWS})
         return Fault("dataset.path", f"no file {path} (looked in {looked})", nearest(given.name, names[:50]))
 
     def _bases(self, below: Path) -> list[Path]:
-        return list(dict.fromkeys(base / below for base in (self._places.root, shipped())))
+        return list(dict.fromkeys((base / below).resolve() for base in (self._places.root, shipped())))
 
     def _has_template(self, name: str) -> bool:
         if name not in self._prompts:
-            self._prompts[name] = any((folder / name).is_dir() for folder in self._places.templates)
+            self._prompts[name] = self._places.template(name) is not None
         return self._prompts[name]
 
     def _no_template(self, name: str) -> Fault:

@@ -13,7 +13,7 @@ from runner.config.choices import KIND_AND_NAME, Chooser
 from runner.config.document import Key, Origin, dotted
 from runner.config.explain import explain, later_keys
 from runner.config.files import Files
-from runner.config.interpolation import resolve
+from runner.config.interpolation import missing, resolve
 from runner.config.keys import DEFAULT_ENGINE, LATER_DATASETS, LATER_ENGINES, LATER_SCORERS, LATER_TASKS
 from runner.config.layers import Given
 from runner.config.values import brief
@@ -82,6 +82,10 @@ class Finisher:
         written = self.completed(raw)
         config, faults = resolve(written, raw.source)
         raw.faults += faults
+        raw.faults += [
+            Fault(dotted(place), "must be given", f"such as {dotted(place)}=VALUE", raw.source(place))
+            for place in missing(config)
+        ]
         config = self._kinds(raw, dict(config))
         if raw.faults:
             self._validated(raw, config, written, partly=True)
@@ -102,7 +106,7 @@ class Finisher:
             return self._type.model_validate(config)
         except ValidationError as error:
             faults = explain(error, config, written, raw.source)
-            known = {fault.place.split(".", maxsplit=1)[0] for fault in raw.faults}
+            known = raw.failed | {fault.place.split(".", maxsplit=1)[0] for fault in raw.faults}
             raw.faults += [f for f in faults if not partly or f.place.split(".", maxsplit=1)[0] not in known]
             return None
 

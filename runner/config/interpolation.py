@@ -50,7 +50,7 @@ def resolve(config: dict[str, Json], source: Any) -> tuple[dict[str, Json], list
         config: with ``${...}`` in it, or not.
         source: called with the place of a fault; says where it was written.
     """
-    places = list(_interpolated(config, ()))
+    places = [(place, _text(config, place)) for place in places_of(config, "${")]
     if not places:
         return config, []
     conf = omegaconf()
@@ -60,6 +60,17 @@ def resolve(config: dict[str, Json], source: Any) -> tuple[dict[str, Json], list
     node = conf.create(config)
     faults = [fault for place, text in places if (fault := _unresolvable(node, place, text, source(place)))]
     return (config if faults else conf.to_container(node, resolve=True)), faults
+
+
+def missing(config: dict[str, Json]) -> list[Key]:
+    """Return where *config* holds OmegaConf's mark of a value that must be given."""
+    return [place for place in places_of(config, "???") if _text(config, place) == "???"]
+
+
+def _text(config: Json, place: Key) -> str:
+    for part in place:
+        config = config[part]
+    return str(config)
 
 
 def _unreadable(place: Key, text: str, source: str) -> Fault | None:
@@ -119,19 +130,21 @@ def unresolved(value: Json, text: str, written: str) -> Json:
 _DOLLAR = re.compile(r"(\\*)\$\{")
 
 
-def _interpolated(value: Json, path: Key) -> Iterator[tuple[Key, str]]:
+def places_of(value: Json, text: str, path: Key = ()) -> Iterator[Key]:
+    """Yield where in *value* a string holds *text*."""
     if isinstance(value, str):
-        if "${" in value:
-            yield path, value
+        if text in value:
+            yield path
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _interpolated(inner, (*path, key))
+            yield from places_of(inner, text, (*path, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _interpolated(inner, (*path, index))
+            yield from places_of(inner, text, (*path, index))
 
 
 def _fault(place: Key, text: str, error: Exception, source: str) -> Fault:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = reason.rpartition("raised while resolving interpolation: ")[2].strip('"')
     hint = "write \\${ for a literal ${"
     return Fault(dotted(place), f"{text} can't be resolved: {reason}", hint, source)

@@ -92,7 +92,17 @@ def _file_axis(key: str, given: Given, layer: int, faults: list[Fault]) -> Axis 
 
 
 def command_axes(changes: Sequence[Change], layer: int) -> list[Axis]:
-    """Return the axes given on the command line."""
+    """Return the axes given on the command line.
+
+    Raises:
+        ConfigError: a key that is swept and given a second time.
+    """
+    keys = [dotted(change.key) for change in changes]
+    twice = {dotted(change.key) for change in changes if change.sweep and keys.count(dotted(change.key)) > 1}
+    if twice:
+        raise ConfigError([
+            Fault(k, "given twice, and one is a sweep", "", COMMAND_LINE.label) for k in twice
+        ])
     return [
         Axis(
             dotted(change.key),

@@ -16,6 +16,8 @@ PHRASINGS = (
     "Solve: {}",
     "{}?",
     "{}=",
+    "{} =",
+    "{} =",
     "{}.",
     "Q: {}\nA:",
     "Question: {}\nAnswer:",
@@ -49,7 +51,7 @@ LEADS = (
     "Q: ",
 )
 REMARKS = ("You said: {a}.", "You said {a}.", "I think it is {a}.", "{q} is {a}.", "The answer was {a}.")
-COMPLETIONS = ("{}=", "{}=", "Q: {}\nA:", "Question: {}\nAnswer:")
+COMPLETIONS = ("{}=", "{}=", "{} =", "Q: {}\nA:", "Question: {}\nAnswer:")
 
 
 class Questioner:
@@ -115,9 +117,8 @@ class Questioner:
             if (a, b) not in refused:
                 break
         answer = str(a + b if operator == "+" else a - b)
-        if not chance(self._rng, spaced):
-            return Turn(f"{a}{operator}{b}", answer)
-        return Turn(f"{a} {operator} {b}{self._rng.choice(('', ' ='))}", answer)
+        space = " " if chance(self._rng, spaced) else ""
+        return Turn(f"{a}{space}{operator}{space}{b}", answer)
 
     def _reversal(self, phrased: float = 0.4) -> Turn:
         word = ""

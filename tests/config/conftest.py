@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from config_kit import Project, made
+
+from tests.config.config_kit import Project, made
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from config_kit import BASE, Project
+
+from tests.config.config_kit import BASE, Project
 
 
 @pytest.mark.parametrize(

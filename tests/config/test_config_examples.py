@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from config_kit import Project
+
+from tests.config.config_kit import Project
 
 EXAMPLES = Path(__file__).parent / "examples"
 SERVED = "engine: {kind: openai_compatible, base_url: 'http://localhost:8000/v1'}\n"

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from config_kit import BASE, Project
+
+from tests.config.config_kit import BASE, Project
 
 CASES = {
     "typo in a key": ("sampling.temprature=1", "sampling.temprature (command line): unknown key\n    did you mean temperature?"),
@@ -57,6 +58,9 @@ CASES = {
     "Hydra's settings": ("hydra.job.name=x", "Hydra's own settings mean nothing here"),
     "extends on the command line": ("extends=base", "extends (command line): can't be given on the command line"),
     "no server": ("engine=openai_compatible", "engine.base_url (shipped conf/engine/openai_compatible.yaml): missing, expected text\n    Address"),
+    "empty prompt": ("prompt=''", "prompt (command line): empty text is neither a folder of"),
+    "prompt outside the templates": ("prompt=../conf", "prompt (command line): ../conf is neither a folder of"),
+    "value that must be given": ("model.name='???'", "model.name (command line): must be given\n    such as model.name=VALUE"),
     "no prompt": ("~prompt", "prompt: missing, expected a map\n    A folder of templates/, one string, or a map."),
     "no item in a list": ("prompt={turns: [{user: a}]}|prompt.turns.3.user=b", "prompt.turns is a list with items 0 to 0, not 3"),
     "bad walltime": ("cluster={kind: slurm, time: soon}", "soon given, expected text that matches"),
@@ -116,6 +120,18 @@ def test_fault_in_an_option_names_the_options_line(project: Project) -> None:
 
     assert "sampling.top_p (conf/sampling/bad.yaml:2): 7 given" in message
     assert "engine.latncy (conf/model/bad.yaml:4): unknown key" in message
+
+
+def test_option_that_can_not_be_read_is_told_once(project: Project) -> None:
+    """A broken option is not called missing as well."""
+    project.write("conf/model/twice.yaml", "name: a\nname: b\n")
+
+    assert project.refused("model=twice") == "name (conf/model/twice.yaml:2): given twice, on lines 1 and 2"
+
+
+def test_key_swept_twice_is_refused(project: Project) -> None:
+    """Which of the two counts would be a guess."""
+    assert "given twice, and one is a sweep" in project.refused("samples=1,2", "samples=3", multirun=True)
 
 
 def test_option_that_sets_other_keys_is_refused(project: Project) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from config_kit import BASE, Project
 
 from runner.config import compose
 from runner.errors import ConfigError
+from tests.config.config_kit import BASE, Project
 
 
 def given(project: Project, *overrides: str, file: str | Path = "base") -> dict[str, object]:

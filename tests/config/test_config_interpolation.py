@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from config_kit import BASE, Project
+
+from tests.config.config_kit import BASE, Project
 
 
 def test_keys_and_environment_are_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

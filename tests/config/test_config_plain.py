@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from config_kit import Project
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
@@ -16,6 +15,7 @@ from runner.config.overrides import parse_overrides
 from runner.config.plain import Composer
 from runner.config.reader import Reader
 from runner.places import Places
+from tests.config.config_kit import Project
 
 PLAIN = """\
 defaults:

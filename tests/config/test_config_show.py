@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from config_kit import BASE, Project
 
 from runner.config import completions, defaults_info, json_schema, raw_config
 from runner.config.keys import GROUPS
 from runner.errors import ConfigError
+from tests.config.config_kit import BASE, Project
 
 PLAIN = "defaults: [{/model: small}, {/sampling: warm}, _self_]\nprompt: qa\ndataset: data/sums.jsonl\n"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config_kit import BASE, Project
+from tests.config.config_kit import BASE, Project
 
 AXES = """\
 sweep:

@@ -142,7 +142,7 @@ def test_malformed_answers_that_stay_are_final(lab: Lab) -> None:
     assert (result.count.ok, result.count.errors) == (1, 1)
 
 
-def test_content_filter_is_an_answer(lab: Lab, url: str) -> None:
+def test_content_filter_is_an_answer(lab: Lab) -> None:
     """A filtered answer with HTTP 200 is recorded and cached like any other."""
     lab.rows(sums(1))
     filtered = completion("").replace(b'"stop"', b'"content_filter"')

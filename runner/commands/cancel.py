@@ -1,0 +1,105 @@
+"""Cancel a run, or one of its points; what is answered already is kept.
+
+    runner cancel RUN           every job that is pending or running
+    runner cancel RUN POINT     one point: the other points of its job go on
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from runner.commands.arguments import add_runs, runs_folder, typed, unknown
+from runner.commands.console import console, count, shown
+from runner.errors import UserError
+from runner.fold import PointCounts, fold_run
+from runner.jobs import Job
+from runner.launch import cancel, job_states
+from runner.runs import RunFolder, find_run
+from runner.start import jobs_of
+from runner.work import CANCELLED
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run", help="run folder, its name, a unique prefix or last; or RUN/POINT")
+    parser.add_argument("point", nargs="?", help="name or index of one point")
+    add_runs(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    run, point = _target(runs_folder(arguments), arguments.run, arguments.point)
+    if point is None:
+        _cancel_run(run)
+    else:
+        _cancel_point(run, point)
+    return 0
+
+
+def _target(runs: Path, text: str, point: str | None) -> tuple[RunFolder, str | None]:
+    """Return the run and the point that are meant; both may stand in one path."""
+    try:
+        return find_run(runs, text), point
+    except UserError:
+        head, _, tail = text.rstrip("/").removesuffix("/").rpartition("/")
+        if point is not None or not head:
+            raise
+        try:
+            return find_run(runs, head.removesuffix("/points")), tail
+        except UserError:
+            pass
+        raise
+
+
+def _cancel_run(run: RunFolder) -> None:
+    stopped = cancel(run.path)
+    out = console()
+    if not stopped:
+        out.print(f"nothing to cancel: no job of {run.name} is pending or running")
+        return
+    out.print(f"cancelled {count(len(stopped), 'job')} of {run.name}: {', '.join(stopped)}")
+    missing = sum(counts.missing for counts in fold_run(run).values())
+    out.print(f"{count(missing, 'result')} missing; to ask for them after all: runner resume {typed(run)}")
+
+
+def _cancel_point(run: RunFolder, given: str) -> None:
+    jobs = jobs_of(run)
+    name = _point_name(run, jobs, given)
+    out = console()
+    counts = fold_run(run)[name]
+    marker = run.point(name) / CANCELLED
+    if not counts.missing:
+        out.print(f"nothing to cancel: point {name} has all its {count(counts.expected, 'result')}")
+        return
+    if marker.exists():
+        out.print(f"point {name} is cancelled already; it has {_have(counts)}")
+        return
+    marker.touch()
+    out.print(f"cancelled point {name} of {run.name}; it has {_have(counts)}")
+    job = next(job for job in jobs if any(point.name == name for point in job.points))
+    out.print(_tell_job(run, job))
+    out.print(f"to take it up again: rm {shown(marker)}; runner resume {typed(run)}")
+
+
+def _point_name(run: RunFolder, jobs: list[Job], given: str) -> str:
+    points = sorted((point for job in jobs for point in job.points), key=lambda point: point.index)
+    for point in points:
+        if given == point.name or (given.isdecimal() and int(given) == point.index):
+            return point.name
+    raise UserError(unknown(f"point in {run.name} named", given, [point.name for point in points]))
+
+
+def _have(counts: PointCounts) -> str:
+    return f"{counts.expected - counts.missing:,} of {count(counts.expected, 'result')}"
+
+
+def _tell_job(run: RunFolder, job: Job) -> str:
+    """Stop the job where nothing of it is wanted any more; say what becomes of it."""
+    state = job_states(run.path)[job.name]
+    if not state.active:
+        return f"job {job.name} is {state.state.replace('_', ' ')}; a resume will pass the point over"
+    if all((run.point(point.name) / CANCELLED).exists() for point in job.points):
+        cancel(run.path, [job.name])
+        return f"no other point was left in job {job.name}: it is cancelled too"
+    return f"job {job.name} is {state.state} and goes on with its other points"

@@ -1,0 +1,127 @@
+"""Show what a run's jobs wrote: the logs of the newest attempt of each, or of one job.
+
+Where a job never began, what its submission left is shown instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.commands.arguments import add_run, run_from, unknown
+from runner.commands.console import console, shown
+from runner.errors import UserError
+from runner.launch import JobState, job_states, read_submission
+from runner.launch.attempts import attempts
+from runner.launch.submission import submitit_stderr
+from runner.runs import RunFolder
+
+_SECONDS = 0.5
+_SLURM_SECONDS = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_run(parser)
+    parser.add_argument("job", nargs="?", help="name of one job (default: all)")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the jobs have ended")
+    parser.add_argument("--attempt", type=int, metavar="N", help="number of an attempt (default: the newest)")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    run = run_from(arguments)
+    names = _names(run, arguments.job)
+    tail = _Tail()
+    while True:
+        # Looked at before the files: what a job wrote last is there once its state says that it ended.
+        states = _states(run, names)
+        tail.print_new(_files(run, states, arguments.attempt))
+        if not (arguments.follow and any(state.active for state in states)):
+            break
+        time.sleep(_SLURM_SECONDS if any(state.slurm for state in states) else _SECONDS)
+    if not tail.printed:
+        _explain(states)
+    return 0
+
+
+def _names(run: RunFolder, given: str | None) -> list[str]:
+    names = [folder.name for folder in run.jobs]
+    if given is None:
+        return names
+    if given not in names:
+        raise UserError(unknown(f"job in {run.name} named", given, names))
+    return [given]
+
+
+def _states(run: RunFolder, names: Sequence[str]) -> list[JobState]:
+    found = job_states(run.path)
+    return [found[name] for name in names]
+
+
+def _files(run: RunFolder, states: Sequence[JobState], attempt: int | None) -> list[Path]:
+    """Return the logs to show, in the jobs' order."""
+    return [file for state in states for file in _files_of(run, state, attempt)]
+
+
+def _files_of(run: RunFolder, state: JobState, wanted: int | None) -> list[Path]:
+    folder = run.job(state.name)
+    tried = attempts(folder)
+    if wanted is not None:
+        if wanted not in {one.number for one in tried}:
+            known = ", ".join(str(one.number) for one in tried) or "none"
+            raise UserError(f"job {state.name} has no attempt {wanted}; there are: {known}")
+        return _logs(folder / str(wanted))
+    if state.attempt is None and (submission := read_submission(folder)) is not None:
+        # The newest submission has not begun: what submitit wrote may say why.
+        return [submitit_stderr(run.path, submission)]
+    return _logs(tried[-1].path) if tried else []
+
+
+def _logs(attempt: Path) -> list[Path]:
+    return sorted(attempt.glob("*.log"), key=lambda path: (path.name == "stdout.log", path.name))
+
+
+class _Tail:
+    """Prints what files have grown by since the last look, under a line that names the file."""
+
+    def __init__(self) -> None:
+        self.printed = False
+        self._seen: dict[Path, int] = {}
+        self._current: Path | None = None
+
+    def print_new(self, files: Sequence[Path]) -> None:
+        """Print what is new in *files*."""
+        for file in files:
+            try:
+                with file.open("rb") as stream:
+                    stream.seek(self._seen.get(file, 0))
+                    new = stream.read()
+            except FileNotFoundError:
+                continue
+            if new:
+                self._seen[file] = self._seen.get(file, 0) + len(new)
+                self._print(file, new.decode(errors="replace"))
+
+    def _print(self, file: Path, text: str) -> None:
+        if file != self._current:
+            blank = "\n" if self.printed else ""
+            sys.stdout.write(f"{blank}==> {shown(file)} <==\n")
+            self._current = file
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        self.printed = True
+
+
+def _explain(states: Sequence[JobState]) -> None:
+    """Say why there is nothing to show."""
+    out = console()
+    for state in states:
+        if state.attempt is None:
+            out.print(f"{state.name}: {state.state.replace('_', ' ')}, it has written nothing")
+        else:
+            why = f": {state.reason}" if state.reason else ""
+            out.print(f"{state.name}: {state.state}{why}; its logs in {shown(state.attempt.path)} are empty")

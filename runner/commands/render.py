@@ -1,0 +1,128 @@
+"""Show the messages of some rows as they would be sent, and the sampling; nothing is sent.
+
+Where a later turn depends on an answer, the answer's name stands in its place.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from runner.commands.arguments import add_point, point_from
+from runner.commands.console import cell, console
+from runner.errors import RenderError, UserError
+from runner.jobs import DatasetFile
+from runner.plan import PlannedPoint
+from runner.prepare import specify_point
+from runner.questions import OpenPoint, Question
+from runner.values import Json, Message, Request, Row
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_point(parser)
+    parser.add_argument("--rows", type=int, default=3, metavar="N", help="how many rows (default: 3)")
+    parser.add_argument("--offset", type=int, default=0, metavar="N", help="rows to pass over")
+    parser.add_argument("--json", action="store_true", help="print each request and its key as a line of JSON")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    if arguments.rows < 1 or arguments.offset < 0:
+        raise UserError("--rows takes a number from 1, --offset one from 0")
+    plan, planned = point_from(arguments)
+    point = open_point(planned)
+    rows = list(islice(point.rows(), arguments.offset, arguments.offset + arguments.rows))
+    if not rows:
+        raise UserError(f"the dataset has no row number {arguments.offset} (rows count from 0)")
+    if arguments.json:
+        for row in rows:
+            for line in _lines(point, row):
+                print(msgspec.json.encode(line).decode())
+        return 0
+    out = console()
+    index, many = planned.point.index, len(plan.points)
+    which = f"  point {index} of {many}: {planned.name} (--point shows another)" if many > 1 else ""
+    out.print(Text.assemble((plan.name, "bold"), which))
+    for row in rows:
+        _print_row(out, point, row)
+    _print_sampling(out, point)
+    return 0
+
+
+def open_point(planned: PlannedPoint) -> OpenPoint:
+    """Compile a point without reading any of its rows."""
+    path = planned.experiment.dataset.path
+    return OpenPoint(specify_point(planned, DatasetFile(path, "", 0, 0)), Path())
+
+
+def placeholder(slot: str) -> str:
+    """Return what stands for an answer that nobody has given yet."""
+    return f"<generate: {slot}>"
+
+
+def _print_row(out: Console, point: OpenPoint, row: Row) -> None:
+    out.print()
+    out.print(Text.assemble(("row ", "dim"), (row.id, "bold")))
+    answers = [placeholder(slot) for slot in point.slots[:-1]]
+    try:
+        content = point.conversation.input(row, answers)
+    except RenderError as error:
+        out.print(f"  can't be rendered: {error}", style="red")
+        return
+    messages: tuple[Message, ...] = content if isinstance(content, tuple) else ({"role": "prompt", "content": content},)
+    for message in messages:
+        _print_message(out, message)
+    out.print(Text.assemble(("  assistant: ", "dim"), (placeholder(point.slots[-1]), "cyan")))
+
+
+def _print_message(out: Console, message: Message) -> None:
+    """Print one message: text as it is, anything else as JSON."""
+    content = message.get("content")
+    text = cell(content if content is not None else message)
+    indent = "\n" + " " * (len(message["role"]) + 4)
+    style = "cyan" if text.startswith("<generate: ") else ""
+    out.print(Text.assemble((f"  {message['role']}: ", "dim"), (text.replace("\n", indent), style)))
+
+
+def _print_sampling(out: Console, point: OpenPoint) -> None:
+    out.print()
+    for slot, name in enumerate(point.slots):
+        label = "sampling" if len(point.slots) == 1 else f"sampling of {name}"
+        values = " ".join(f"{key}={cell(value)}" for key, value in point.sampling(slot, 0).items())
+        out.print(Text.assemble((label, "bold"), f"  {values}"))
+    if (samples := point.experiment.samples) > 1:
+        seed = ", each with its own seed" if "seed" in point.spec.sampling else ""
+        out.print(f"{samples} samples for each row{seed}")
+
+
+def _lines(point: OpenPoint, row: Row) -> Iterator[dict[str, Json]]:
+    """Yield every request of a row; what depends on answers has placeholders in it, and no key."""
+    for question in point.questions(row, range(point.experiment.samples)):
+        head = {"id": row.id, "sample": question.sample}
+        try:
+            yield from ({**head, **line} for line in _requests(question))
+        except RenderError as error:
+            yield {**head, "error": str(error)}
+
+
+def _requests(question: Question) -> Iterator[dict[str, Json]]:
+    question.prepare()
+    point = question.point
+    yield {
+        "slot": point.slots[0],
+        "key": question.key.hex(),
+        "request": msgspec.Raw(question.canonical),
+    }
+    for number, slot in enumerate(point.slots[1:], start=1):
+        answers = [placeholder(name) for name in point.slots[:number]]
+        content = point.conversation.input(question.row, answers)
+        sampling = point.sampling(number, question.sample)
+        request = Request(point.task, content, sampling, point.scope, question.sample)
+        yield {"slot": slot, "key": None, "request": msgspec.Raw(request.canonical())}

@@ -1,0 +1,101 @@
+"""Ask what a run is missing, as the run was planned; answered rows are never asked again.
+
+A resume takes no overrides: what should change is a new run, which the cache makes cheap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.text import Text
+
+from runner.commands.arguments import add_run, run_from, typed
+from runner.commands.console import console, count, shown
+from runner.commands.follow import follow
+from runner.commands.report import print_outcome
+from runner.errors import UserError
+from runner.fold import PointCounts, fold_run
+from runner.jobs import Job
+from runner.launch import job_states
+from runner.outcome import run_outcome
+from runner.runs import RunFolder
+from runner.start import launch_jobs, unfinished
+from runner.work import RETRY_FINAL
+
+_LOCK = ".resume.lock"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_run(parser)
+    parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--retry-final", action="store_true", help="ask rows again whose error was final")
+    parser.add_argument("--wait", action="store_true", help="follow the jobs to their end on Slurm too")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    if given := [text for text in (arguments.run, *arguments.overrides) if "=" in text]:
+        raise UserError(
+            f"resume takes no overrides (given: {' '.join(given)}): a run goes on as it was planned\n"
+            "    for a new run, in which what is unchanged comes from the cache: runner run FILE key=value"
+        )
+    if arguments.overrides:
+        raise UserError(f"resume takes one run (given: {arguments.run} {' '.join(arguments.overrides)})")
+    run = run_from(arguments)
+    with _alone(run):
+        return _resume(run, retry_final=arguments.retry_final, wait=arguments.wait)
+
+
+def _resume(run: RunFolder, *, retry_final: bool, wait: bool) -> int:
+    _refuse_living(run)
+    counts = fold_run(run)
+    jobs = unfinished(run, counts, retry_final=retry_final)
+    out = console()
+    if not jobs:
+        out.print(f"{run.name}: nothing is missing")
+        return print_outcome(run_outcome(run))
+    for job in jobs:
+        marker = run.job(job.name) / RETRY_FINAL
+        marker.touch() if retry_final else marker.unlink(missing_ok=True)
+    out.print(Text.assemble((run.name, "bold"), f"  {_what(jobs, counts, retry_final=retry_final)}  {shown(run.path)}"))
+    if not wait and all(job.points[0].experiment().cluster.kind == "slurm" for job in jobs):
+        launch_jobs(run, jobs)
+        for verb in ("status", "logs", "cancel"):
+            out.print(f"  runner {verb} {typed(run)}")
+        return 0
+    follow(run, lambda: launch_jobs(run, jobs))
+    return print_outcome(run_outcome(run))
+
+
+def _refuse_living(run: RunFolder) -> None:
+    living = [state for state in job_states(run.path).values() if state.active]
+    if not living:
+        return
+    named = ", ".join(f"{one.name} ({one.state}" + (f", {one.reason})" if one.reason else ")") for one in living)
+    raise UserError(
+        f"{run.name} is under way: {named}\n"
+        f"    follow it: runner status {typed(run)} --watch; or stop it first: runner cancel {typed(run)}"
+    )
+
+
+def _what(jobs: Sequence[Job], counts: dict[str, PointCounts], *, retry_final: bool) -> str:
+    wanted = [counts[point.name] for job in jobs for point in job.points]
+    expected, missing = sum(one.expected for one in wanted), sum(one.missing for one in wanted)
+    errors = sum(one.errors for one in wanted) if retry_final else 0
+    again = f" and {count(errors, 'final error')} to ask again" if errors else ""
+    return f"{count(len(jobs), 'job')}, {missing:,} of {count(expected, 'result')} missing{again}"
+
+
+@contextmanager
+def _alone(run: RunFolder) -> Iterator[None]:
+    """Keep a second resume of the same run out, which would launch the same jobs."""
+    with (run.path / _LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another command is resuming {run.name} already") from None
+        yield

@@ -1,0 +1,40 @@
+"""Print the JSON Schema of an experiment file, for editors.
+
+A file names the schema in its first lines:
+
+    # yaml-language-server: $schema=PATH
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from runner.commands.console import shown
+from runner.config import json_schema
+from runner.errors import UserError
+from runner.runs import write_file
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write it into a file instead")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    if arguments.output is None:
+        print(schema_text(), end="")
+        return 0
+    if not arguments.output.absolute().parent.is_dir():
+        raise UserError(f"--output: there is no folder {arguments.output.absolute().parent}")
+    write_file(arguments.output, schema_text())
+    print(f"wrote {shown(arguments.output)}")
+    return 0
+
+
+def schema_text() -> str:
+    """Return the schema as it is written into files."""
+    return msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode() + "\n"

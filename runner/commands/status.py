@@ -1,0 +1,85 @@
+"""Show how a run stands: its jobs, its points, its scores; from any terminal, at any time.
+
+Exits as the run did: 0 complete or under way, 1 failed, 3 incomplete or with final errors,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from runner.commands.arguments import add_run, run_from, runs_folder
+from runner.commands.console import ago, console, count, print_table, table
+from runner.commands.report import jobs_table, print_outcome
+from runner.commands.watch import watch
+from runner.outcome import RunOutcome, run_outcome
+from runner.runs import RunFolder, all_runs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_run(parser)
+    parser.add_argument("--all", action="store_true", help="list all runs")
+    parser.add_argument("--watch", action="store_true", help="show it anew until it ends")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    if arguments.all:
+        return _list(runs_folder(arguments), as_json=arguments.json)
+    run = run_from(arguments)
+    if arguments.watch:
+        watch(run)
+    outcome = run_outcome(run)
+    if arguments.json:
+        print(msgspec.json.format(msgspec.json.encode(outcome), indent=1).decode())
+        return outcome.exit_code
+    out = console()
+    out.print(Text.assemble((outcome.name, "bold"), f"  {outcome.state}, started {ago(started(run))}"))
+    print_table(out, jobs_table(outcome.jobs))
+    out.print()
+    return print_outcome(outcome)
+
+
+def started(run: RunFolder) -> datetime:
+    """Return when a run was started, by its folder's name."""
+    return datetime.strptime(run.path.name.split("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+
+
+def _list(runs: Path, *, as_json: bool) -> int:
+    outcomes = [(run, run_outcome(run)) for run in all_runs(runs)]
+    if as_json:
+        listed = [
+            {"name": o.name, "path": o.path, "state": o.state, "started": started(run).isoformat()}
+            for run, o in outcomes
+        ]
+        print(msgspec.json.format(msgspec.json.encode(listed), indent=1).decode())
+        return 0
+    out = console()
+    if not outcomes:
+        out.print(f"there are no runs in {runs}; start one with: runner run FILE")
+        return 0
+    _print_list(out, outcomes)
+    return 0
+
+
+def _print_list(out: Console, outcomes: list[tuple[RunFolder, RunOutcome]]) -> None:
+    made = table(["run", "state", "started"], ["points", "rows", "missing", "errors"])
+    for run, outcome in outcomes:
+        points = outcome.points
+        made.add_row(
+            outcome.name,
+            outcome.state,
+            ago(started(run)),
+            f"{len(points):,}",
+            *(f"{sum(getattr(p, name) for p in points):,}" for name in ("ok", "missing", "errors")),
+        )
+    print_table(out, made)
+    out.print(f"{count(len(outcomes), 'run')}; runner status RUN tells more")
