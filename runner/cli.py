@@ -24,6 +24,7 @@ COMMANDS = {
     "init": "write a first experiment into a folder",
     "schema": "print the JSON Schema of an experiment file, for editors",
     "doctor": "show what is installed, which GPUs, which keys are set, whether Slurm answers",
+    "completion": "print the line that makes your shell complete commands, files, overrides and runs",
 }
 """Every command with its one-line summary; `runner.commands.NAME` holds it."""
 

@@ -1,7 +1,8 @@
 """Commits an attempt's records from an event loop.
 
-All SQLite work of an attempt happens in one thread. Whatever is ready is committed at once; nobody
-waits for a batch to fill, and batches grow by themselves while a commit is under way.
+Whatever is ready is committed at once; nobody waits for a batch to fill, and batches grow by themselves
+while a commit is under way. Records are staged on the event loop, which is quick; what waits for the
+disk, and what reads much, happens in a thread. The two never touch the database at the same moment.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class Journal:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._batch: Batch | None = None
         self._busy: asyncio.Task[None] | None = None
+        self._database = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,8 +88,9 @@ class Journal:
             await asyncio.shield(self._busy)
 
     async def call(self, function: Callable[..., _T], *args: object) -> _T:
-        """Run *function* in the thread that owns the database."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+        """Run *function*, which uses the database, in the thread."""
+        async with self._database:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the responses of *keys* that this job already holds."""
@@ -100,9 +103,8 @@ class Journal:
     async def _write(self) -> None:
         try:
             while (batch := self._batch) is not None:
-                self._batch = None
                 try:
-                    await self.call(self._add, batch.records)
+                    await self._add(batch)
                 except sqlite3.Error as error:
                     batch.settle(RunnerError(f"records could not be written: {error}"))
                 else:
@@ -110,10 +112,15 @@ class Journal:
         finally:
             self._busy = None
 
-    def _add(self, records: list[Record]) -> None:
-        if self._secrets:
-            records = [_masked(record, self._secrets) for record in records]
-        self._records.add(records, STEP)
+    async def _add(self, batch: Batch) -> None:
+        async with self._database:
+            # Closed only now: what came while a reader had the database goes along.
+            self._batch = None
+            records = batch.records
+            if self._secrets:
+                records = [_masked(record, self._secrets) for record in records]
+            self._records.stage(records, STEP)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._records.commit)
 
 
 def _masked(record: Record, secrets: Secrets) -> Record:

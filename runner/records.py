@@ -115,8 +115,8 @@ class AttemptRecords:
         for db in self._sources:
             db.close()
 
-    def add(self, records: Iterable[Record], step: str) -> None:
-        """Commit *records*; they are on disk when this returns."""
+    def stage(self, records: Iterable[Record], step: str) -> None:
+        """Put *records* into the open transaction; nothing waits for a disk yet."""
         now = time.time()
         answers, results = [], []
         for record in records:
@@ -124,11 +124,14 @@ class AttemptRecords:
             if (r := record.result) is not None:
                 results.append((record.point, step, r.id, r.sample, r.position, r.state, now, r.line))
         seen = [(answer[0], 0, row) for row, answer in enumerate(answers, start=self._row + 1)]
-        with self._db:
-            self._insert("INSERT INTO responses VALUES ", answers)
-            self._insert("INSERT INTO results VALUES ", results)
-            self._insert("INSERT OR REPLACE INTO seen VALUES ", seen)
+        self._insert("INSERT INTO responses VALUES ", answers)
+        self._insert("INSERT INTO results VALUES ", results)
+        self._insert("INSERT OR REPLACE INTO seen VALUES ", seen)
         self._row += len(answers)
+
+    def commit(self) -> None:
+        """Commit what is staged; it is on disk when this returns."""
+        self._db.commit()
 
     def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Insert many rows by one statement.

@@ -203,7 +203,10 @@ class HttpServer:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
-        server.close()  # the end of this loop cancels what still converses
+        server.close()
+        for _ in range(20):  # a handshake that a client broke off takes some rounds to end
+            await asyncio.sleep(0)
+        # asyncio.run cancels what still converses
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count(connections=1, open=1)

@@ -103,9 +103,9 @@ def point_from(arguments: argparse.Namespace) -> tuple[Plan, PlannedPoint]:
     for point in plan.points:
         if given == point.name or (given.isdecimal() and int(given) == point.point.index):
             return plan, point
-    for point in plan.refused:
-        if given == str(point.index):
-            raise ConfigError(list(point.refused))
+    for refused in plan.refused:
+        if given == str(refused.index):
+            raise ConfigError(list(refused.refused))
     raise UserError(unknown("point", given, [point.name for point in plan.points]))
 
 
@@ -133,7 +133,7 @@ def runs_folder(arguments: argparse.Namespace) -> Path:
 
 
 def default_runs() -> Path:
-    """Return the folder that runs are looked up in where none is named: as an experiment here would have it."""
+    """Return the folder that runs are looked up in where none is named, as an experiment here has it."""
     from runner.places import Places
 
     if "RUNNER_RUNS" not in os.environ and (Path.cwd() / "runs").is_dir():

@@ -1,7 +1,7 @@
 """Cancel a run, or one of its points; what is answered already is kept.
 
-    runner cancel RUN           every job that is pending or running
-    runner cancel RUN POINT     one point: the other points of its job go on
+runner cancel RUN           every job that is pending or running
+runner cancel RUN POINT     one point: the other points of its job go on
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from runner.cache import ResponseCache
-from runner.commands.console import console, count, print_table, table
+from runner.commands.console import console, print_table, table
 from runner.commands.planned import MANY
 from runner.commands.tokens import TokenCounter, token_counter
 from runner.jobs import PointSpec
@@ -80,9 +80,9 @@ def print_counts(plan: Plan, counts: list[PointCount]) -> None:
         if all(c.survey.requests == 0 for c in counts if c.job == job.name):
             out.print(f"{job.name}: not started, there is nothing to ask")
     if any(len(counted_slots(planned.prompt.turns)) > 1 for planned in plan.points):
-        out.print("Later turns depend on answers: requests are the most there can be, tokens those of first turns.")
-    if total(counts).requests:
-        out.print(f"run:     {count(total(counts).requests, 'request')} to send")
+        out.print(
+            "Later turns depend on answers: requests are the most there can be, tokens those of first turns."
+        )
 
 
 def counted_slots(turns: tuple[object, ...]) -> list[SlotSource]:

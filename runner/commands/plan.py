@@ -6,11 +6,13 @@ Rows are streamed to count requests, cache hits and tokens, unless --no-count is
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
+from runner.commands.console import console
 from runner.commands.planned import plan_json, print_plan
 
 if TYPE_CHECKING:
@@ -39,7 +41,15 @@ def main(arguments: argparse.Namespace) -> int:
         from runner.commands.counted import count_plan, print_counts
 
         print_counts(plan, count_plan(plan))
+    console().print(f"\nnothing was run; to run it: {_run_command(arguments)}")
     return 0
+
+
+def _run_command(arguments: argparse.Namespace) -> str:
+    words = ["runner", "run", arguments.file, *(["-m"] if arguments.multirun else []), *arguments.overrides]
+    words += ["--skip-refused"] if arguments.skip_refused else []
+    words += ["--runs", str(arguments.runs)] if arguments.runs is not None else []
+    return shlex.join(words)
 
 
 def _print_json(plan: Plan, *, counted: bool) -> None:

@@ -50,7 +50,9 @@ def _print_jobs(out: Console, jobs: Sequence[PlannedJob]) -> None:
     made = table(["job", "model", "engine", "cluster"], ["GPUs", "points"])
     for job in jobs[:MANY]:
         experiment = job.points[0].experiment
-        model = shown(Path(experiment.model.name)) if _is_folder(experiment.model.name) else experiment.model.name
+        model = (
+            shown(Path(experiment.model.name)) if _is_folder(experiment.model.name) else experiment.model.name
+        )
         made.add_row(
             job.name,
             model,

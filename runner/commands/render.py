@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_point(parser)
     parser.add_argument("--rows", type=int, default=3, metavar="N", help="how many rows (default: 3)")
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="rows to pass over")
-    parser.add_argument("--json", action="store_true", help="print each request and its key as a line of JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print each request and its key as a line of JSON"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -76,7 +78,9 @@ def _print_row(out: Console, point: OpenPoint, row: Row) -> None:
     except RenderError as error:
         out.print(f"  can't be rendered: {error}", style="red")
         return
-    messages: tuple[Message, ...] = content if isinstance(content, tuple) else ({"role": "prompt", "content": content},)
+    messages: tuple[Message, ...] = (
+        content if isinstance(content, tuple) else ({"role": "prompt", "content": content},)
+    )
     for message in messages:
         _print_message(out, message)
     out.print(Text.assemble(("  assistant: ", "dim"), (placeholder(point.slots[-1]), "cyan")))

@@ -60,7 +60,8 @@ def print_outcome(outcome: RunOutcome, surveys: Mapping[str, PointSurvey] | None
     for job in wrong[:_MANY]:
         _print_job(out, job)
     if len(wrong) > _MANY:
-        out.print(f"... and {count(len(wrong) - _MANY, 'more job')}: runner status {typed(RunFolder(Path(outcome.path)))}")
+        name = typed(RunFolder(Path(outcome.path)))
+        out.print(f"... and {count(len(wrong) - _MANY, 'more job')}: runner status {name}")
     _print_next(out, outcome)
     return outcome.exit_code
 
@@ -83,7 +84,9 @@ def results_table(points: Sequence[PointOutcome]) -> Table:
 
 def _scores(points: Sequence[PointOutcome]) -> list[tuple[str, str]]:
     """Return every (scorer, metric) that any point reports."""
-    found = ((name, metric) for point in points for name, metrics in point.scores.items() for metric in metrics)
+    found = (
+        (name, metric) for point in points for name, metrics in point.scores.items() for metric in metrics
+    )
     return list(dict.fromkeys(found))
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import cache
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -30,6 +29,7 @@ from runner.spec import Experiment
 from runner.start import jobs_of
 from runner.values import Json, Row
 
+_DOLLAR = re.compile(r"(\\*)\$\{")
 _decode = msgspec.json.Decoder(ResultLine)
 _encode = msgspec.json.Encoder().encode
 
@@ -75,21 +75,98 @@ def _check_dataset(run: RunFolder, spec: PointSpec) -> None:
 def _changed(run: RunFolder, spec: PointSpec, overrides: Sequence[str], places: Places) -> Experiment:
     """Return the experiment with the scorers and the target that *overrides* come to."""
     given = spec.declared
-    dataset = {**given["dataset"], "path": str(run.path / spec.dataset.path)}
     least = {
         "name": given["name"],
         "model": {"name": given["model"]["name"]},
         "engine": {"kind": "fake"},
         "prompt": {"user": "-"},
-        "dataset": dataset,
+        "dataset": {**given["dataset"], "path": str(run.path / spec.dataset.path)},
         "scorers": given.get("scorers", {}),
     }
-    # JSON is YAML; what looks like an interpolation was one already, or was meant as it stands.
-    text = msgspec.json.encode(least).decode().replace("${", "\\\\${")
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{given['name']}.yaml"
-        file.write_text(text)
+        file = Path(folder) / "run.yaml"
+        file.write_bytes(msgspec.json.encode(_literal(least)))  # JSON is YAML
         composed = compose(file, overrides, places=places).points[0].experiment
     experiment = spec.experiment()
     rows = experiment.dataset.model_copy(update={"target": composed.dataset.target})
     return experiment.model_copy(update={"scorers": composed.scorers, "dataset": rows})
+
+
+def _literal(value: Json) -> Json:
+    """Return *value* so that it composes to itself: what looks like an interpolation in it is none."""
+    if isinstance(value, dict):
+        return {key: _literal(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_literal(inner) for inner in value]
+    if isinstance(value, str):
+        return _DOLLAR.sub(lambda found: found[1] * 2 + "\\${", value)
+    return value
+
+
+def _column_faults(run: RunFolder, spec: PointSpec, experiment: Experiment) -> list[Fault]:
+    """Find columns that a target names and the dataset's first row hasn't."""
+    dataset = experiment.dataset.model_copy(update={"path": str(run.path / spec.dataset.path)})
+    there = columns(dataset)
+    faults = []
+    for name, scorer in experiment.scorers.items():
+        source, place = (scorer.target, f"scorers.{name}.target")
+        if source is None:
+            source, place = (dataset.target or "", "dataset.target")
+        wanted = compile_template(source, name=place).columns() - set(there)
+        faults += [
+            Fault(place, f"the dataset has no column {column!r}", suggestion(column, there))
+            for column in sorted(wanted)
+        ]
+    return faults
+
+
+def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
+    """Score a point's answers into *folder*: results.jsonl and metrics.json."""
+    folder.mkdir(parents=True)
+    point = OpenPoint(spec, run.path)
+    scratch = folder / "scratch.sqlite"
+    stored = run.point(spec.name) / "cache.sqlite"
+    with PointRecords(scratch) as records:
+        if stored.exists():
+            with PointRecords(stored) as answers:
+                results = _results(point, map(_decode.decode, answers.lines()))
+                while batch := list(islice(results, BATCH)):
+                    records.add((), batch, STEP)
+        export(folder, spec, records)
+        counts = records.counts()
+    scratch.unlink()
+    scores = msgspec.json.decode((folder / "metrics.json").read_bytes())["scores"]
+    ok, wrong = counts.get(OK, 0), counts.get(ERROR, 0)
+    missing = spec.expected - ok - wrong
+    return PointOutcome(
+        spec.name, spec.axes, spec.expected, ok, wrong, missing, cancelled=False, scores=scores
+    )
+
+
+def _results(point: OpenPoint, lines: Iterator[ResultLine]) -> Iterator[Result]:
+    """Yield each line scored anew; lines and rows both come in the dataset's order."""
+    rows = iter(point.rows())
+    row = next(rows)
+    for line in lines:
+        while row.id != line.id:
+            row = next(rows)
+        state, scored = _scored(point, row, line)
+        yield Result(row.id, line.sample, row.position, state, _encode(scored))
+
+
+def _scored(point: OpenPoint, row: Row, line: ResultLine) -> tuple[str, ResultLine]:
+    if len(line.slots) < len(point.slots):
+        return _state(line), msgspec.structs.replace(line, scores={})
+    answers = [line.slots[slot] for slot in point.slots]
+    try:
+        scores = {scorer.name: scorer.score(row, answers) for scorer in point.scorers}
+    except RowError as error:
+        wrong = ErrorLine(type(error).__name__, error.message)
+        return ERROR, msgspec.structs.replace(line, scores={}, error=wrong)
+    return OK, msgspec.structs.replace(line, scores=scores, error=None)
+
+
+def _state(line: ResultLine) -> str:
+    """Tell whether a row without an answer failed for good."""
+    kind = getattr(errors, line.error.kind, None) if line.error else None
+    return ERROR if kind is not None and issubclass(kind, RowError) else MISSING

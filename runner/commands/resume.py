@@ -61,7 +61,11 @@ def _resume(run: RunFolder, *, retry_final: bool, wait: bool) -> int:
     for job in jobs:
         marker = run.job(job.name) / RETRY_FINAL
         marker.touch() if retry_final else marker.unlink(missing_ok=True)
-    out.print(Text.assemble((run.name, "bold"), f"  {_what(jobs, counts, retry_final=retry_final)}  {shown(run.path)}"))
+    out.print(
+        Text.assemble(
+            (run.name, "bold"), f"  {_what(jobs, counts, retry_final=retry_final)}  {shown(run.path)}"
+        )
+    )
     if not wait and all(job.points[0].experiment().cluster.kind == "slurm" for job in jobs):
         launch_jobs(run, jobs)
         for verb in ("status", "logs", "cancel"):
@@ -75,7 +79,9 @@ def _refuse_living(run: RunFolder) -> None:
     living = [state for state in job_states(run.path).values() if state.active]
     if not living:
         return
-    named = ", ".join(f"{one.name} ({one.state}" + (f", {one.reason})" if one.reason else ")") for one in living)
+    named = ", ".join(
+        f"{one.name} ({one.state}" + (f", {one.reason})" if one.reason else ")") for one in living
+    )
     raise UserError(
         f"{run.name} is under way: {named}\n"
         f"    follow it: runner status {typed(run)} --watch; or stop it first: runner cancel {typed(run)}"

@@ -52,7 +52,7 @@ def _texts(request: Request) -> list[str]:
     """Return the texts of a request; pictures and the like don't count."""
     if isinstance(request.input, str):
         return [request.input]
-    texts = []
+    texts: list[str] = []
     for message in request.input:
         content = message.get("content") or ""
         texts += [content] if isinstance(content, str) else [part.get("text") or "" for part in content]

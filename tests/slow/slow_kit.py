@@ -22,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from runner.cache import holds
 from runner.runs import RunFolder, all_runs
 from tests.http_server import Exchange
 from tests.work.work_kit import completion
@@ -116,9 +117,9 @@ class Started:
 
     def kill_tree(self) -> None:
         """Kill the command and everything that it started, in whatever session."""
+        assert self.process.poll() is None, f"it has ended by itself: {self.printed}"
         command = psutil.Process(self.process.pid)
         tree = [command, *command.children(recursive=True)]
-        assert len(tree) > 1, f"no worker left to kill: {self.printed}"
         for process in tree:
             process.kill()
         psutil.wait_procs(tree[1:])
@@ -204,6 +205,8 @@ def recorded(run: RunFolder) -> Counter[str]:
 def _messages(file: Path) -> Iterable[str]:
     db = sqlite3.connect(file)
     try:
+        if not holds(db, "responses"):  # killed before its first table
+            return
         for (request,) in db.execute("SELECT request FROM responses"):
             yield json.loads(request)["input"][-1]["content"]
     finally:

@@ -1,0 +1,97 @@
+"""Print the line that makes your shell complete commands, files, overrides and run names.
+
+eval "$(runner completion bash)"        in ~/.bashrc
+eval "$(runner completion zsh)"         in ~/.zshrc, after compinit
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import argcomplete
+from argcomplete.completers import BaseCompleter, FilesCompleter
+from argcomplete.shell_integration import shellcode
+
+from runner.errors import RunnerError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("shell", choices=["bash", "zsh"], help="your shell")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    print(shellcode(["runner"], shell=arguments.shell))
+    return 0
+
+
+def complete() -> None:
+    """Answer the shell's question, and end the process; argcomplete set it in the environment."""
+    from runner.cli import COMMANDS, command_parser
+
+    words = os.environ.get("COMP_LINE", "").split()[1:]
+    parser = argparse.ArgumentParser(prog="runner", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command")
+    for name, summary in COMMANDS.items():
+        if words[:1] == [name]:
+            # The parser of the command being typed; the others' modules are not imported.
+            own = commands.add_parser(name, help=summary, allow_abbrev=False)
+            command_parser(name)[1].add_arguments(own)
+        else:
+            commands.add_parser(name, help=summary)
+    argcomplete.autocomplete(parser, always_complete_options=False, default_completer=_Completer())
+
+
+class _Completer(BaseCompleter):
+    """Completes the word of any argument by the argument's name; never an error on the user's prompt."""
+
+    def __call__(
+        self, *, prefix: str, action: argparse.Action, parsed_args: argparse.Namespace, **_: object
+    ) -> Iterable[str]:
+        try:
+            return _of(prefix, action.dest, parsed_args)
+        except RunnerError:
+            return []
+
+
+def _of(prefix: str, name: str, arguments: argparse.Namespace) -> Iterable[str]:
+    if name == "file":
+        return [*FilesCompleter(["yaml", "yml"])(prefix), *_experiments(prefix)]
+    if name == "overrides":
+        from runner.config import completions
+
+        file = getattr(arguments, "file", None)
+        return completions(Path(file) if file else None, prefix)
+    if name == "run":
+        return _runs(prefix, arguments)
+    if name in {"job", "point"} and getattr(arguments, "run", None):
+        return _inside(name, prefix, arguments)
+    return FilesCompleter()(prefix) if name in {"runs", "dir", "output"} else []
+
+
+def _experiments(prefix: str) -> list[str]:
+    from runner.shipped import shipped
+
+    folders = (Path.cwd() / "experiments", shipped() / "experiments")
+    names = {path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.yaml")}
+    return sorted(name for name in names if name.startswith(prefix))
+
+
+def _runs(prefix: str, arguments: argparse.Namespace) -> list[str]:
+    from runner.commands.arguments import runs_folder
+    from runner.runs import all_runs
+
+    names = ["last", *(run.name for run in all_runs(runs_folder(arguments)))]
+    return [name for name in names if name.startswith(prefix)]
+
+
+def _inside(name: str, prefix: str, arguments: argparse.Namespace) -> list[str]:
+    from runner.commands.arguments import run_from
+
+    run = run_from(arguments)
+    folder = run.path / f"{name}s"
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith(prefix))

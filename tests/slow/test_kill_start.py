@@ -1,0 +1,87 @@
+"""A run that is killed while it starts can always be taken up again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.runs import all_runs
+from tests.http_server import HttpServer
+from tests.slow.slow_kit import SECONDS, Counting, Project, Started, recorded, results
+from tests.work.work_kit import served
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROWS = 60
+CONCURRENCY = 8
+
+
+def _kill_once_there(started: Started, runs: Path, pattern: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not any(runs.glob(f"*/*/{pattern}")):
+        assert time.monotonic() < deadline, started.printed
+        time.sleep(0.0005)
+    started.kill_tree()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "inputs",
+        "experiment.yaml",
+        "jobs/*/job.json",
+        "resolved.json",
+        "submitit",
+        "jobs/*/submission.json",
+        "jobs/*/1",
+        "jobs/*/1/state.json",
+        "jobs/*/1/records.sqlite",
+    ],
+)
+def test_run_killed_at_its_start_is_taken_up(
+    file: str, project: Project, server: HttpServer, counting: Counting
+) -> None:
+    """Everything is killed the moment that a file appears; a resume, or a new run, completes the rows."""
+    project.rows(ROWS)
+    project.experiment(engine=served(server.url("/v1"), concurrency=CONCURRENCY))
+    _kill_once_there(project.start("run", "exp.yaml"), project.folder / "runs", file)
+    server.wait_until(lambda s: s.open == 0)
+    known = bool(all_runs(project.folder / "runs"))
+    lost = counting.total - recorded(project.last).total() if known else counting.total
+    project.command(*(["resume", "last"] if known else ["run", "exp.yaml"]))
+
+    assert len(results(project.last)) == ROWS
+    assert lost <= CONCURRENCY
+    assert counting.total == ROWS + lost
+
+
+def test_files_whose_maker_died_at_once_hold_nothing(
+    project: Project, server: HttpServer, counting: Counting
+) -> None:
+    """SQLite makes an empty file before its first table: each of ours may be left like that."""
+    project.rows(ROWS)
+    project.experiment(engine=served(server.url("/v1"), concurrency=CONCURRENCY))
+    started = project.start("run", "exp.yaml")
+    counting.wait_total(ROWS // 2)
+    started.kill_tree()
+    run = project.last
+    (run.jobs[0] / "2").mkdir()
+    for file in (run.jobs[0] / "2" / "records.sqlite", run.point("0") / "cache.sqlite", run.cache):
+        file.touch()
+    project.command("status", run.path, code=1)
+    project.command("resume", "last")
+
+    assert len(results(run)) == ROWS
+
+
+def test_empty_shared_cache_is_no_obstacle(project: Project) -> None:
+    """Whoever made the file may be about to fill it, or dead: a run starts all the same."""
+    project.rows(ROWS)
+    project.experiment()
+    (project.folder / "runs").mkdir()
+    (project.folder / "runs" / ".cache.sqlite").touch()
+    project.command("run", "exp.yaml")
+
+    assert "100 % cached" in project.command("run", "exp.yaml")
