@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 from runner.cache import ResponseCache
 from runner.engines.base import Engine
 from runner.errors import AskError, BadRequestError, EngineError, RenderError, RowError, RunnerError
+from runner.feed import Feed
 from runner.journal import Batch, Journal
 from runner.progress import Counter
 from runner.questions import OpenPoint, Question
@@ -25,7 +25,11 @@ GRACE_SECONDS = 10.0
 
 
 class StoppedError(RunnerError):
-    """Raised when the job must end before its rows do: a signal, or too many failed rows."""
+    """Raised when the job was told to stop before its rows were done."""
+
+
+class TooManyErrorsError(RunnerError):
+    """Raised when as many rows failed for good as max_errors allows."""
 
 
 @dataclass(slots=True)
@@ -45,7 +49,7 @@ class Asking:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._queue: asyncio.Queue[Question | None] = asyncio.Queue(desk.concurrency)
+        self._feeding: Feed[Question] = Feed(desk.concurrency)
         self._claims: dict[bytes, asyncio.Future[None]] = {}
         self._dropped: set[int] = set()
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -67,7 +71,8 @@ class Asking:
 
         Raises:
             EngineError: the engine can't go on.
-            StoppedError: `stop` was called, or max_errors is reached.
+            StoppedError: `stop` was called.
+            TooManyErrorsError: max_errors is reached.
         """
         workers = [asyncio.create_task(self._answer()) for _ in range(self._desk.concurrency)]
         feeder = asyncio.create_task(self._feed())
@@ -76,7 +81,7 @@ class Asking:
             await asyncio.wait([everything, self._stop], return_when=asyncio.FIRST_COMPLETED)
             if self._stop.done():
                 feeder.cancel()
-                self._dismiss()
+                self._feeding.close(discard=True)
                 await asyncio.wait(workers, timeout=GRACE_SECONDS)
             else:
                 everything.result()
@@ -90,28 +95,18 @@ class Asking:
 
     async def _feed(self) -> None:
         for point in self._desk.points:
-            async for question in self._questions(point):
-                await self._queue.put(question)
-        for _ in range(self._desk.concurrency):
-            await self._queue.put(None)
+            await self._feed_point(point)
+        self._feeding.close()
 
-    def _dismiss(self) -> None:
-        """Empty the queue and tell every worker that there is nothing more."""
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        for _ in range(self._desk.concurrency):
-            self._queue.put_nowait(None)
-
-    async def _questions(self, point: OpenPoint) -> AsyncIterator[Question]:
-        """Yield what has to be asked; what is done is passed over, what is stored is recorded."""
+    async def _feed_point(self, point: OpenPoint) -> None:
+        """Hand out what has to be asked; what is done is passed over, what is stored is recorded."""
         index = point.spec.index
         for batch in batches(point):
             if index in self._dropped:
                 return
-            done = await self._desk.journal.done(index, list({q.row.id for q in batch}))
-            undone = [q for q in batch if (q.row.id, q.sample) not in done]
-            for question in await self._serve(point, [q for q in undone if self._prepared(q)]):
-                yield question
+            done = await self._desk.journal.done(index, batch)
+            undone = [q for q in batch if (q.row.id, q.sample) not in done] if done else batch
+            await self._feeding.give(await self._serve(point, [q for q in undone if self._prepared(q)]))
             if self._last is not None:
                 await self._last.wait()
 
@@ -171,7 +166,7 @@ class Asking:
         return True
 
     async def _answer(self) -> None:
-        while not self._stop.done() and (question := await self._queue.get()) is not None:
+        while not self._stop.done() and (question := await self._feeding.take()) is not None:
             if question.point.spec.index in self._dropped:
                 self._release(question)
                 continue
@@ -237,7 +232,8 @@ class Asking:
     def _check_errors(self, index: int) -> None:
         limit = next(p.experiment.max_errors for p in self._desk.points if p.spec.index == index)
         if limit is not None and self._desk.counter.failed >= limit:
-            self.stop(StoppedError(f"{self._desk.counter.failed} rows failed, as many as max_errors allows"))
+            failed = self._desk.counter.failed
+            self.stop(TooManyErrorsError(f"{failed} rows failed, as many as max_errors allows"))
 
     async def _fail(self, question: Question, error: AskError) -> None:
         """Record a row without an answer; a refusal counts as final only once some request succeeded."""

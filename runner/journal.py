@@ -18,6 +18,7 @@ import msgspec
 
 from runner.errors import RunnerError
 from runner.jobs import STEP
+from runner.questions import Question
 from runner.records import AttemptRecords, Record
 from runner.secrets import Secrets
 
@@ -96,9 +97,11 @@ class Journal:
         """Return the responses of *keys* that this job already holds."""
         return await self.call(self._records.find, keys)
 
-    async def done(self, point: int, ids: Sequence[str]) -> set[tuple[str, int]]:
-        """Return which (id, sample) of *ids* need not be asked."""
-        return await self.call(self._records.done, point, ids)
+    async def done(self, point: int, questions: Sequence[Question]) -> set[tuple[str, int]]:
+        """Return the (id, sample) of those *questions* that need not be asked."""
+        if not self._records.any_done:
+            return set()
+        return await self.call(self._records.done, point, list({q.row.id for q in questions}))
 
     async def _write(self) -> None:
         try:

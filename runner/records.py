@@ -97,6 +97,8 @@ class AttemptRecords:
         # Commits are many here: emptying the journal is cheaper than removing it each time.
         self._db.execute("PRAGMA journal_mode = TRUNCATE")
         self._db.executescript(f"BEGIN; {_RECORDS} COMMIT; {_LOOKUPS}")
+        self.any_done = False
+        """Whether anything was done before this attempt."""
         self._row = 0
         self._sources = [self._db]
         for number, file in enumerate(earlier, start=1):
@@ -192,7 +194,9 @@ class AttemptRecords:
 
     def count_done(self, point: int) -> int:
         """Return how many results of a point are done."""
-        return int(self._db.execute("SELECT count(*) FROM done WHERE point = ?", (point,)).fetchone()[0])
+        count = int(self._db.execute("SELECT count(*) FROM done WHERE point = ?", (point,)).fetchone()[0])
+        self.any_done = self.any_done or count > 0
+        return count
 
 
 class PointRecords:

@@ -206,7 +206,7 @@ def _commands() -> str:
 
 def _command(name: str, summary: str) -> str:
     parser, command = command_parser(name)
-    said = _described(inspect.cleandoc(command.__doc__ or ""))
+    said = _described((command.__doc__ or "").strip())
     return f"## runner {name}\n\n{said}\n\n{_arguments(parser)}" if said else f"## {name}\n\n{summary}"
 
 

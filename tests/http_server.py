@@ -16,7 +16,6 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -172,6 +171,7 @@ class HttpServer:
         self._changed = threading.Condition()
         self._ready = threading.Event()
         self._stop = asyncio.Event()
+        self._conversations: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
@@ -203,21 +203,26 @@ class HttpServer:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
-        server.close()
-        for _ in range(20):  # a handshake that a client broke off takes some rounds to end
+        for _ in range(20):  # closing between a connection and its transport would leak its socket
             await asyncio.sleep(0)
-        # asyncio.run cancels what still converses
+        server.close()
+        while self._conversations:
+            for conversation in self._conversations:
+                conversation.cancel()
+            await asyncio.wait(self._conversations)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversation = asyncio.ensure_future(self._converse(reader, writer))
+        conversation.add_done_callback(lambda _: self._end(conversation, writer))
+        self._conversations.add(conversation)
         self._count(connections=1, open=1)
-        try:
-            await self._converse(reader, writer)
-            writer.close()
-        except asyncio.CancelledError:
+
+    def _end(self, conversation: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+        self._conversations.discard(conversation)
+        if conversation.cancelled():
             writer.transport.abort()
-        finally:
-            await _closed(writer)
-            self._count(open=-1)
+        writer.close()
+        self._count(open=-1)
 
     def _count(self, **changes: int) -> None:
         with self._changed:
@@ -239,11 +244,6 @@ class HttpServer:
                     self._count(_in_progress=-1)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client has gone
-
-
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        await writer.wait_closed()
 
 
 async def _receive(reader: asyncio.StreamReader) -> Received:
@@ -278,7 +278,6 @@ class Proxy(HttpServer):
             await asyncio.gather(_pump(reader, upstream), _pump(upstream_reader, writer))
         finally:
             upstream.transport.abort()
-            await _closed(upstream)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

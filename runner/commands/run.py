@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from runner.commands.arguments import add_experiment, plan_from
+from runner.commands.arguments import add_experiment, plan_from, print_config
 from runner.commands.follow import follow
 from runner.commands.report import print_launch, print_outcome
 from runner.fold import fold_run
@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
+    if print_config(arguments):
+        return 0
     plan = plan_from(arguments)
     run = write_run(plan, specify(plan), sys.argv)
     surveys = serve_cached(run)

@@ -171,7 +171,7 @@ def test_a_status_that_is_no_success_is_an_answer(status: int) -> None:
     "behaviour",
     [
         answers("Ünïcode".encode()),
-        chunks("Ünï".encode(), "code".encode()),
+        chunks("Ünï".encode(), b"code"),
         answers(gzip.compress("Ünïcode".encode()), 200, "Content-Encoding: gzip"),
         then_close(lambda exchange: exchange.send(head(200, "connection: close") + "Ünïcode".encode())),
         lambda exchange: exchange.send(

@@ -102,7 +102,7 @@ def test_a_missing_bundle_is_an_error_that_names_it(
     """And not a connection without checks."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
 
-    with pytest.raises(HttpConnectError, match="/nowhere/ca.pem"):
+    with pytest.raises(HttpConnectError, match=r"/nowhere/ca\.pem"):
         post(tls_server.url("/"))
 
 
@@ -139,14 +139,14 @@ def test_a_proxy_that_is_gone_is_an_error_without_its_password(monkeypatch: pyte
     """A proxy's URL may hold one."""
     monkeypatch.setenv("http_proxy", "http://me:secret-value@127.0.0.1:1")
 
-    with pytest.raises(HttpConnectError, match="127.0.0.1") as caught:
+    with pytest.raises(HttpConnectError, match=r"127\.0\.0\.1") as caught:
         post("http://example.invalid/")
 
     assert "secret-value" not in repr(caught.value)
 
 
 def test_a_proxy_url_that_is_none_is_an_error_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """libcurl's own text quotes it."""
+    """The text of libcurl quotes it."""
     monkeypatch.setenv("http_proxy", "http://me:secret-value@127.0.0.1:port")
 
     with pytest.raises(HttpConnectError) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -39,6 +40,13 @@ def project(tmp_path: Path) -> Iterator[Project]:
     for process in psutil.process_iter(["cmdline"]):
         if str(folder) in " ".join(process.info["cmdline"] or ()):
             process.kill()
+
+
+@pytest.fixture
+def on_slurm(project: Project, request: pytest.FixtureRequest) -> Project:
+    """The project on a cluster: without accounting, or with the one that a parameter names."""
+    request.getfixturevalue(getattr(request, "param", "slurm"))
+    return replace(project, env={**project.env, "SLURM_CONF": os.environ["SLURM_CONF"]})
 
 
 @pytest.fixture

@@ -119,6 +119,7 @@ class Started:
         """Kill the command and everything that it started, in whatever session."""
         assert self.process.poll() is None, f"it has ended by itself: {self.printed}"
         command = psutil.Process(self.process.pid)
+        command.suspend()  # it starts nothing more
         tree = [command, *command.children(recursive=True)]
         for process in tree:
             process.kill()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.commands.conftest import MakeProject
+
+
+def test_init_writes_an_experiment_that_plans_as_it_is(project: MakeProject) -> None:
+    """The first experiment finds its model, template and rows from its own folder."""
+    made = project({})
+    made.ran("init", "first")
+
+    counts = made.ran("plan", "first/experiment.yaml", "engine=fake", "--json").json["counts"]["total"]
+
+    assert counts["rows"] == 20
+
+
+def test_init_and_run_score_the_tiny_model(project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two commands lead from nothing to a score of a real model."""
+    made = project({})
+    made.ran("init", "first")
+    monkeypatch.chdir(made.root / "first")
+
+    outcome = made.ran("run", "experiment.yaml", "cluster=inline")
+
+    assert float(outcome.lines[-4].split()[2]) >= 0.9
+
+
+def test_init_never_overwrites(project: MakeProject) -> None:
+    """A folder that has one of the files is refused, and stays as it is."""
+    made = project({"first/experiment.yaml": "mine"})
+
+    outcome = made.ran("init", "first", code=2)
+
+    assert "first/experiment.yaml would be overwritten" in outcome.err
+    assert sorted(path.name for path in (made.root / "first").iterdir()) == ["experiment.yaml"]
+
+
+def test_schema_names_the_keys_of_an_experiment(project: MakeProject) -> None:
+    """What is printed is what --output writes."""
+    made = project({})
+
+    printed = made.ran("schema").out
+    made.ran("schema", "--output", "s.json")
+
+    assert (made.root / "s.json").read_text() == printed
+    assert {"model", "prompt", "sweep", "scorers"} <= set(json.loads(printed)["properties"])
+
+
+def test_doctor_names_keys_but_never_their_value(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that is set shows by its name alone; unknown ones are found by their ending."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    monkeypatch.setenv("ACME_API_KEY", "acme-secret")
+
+    outcome = project({}).ran("doctor")
+
+    assert "  set      OPENAI_API_KEY, ACME_API_KEY" in outcome.lines
+    assert "secret" not in outcome.out + outcome.err
+
+
+def test_doctor_lists_engines_and_folders(project: MakeProject) -> None:
+    """Every engine kind stands with what it needs, and every folder with its path."""
+    outcome = project({}).ran("doctor")
+
+    assert {"mistralrs", "openai_compatible", "fake"} <= {line.split()[0] for line in outcome.lines if line}
+    assert "  runs      runs (not there yet)" in outcome.lines

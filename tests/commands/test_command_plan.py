@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.commands.conftest import MakeProject
+
+TURNS = """\
+model: {name: parrot}
+engine: {kind: fake}
+dataset: {path: rows.jsonl, target: "{{ row.answer }}"}
+prompt:
+  turns:
+    - user: "{{ row.question }}"
+    - generate: first
+    - user: "You said: {{ first }}."
+    - generate: {as: second, max_tokens: 2}
+sampling: {max_tokens: 5}
+scorers: [exact_match]
+"""
+
+
+def test_plan_writes_nothing(project: MakeProject) -> None:
+    """A plan leaves no folder of runs behind."""
+    made = project({})
+
+    outcome = made.ran("plan", "sums.yaml")
+
+    assert "nothing was run; to run it: runner run sums.yaml" in outcome.lines
+    assert not (made.root / "runs").exists()
+
+
+def test_plan_of_a_sweep_shows_each_point_and_the_sampling_they_share(project: MakeProject) -> None:
+    """Values that all points share stand once, those that differ stand by point."""
+    outcome = project({}).ran(
+        "plan", "sums.yaml", "-m", "sampling.temperature=0,1", "sampling.max_tokens=4", "--no-count"
+    )
+
+    assert "sums  2 points, 1 job  sums.yaml" in outcome.lines
+    assert "sampling  max_tokens=4" in outcome.lines
+    assert [line.split() for line in outcome.lines if line.startswith(("0 ", "1 "))] == [
+        ["0", "0"],
+        ["1", "1"],
+    ]
+
+
+def test_plan_says_what_was_replaced(project: MakeProject) -> None:
+    """A note names the value, where it was written, and what it replaces."""
+    outcome = project({}).ran("plan", "sums.yaml", "sampling.temperature=1", "--no-count")
+
+    assert "sampling.temperature: 1 (command line) replaces 0 (sums.yaml:5)" in outcome.out
+
+
+def test_plan_counts_what_the_cache_holds(project: MakeProject) -> None:
+    """After a run of four rows, a plan of six asks two."""
+    made = project({})
+    made.ran("run", "sums.yaml", "dataset.limit=4")
+
+    counts = made.ran("plan", "sums.yaml", "--json").json["counts"]["total"]
+
+    assert (counts["rows"], counts["hits"], counts["requests"]) == (6, 4, 2)
+
+
+def test_plan_names_jobs_that_have_nothing_to_ask(project: MakeProject) -> None:
+    """A job whose answers are all stored is not started, and the plan says so."""
+    made = project({})
+    made.ran("run", "sums.yaml")
+
+    assert "0-parrot: not started, there is nothing to ask" in made.ran("plan", "sums.yaml").lines
+
+
+def test_plan_bounds_the_tokens_of_a_conversation(project: MakeProject) -> None:
+    """Two slots a row count as two requests at most, each of at most the longest answer."""
+    outcome = project({"turns.yaml": TURNS}).ran("plan", "turns.yaml", "--json")
+
+    counts = outcome.json["counts"]["points"][0]
+    assert (counts["requests"], counts["completion_tokens_at_most"]) == (12, 60)
+    assert outcome.json["points"][0]["slots"] == {"first": {}, "second": {"max_tokens": 2}}
+
+
+def test_plan_counts_rows_that_cannot_be_rendered(project: MakeProject) -> None:
+    """A column that only some rows have shows in the counts, before anything is sent."""
+    rows = '{"question": "1", "answer": "1", "hint": "x"}\n{"question": "2", "answer": "2"}\n'
+    made = project({"rows.jsonl": rows})
+
+    outcome = made.ran("plan", "sums.yaml", 'prompt="{{ row.hint }}"', "--json")
+
+    assert outcome.json["counts"]["total"]["unrenderable"] == 1
+
+
+def test_plan_lists_refused_points(project: MakeProject) -> None:
+    """With --skip-refused the points that can't run are listed with their faults."""
+    outcome = project({}).ran(
+        "plan", "sums.yaml", "-m", "topology.replicas=1,2", "--skip-refused", "--no-count"
+    )
+
+    assert "refused: topology.replicas=2" in outcome.lines
+    assert "topology.replicas: more than one replica is not built yet" in outcome.out
+
+
+def test_plan_of_many_points_stays_short(project: MakeProject) -> None:
+    """Of forty points, twenty are shown."""
+    temperatures = ",".join(str(n / 100) for n in range(40))
+
+    outcome = project({}).ran("plan", "sums.yaml", "-m", f"sampling.temperature={temperatures}", "--no-count")
+
+    assert "... and 20 more points" in outcome.lines
+
+
+def test_cfg_job_prints_the_composed_config(project: MakeProject) -> None:
+    """The config is printed as YAML that holds the overrides, and nothing is run."""
+    made = project({})
+
+    outcome = made.ran("run", "sums.yaml", "sampling.temperature=0.5", "--cfg", "job")
+
+    assert "  temperature: 0.5" in outcome.lines
+    assert not (made.root / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown"), [([], "top_p: ${sampling.temperature}"), (["--resolve"], "top_p: 1")]
+)
+def test_resolve_replaces_interpolations(project: MakeProject, flags: list[str], shown: str) -> None:
+    """Interpolations are shown as written, or with --resolve as what they come to."""
+    outcome = project({}).ran(
+        "plan",
+        "sums.yaml",
+        "sampling.temperature=1",
+        "sampling.top_p=${sampling.temperature}",
+        "--cfg",
+        "job",
+        *flags,
+    )
+
+    assert shown in outcome.out
+
+
+def test_info_defaults_names_the_layers(project: MakeProject) -> None:
+    """What was laid over what is listed in order, the command line last."""
+    outcome = project({}).ran("plan", "sums.yaml", "sampling=greedy", "--info", "defaults")
+
+    assert [line.split()[:2] for line in outcome.lines[1:3]] == [["1", "sums.yaml"], ["2", "command"]]
+    assert "conf/sampling/greedy.yaml" in outcome.out
+
+
+def test_plan_json_is_one_object(project: MakeProject) -> None:
+    """The machine's form names jobs, points and totals."""
+    shown = json.loads(project({}).ran("plan", "sums.yaml", "--json").out)
+
+    assert set(shown) == {"name", "file", "jobs", "points", "refused", "counts"}
+    assert shown["jobs"][0]["engine"] == "fake"

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from runner.start import launch_missing
+from tests.commands.conftest import MakeProject
+from tests.commands.test_command_run import FAILING
+
+
+def test_status_exits_like_its_run(project: MakeProject) -> None:
+    """An incomplete run has exit code 3 whenever it is looked at."""
+    made = project({})
+    made.ran("run", "sums.yaml", *FAILING, code=3)
+
+    outcome = made.ran("status", code=3)
+
+    assert outcome.lines[0] == f"{made.last.name}  incomplete, started just now"
+
+
+def test_status_takes_a_prefix(project: MakeProject) -> None:
+    """A run is found by the first letters of its name."""
+    made = project({})
+    made.ran("run", "sums.yaml")
+
+    assert made.ran("status", made.last.name[:-3]).lines[0].startswith(made.last.name)
+
+
+def test_status_json_holds_scores(project: MakeProject) -> None:
+    """The machine's form has every point with its scores."""
+    made = project({})
+    made.ran("run", "sums.yaml")
+
+    shown = made.ran("status", "--json").json
+
+    assert shown["state"] == "complete"
+    assert shown["points"][0]["scores"]["exact_match"]["mean"]["value"] == 0.5
+
+
+def test_status_all_lists_every_run(project: MakeProject) -> None:
+    """All runs stand in one table, the newest last."""
+    made = project({})
+    made.ran("run", "sums.yaml")
+    made.ran("run", "sums.yaml", "name=other", *FAILING, code=3)
+
+    listed = [line.split()[:2] for line in made.ran("status", "--all").lines[1:3]]
+
+    assert [(name.split("/")[0], state) for name, state in listed] == [
+        ("sums", "complete"),
+        ("other", "incomplete"),
+    ]
+
+
+def test_status_all_json_names_paths(project: MakeProject) -> None:
+    """The machine's list says where each run lies."""
+    made = project({})
+    made.ran("run", "sums.yaml")
+
+    assert [run["path"] for run in made.ran("status", "--all", "--json").json] == [str(made.last.path)]
+
+
+def test_status_watch_ends_with_the_run(project: MakeProject) -> None:
+    """Watching a local job goes on until it has ended, and shows the results."""
+    made = project({})
+    run = made.prepare("cluster=local", "engine.latency=0.2", "engine.concurrency=1")
+    launch_missing(run)
+
+    outcome = made.ran("status", "--watch")
+
+    assert outcome.err.splitlines()[-1] == "0-parrot: complete 6/6  6 requests"
+    assert "complete: 6 requests, 0 of 6 results cached (0 % cached), 6 tokens generated" in outcome.lines
+
+
+def test_logs_of_a_local_job_name_their_file(project: MakeProject) -> None:
+    """What a worker printed stands under the name of its file, and following ends with the job."""
+    made = project({})
+    run = made.prepare("cluster=local", *FAILING)
+    launch_missing(run)
+
+    outcome = made.ran("logs", "-f")
+
+    assert outcome.lines[0] == f"==> {run.path.relative_to(made.root)}/jobs/0-parrot/1/stderr.log <=="
+    assert "results are missing: the engine failed to answer" in outcome.lines[1]
+
+
+def test_logs_of_a_silent_job_say_so(project: MakeProject) -> None:
+    """A job that wrote nothing is told from one that never began."""
+    made = project({})
+    made.ran("run", "sums.yaml")
+    made.prepare("sampling.temperature=1")
+
+    assert made.ran("logs").lines == ["0-parrot: not submitted, it has written nothing"]
+
+
+def test_logs_know_which_jobs_and_attempts_there_are(project: MakeProject) -> None:
+    """A wrong job or attempt is answered with those there are."""
+    made = project({})
+    made.ran("run", "sums.yaml")
+
+    assert "did you mean 0-parrot?" in made.ran("logs", "last", "0-parot", code=2).err
+    assert "has no attempt 4; there are: 1" in made.ran("logs", "--attempt", "4", code=2).err
