@@ -35,11 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "_ARGCOMPLETE" in os.environ:
-        import_module("runner.commands.completion").complete()
+        import_module("runner.commands.completion").complete(COMMANDS)
     try:
         return _run(arguments)
     except RunnerError as error:
-        print(f"runner: {error}", file=sys.stderr)
+        print(f"runner: {_masked(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("runner: interrupted", file=sys.stderr)
@@ -48,6 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; what Python would still flush has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _masked(message: str) -> str:
+    """Return an error's text without the value of any variable whose name says secret."""
+    from runner.secrets import Secrets
+
+    return Secrets.of((), os.environ).mask(message)
 
 
 def _run(arguments: list[str]) -> int:

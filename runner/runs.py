@@ -83,8 +83,12 @@ class RunFolder:
 
 def all_runs(runs: Path) -> list[RunFolder]:
     """Return every run below *runs*, oldest first."""
-    found = (path.parent for path in runs.glob("*/*/resolved.json"))
-    return [RunFolder(path) for path in sorted(found, key=lambda p: (p.name, p.parent.name))]
+    return [RunFolder(path.parent) for path in sorted(runs.glob("*/*/resolved.json"), key=_age)]
+
+
+def _age(resolved: Path) -> tuple[str, int]:
+    """Order by the stamp; of runs started within one second, by when they were written."""
+    return resolved.parent.name.split("-", maxsplit=1)[0], resolved.stat().st_mtime_ns
 
 
 def find_run(runs: Path, text: str) -> RunFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,12 @@ class Secrets:
     """Secret values by the name of their variable; the values never show in a repr."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    spellings: tuple[str, ...] = field(init=False, repr=False)
+    """How the values may stand in a text: plain, or as JSON or Python quote them; longest first."""
+
+    def __post_init__(self) -> None:
+        found = {spelling for value in self.values.values() for spelling in _spellings(value)}
+        object.__setattr__(self, "spellings", tuple(sorted(found, key=len, reverse=True)))
 
     @classmethod
     def of(cls, named: Iterable[str], read: Iterable[str] = ()) -> Secrets:
@@ -39,14 +46,14 @@ class Secrets:
 
     def mask(self, text: str) -> str:
         """Replace every secret value in *text*."""
-        for value in self.values.values():
-            text = text.replace(value, MASK)
+        for spelling in self.spellings:
+            text = text.replace(spelling, MASK)
         return text
 
     def mask_bytes(self, data: bytes) -> bytes:
         """Replace every secret value in *data*."""
-        for value in self.values.values():
-            encoded = value.encode()
+        for spelling in self.spellings:
+            encoded = spelling.encode()
             if encoded in data:
                 data = data.replace(encoded, MASK.encode())
         return data
@@ -60,7 +67,11 @@ class Secrets:
                 "name the variable instead: engine.api_key_env or engine.headers_env",
             )
             for name, value in self.values.items()
-            if value in text
+            if any(spelling in text for spelling in _spellings(value))
         ]
         if faults:
             raise ConfigError(faults)
+
+
+def _spellings(value: str) -> set[str]:
+    return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}

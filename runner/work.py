@@ -74,7 +74,7 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
     secrets = Secrets.of(job.secret_env)
     with ExitStack() as stack:
         if redirect:
-            stack.enter_context(redirect_output(attempt, list(secrets.values.values())))
+            stack.enter_context(redirect_output(attempt, secrets.spellings))
         code = _Worker(folder, attempt, job, secrets).run()
         if code == INTERRUPTED:
             requeue_if_preempted()

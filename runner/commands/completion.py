@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import argcomplete
@@ -29,18 +30,20 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def complete() -> None:
-    """Answer the shell's question, and end the process; argcomplete set it in the environment."""
-    from runner.cli import COMMANDS, command_parser
+def complete(known: Mapping[str, str]) -> None:
+    """Answer the shell's question, and end the process; argcomplete set it in the environment.
 
+    Args:
+        known: every command with its one-line summary.
+    """
     words = os.environ.get("COMP_LINE", "").split()[1:]
     parser = argparse.ArgumentParser(prog="runner", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command")
-    for name, summary in COMMANDS.items():
+    for name, summary in known.items():
         if words[:1] == [name]:
             # The parser of the command being typed; the others' modules are not imported.
             own = commands.add_parser(name, help=summary, allow_abbrev=False)
-            command_parser(name)[1].add_arguments(own)
+            import_module(f"runner.commands.{name}").add_arguments(own)
         else:
             commands.add_parser(name, help=summary)
     argcomplete.autocomplete(parser, always_complete_options=False, default_completer=_Completer())

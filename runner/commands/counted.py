@@ -76,6 +76,8 @@ def print_counts(plan: Plan, counts: list[PointCount]) -> None:
     if len(counts) > 1:
         made.add_row("all", *_cells(total(counts), _completion(counts), bad=bad), style="bold")
     print_table(out, made)
+    if any(counted.exact for counted in counts):
+        out.print("Prompt tokens are those of the texts alone, without the chat template.")
     for job in plan.jobs:
         if all(c.survey.requests == 0 for c in counts if c.job == job.name):
             out.print(f"{job.name}: not started, there is nothing to ask")

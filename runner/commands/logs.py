@@ -75,14 +75,16 @@ def _files_of(run: RunFolder, state: JobState, wanted: int | None) -> list[Path]
             known = ", ".join(str(one.number) for one in tried) or "none"
             raise UserError(f"job {state.name} has no attempt {wanted}; there are: {known}")
         return _logs(folder / str(wanted))
-    if state.attempt is None and (submission := read_submission(folder)) is not None:
-        # The newest submission has not begun: what submitit wrote may say why.
-        return [submitit_stderr(run.path, submission)]
-    return _logs(tried[-1].path) if tried else []
+    submission = read_submission(folder)
+    # What submitit kept says why a worker never began, or failed before it had logs of its own.
+    kept = [submitit_stderr(run.path, submission)] if submission is not None else []
+    return _logs(state.attempt.path) or kept if state.attempt is not None else kept
 
 
 def _logs(attempt: Path) -> list[Path]:
-    return sorted(attempt.glob("*.log"), key=lambda path: (path.name == "stdout.log", path.name))
+    """Return the logs of an attempt that hold anything, stdout.log last."""
+    written = (path for path in attempt.glob("*.log") if path.stat().st_size)
+    return sorted(written, key=lambda path: (path.name == "stdout.log", path.name))
 
 
 class _Tail:

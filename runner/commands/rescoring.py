@@ -13,11 +13,11 @@ import msgspec
 
 from runner import errors
 from runner.cache import BATCH
-from runner.config import compose
+from runner.config import Composition, compose
 from runner.data import columns
 from runner.errors import ConfigError, Fault, RowError, UserError
 from runner.fold import export
-from runner.jobs import STEP, PointSpec
+from runner.jobs import STEP, DatasetFile, PointSpec
 from runner.outcome import PointOutcome
 from runner.places import Places
 from runner.plan import scorer_faults
@@ -25,6 +25,7 @@ from runner.questions import ErrorLine, OpenPoint, ResultLine
 from runner.records import ERROR, MISSING, OK, PointRecords, Result
 from runner.render import compile_template, suggestion
 from runner.runs import RunFolder
+from runner.secrets import Secrets
 from runner.spec import Experiment
 from runner.start import jobs_of
 from runner.values import Json, Row
@@ -40,12 +41,20 @@ def rescored_points(run: RunFolder, overrides: Sequence[str]) -> list[PointSpec]
     Raises:
         UserError: the overrides don't compose, or the points can't be scored like that.
     """
-    specs = sorted((spec for job in jobs_of(run) for spec in job.points), key=lambda spec: spec.index)
+    jobs = jobs_of(run)
+    specs = sorted((spec for job in jobs for spec in job.points), key=lambda spec: spec.index)
+    for dataset in {spec.dataset for spec in specs}:
+        _check_dataset(run, dataset)
     places = _places(run)
-    points, faults = [], list[Fault]()
+    secret_env = {name for job in jobs for name in job.secret_env}
+    points: list[PointSpec] = []
+    faults: list[Fault] = []
     for spec in specs:
-        _check_dataset(run, spec)
-        experiment = _changed(run, spec, overrides, places)
+        composed = _composed(run, spec, overrides, places)
+        secrets = Secrets.of(secret_env, composed.env_read)
+        experiment = _changed(spec.experiment(), composed.points[0].experiment)
+        secrets.refuse("\n".join(overrides), "command line")
+        secrets.refuse(experiment.model_dump_json(), "resolved config")
         found = scorer_faults(experiment, OpenPoint(spec, run.path).slots)
         faults += found or _column_faults(run, spec, experiment)
         declared = experiment.model_dump(mode="json", exclude_none=True)
@@ -61,19 +70,19 @@ def _places(run: RunFolder) -> Places:
     return Places.of(source if source.is_file() else run.path / "experiment.yaml")
 
 
-def _check_dataset(run: RunFolder, spec: PointSpec) -> None:
+def _check_dataset(run: RunFolder, dataset: DatasetFile) -> None:
     """Refuse rows that are no longer those that were asked."""
-    file = run.path / spec.dataset.path
+    file = run.path / dataset.path
     if not file.is_file():
         raise UserError(f"dataset {file} is gone; it was too large to be copied into the run")
-    if Path(spec.dataset.path).is_absolute():
+    if Path(dataset.path).is_absolute():
         with file.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != spec.dataset.sha256:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != dataset.sha256:
                 raise UserError(f"dataset {file} has changed since {run.name} was started")
 
 
-def _changed(run: RunFolder, spec: PointSpec, overrides: Sequence[str], places: Places) -> Experiment:
-    """Return the experiment with the scorers and the target that *overrides* come to."""
+def _composed(run: RunFolder, spec: PointSpec, overrides: Sequence[str], places: Places) -> Composition:
+    """Compose the least experiment that has the point's scorers and dataset, and what overrides them."""
     given = spec.declared
     least = {
         "name": given["name"],
@@ -86,8 +95,11 @@ def _changed(run: RunFolder, spec: PointSpec, overrides: Sequence[str], places: 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
         file.write_bytes(msgspec.json.encode(_literal(least)))  # JSON is YAML
-        composed = compose(file, overrides, places=places).points[0].experiment
-    experiment = spec.experiment()
+        return compose(file, overrides, places=places)
+
+
+def _changed(experiment: Experiment, composed: Experiment) -> Experiment:
+    """Return the experiment with the scorers and the target of another."""
     rows = experiment.dataset.model_copy(update={"target": composed.dataset.target})
     return experiment.model_copy(update={"scorers": composed.scorers, "dataset": rows})
 

@@ -66,8 +66,7 @@ class Project:
         try:
             code = main(argv)
         except SystemExit as exit_:
-            assert isinstance(exit_.code, int)
-            code = exit_.code
+            code = int(exit_.code or 0)
         printed = self._capsys.readouterr()
         return Outcome(code, printed.out, printed.err)
 

@@ -49,9 +49,7 @@ def test_explain_of_another_prompt_shows_where_it_parts(project: MakeProject) ->
 
     outcome = made.ran("cache", "explain", "sums.yaml", f'prompt="{long}, {{{{ row.question }}}}"')
 
-    assert [line.split()[:3] for line in outcome.lines[4:]] == [
-        ["input[0].content", "...xxxxxxxxxxxxxxxxxxxx", "0"]
-    ] or "...xxxxxxxxxxxxxxxxxxxx, 0" in outcome.out
+    assert outcome.lines[4].split("  ")[:3] == ["input[0].content", f"...{'x' * 20} 0", f"...{'x' * 20}, 0"]
 
 
 def test_explain_says_when_the_cache_is_not_read(project: MakeProject) -> None:

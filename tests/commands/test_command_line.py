@@ -35,8 +35,9 @@ def test_command_has_help(project: MakeProject, name: str) -> None:
     """Every command says what it does, in a first sentence of its own."""
     outcome = project({}).ran(name, "--help")
 
-    described = import_module(f"runner.commands.{name}").__doc__
-    assert described.splitlines()[0] in outcome.out
+    described = import_module(f"runner.commands.{name}").__doc__ or ""
+    assert described.partition("\n")[0] in outcome.out
+    assert described
 
 
 def _completed(line: str, folder: Path) -> list[str]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.commands.conftest import MakeProject
 from tests.commands.test_command_run import FAILING
 
@@ -74,7 +76,7 @@ def test_rescore_finds_the_projects_own_scorers(project: MakeProject) -> None:
 
 def test_rescore_takes_patterns_as_they_stand(project: MakeProject) -> None:
     """What looks like an interpolation in a scorer is not read as one a second time."""
-    pattern = r"regex: {kind: regex, pattern: '(\d)\${1}?$'}"
+    pattern = r"regex: {kind: regex, pattern: '(\d)[\${1}]*$'}"
     made = project({"regex.yaml": f"extends: sums\nscorers:\n  {pattern}\n"})
     made.ran("run", "regex.yaml")
     first = json.loads((made.last.point("0") / "metrics.json").read_text())
@@ -95,4 +97,17 @@ def test_rescore_refuses_unknown_columns_and_scorers(project: MakeProject) -> No
         in made.ran("rescore", "last", 'dataset.target="{{ row.answr }}"', code=2).err
     )
     assert "did you mean numeric?" in made.ran("rescore", "last", "scorers=[numric]", code=2).err
+    assert not (made.last.path / "rescored").exists()
+
+
+def test_rescore_never_writes_a_secret(project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that an override reads is refused, and nothing is written."""
+    monkeypatch.setenv("JUDGE_TOKEN", "very-secret")
+    made = project({})
+    made.ran("run", "sums.yaml")
+
+    outcome = made.ran("rescore", "last", "dataset.target=${oc.env:JUDGE_TOKEN}", code=2)
+
+    assert "the value of JUDGE_TOKEN would be written" in outcome.err
+    assert "very-secret" not in outcome.err
     assert not (made.last.path / "rescored").exists()

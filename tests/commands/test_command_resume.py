@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import fcntl
+
 from runner.start import launch_missing
 from runner.work import RETRY_FINAL
 from tests.commands.conftest import MakeProject
@@ -105,3 +107,15 @@ def test_cancel_knows_what_there_is(project: MakeProject) -> None:
     )
     assert made.ran("cancel", "last").lines[0].startswith("nothing to cancel: no job of")
     assert made.ran("cancel", "last", "0").lines[0].endswith("has all its 6 results")
+
+
+def test_resume_keeps_a_second_resume_out(project: MakeProject) -> None:
+    """Two resumes at once would launch the same jobs; the second is refused."""
+    made = project({})
+    run = made.prepare()
+
+    with (run.path / ".resume.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        outcome = made.ran("resume", code=2)
+
+    assert outcome.err == f"runner: another command is resuming {run.name} already\n"

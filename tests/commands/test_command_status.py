@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from runner.start import launch_missing
+from runner.start import jobs_of, launch_jobs, launch_missing
 from tests.commands.conftest import MakeProject
 from tests.commands.test_command_run import FAILING
 
@@ -38,7 +38,7 @@ def test_status_all_lists_every_run(project: MakeProject) -> None:
     """All runs stand in one table, the newest last."""
     made = project({})
     made.ran("run", "sums.yaml")
-    made.ran("run", "sums.yaml", "name=other", *FAILING, code=3)
+    made.ran("run", "sums.yaml", "name=other", "cache=false", *FAILING, code=3)
 
     listed = [line.split()[:2] for line in made.ran("status", "--all").lines[1:3]]
 
@@ -96,3 +96,17 @@ def test_logs_know_which_jobs_and_attempts_there_are(project: MakeProject) -> No
 
     assert "did you mean 0-parrot?" in made.ran("logs", "last", "0-parot", code=2).err
     assert "has no attempt 4; there are: 1" in made.ran("logs", "--attempt", "4", code=2).err
+
+
+def test_logs_of_a_worker_that_never_began_are_submitits(project: MakeProject) -> None:
+    """Where a worker failed before it had logs of its own, what its submission left is shown."""
+    made = project({})
+    run = made.prepare("cluster=local")
+    jobs = jobs_of(run)
+    (run.job("0-parrot") / "job.json").write_text("{")
+    launch_jobs(run, jobs)
+
+    outcome = made.ran("logs", "-f")
+
+    assert outcome.lines[0].startswith(f"==> {run.path.relative_to(made.root)}/submitit/")
+    assert "DecodeError" in outcome.out

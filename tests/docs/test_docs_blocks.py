@@ -11,7 +11,9 @@ from runner.config import compose
 from runner.plan import make_plan
 from tests.docs.docs_kit import IDS, PAGES, Block, Shown, blocks, commands, plain
 
-_MAKE = {("make", "run"): ("runner", "run", "experiments/addition.yaml")}
+_MAKE: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("make", "run"): ("runner", "run", "experiments/addition.yaml")
+}
 
 
 def _cases(*, option: bool) -> list[tuple[Path, Block]]:

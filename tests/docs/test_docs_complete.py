@@ -11,7 +11,7 @@ import pytest
 from runner.cli import COMMANDS
 from runner.config import compose, json_schema
 from runner.config.keys import GROUPS
-from runner.plan import PlannedPoint, make_plan
+from runner.plan import Plan, make_plan
 from runner.prepare import specify
 from runner.questions import OpenPoint, Question
 from runner.shipped import shipped
@@ -98,14 +98,12 @@ def test_shipped_experiment_plans_and_renders(file: Path) -> None:
     plan = make_plan(compose(file))
 
     assert plan.points
-    assert _first_request(plan.points[0]).request.input
+    assert _first_question(plan).request.input
 
 
-def _first_request(planned: PlannedPoint) -> Question:
-    """Return the first question of a point, ready to be sent."""
-    plan = make_plan(compose(planned.experiment.name))
-    spec = specify(plan)[0].points[0]
-    point = OpenPoint(spec, Path(spec.dataset.path).parent)
+def _first_question(plan: Plan) -> Question:
+    """Return the first question of a plan's first point, ready to be sent."""
+    point = OpenPoint(specify(plan)[0].points[0], Path())
     question = next(iter(point.questions(next(iter(point.rows())), range(1))))
     question.prepare()
     return question

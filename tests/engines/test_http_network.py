@@ -67,7 +67,7 @@ def test_a_folder_of_authorities_is_trusted(
 ) -> None:
     """SSL_CERT_DIR names it."""
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    command = ["openssl", "x509", "-noout", "-hash", "-in", tmp_path / "ca.pem"]
+    command = ["openssl", "x509", "-noout", "-hash", "-in", str(tmp_path / "ca.pem")]
     name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     (tmp_path / "ca.pem").rename(tmp_path / f"{name}.0")
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
