@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from runner.cache import add_responses
-from runner.jobs import STEP, PointSpec, read_job
+from runner.jobs import Job, PointSpec, read_job
+from runner.points import PointRecords, by_point
 from runner.questions import ResultLine
-from runner.records import ERROR, OK, PointRecords
+from runner.records import ERROR, OK, RECORDS_FILE, STEP, read_records
 from runner.runs import RunFolder, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import Metrics
 from runner.values import Json
+
+_FOLD = 2_000
+"""Records folded in one go."""
 
 _decode = msgspec.json.Decoder(ResultLine)
 
@@ -43,26 +47,42 @@ def fold_run(run: RunFolder) -> dict[str, PointCounts]:
     with run.lock():
         for folder in run.jobs:
             job = read_job(folder)
+            _fold_job(run, folder, job)
             for point in job.points:
-                counts[point.name] = _fold_point(run, folder, point)
+                counts[point.name] = _refresh(run, point)
     return counts
 
 
 def attempts(job_folder: Path) -> list[Path]:
     """Return the records of a job's attempts, oldest first."""
-    found = [path for path in job_folder.glob("*/records.sqlite") if path.parent.name.isdigit()]
+    found = [path for path in job_folder.glob(f"*/{RECORDS_FILE}") if path.parent.name.isdigit()]
     return sorted(found, key=lambda path: int(path.parent.name))
 
 
-def _fold_point(run: RunFolder, job_folder: Path, spec: PointSpec) -> PointCounts:
+def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
+    """Add what the attempts have written since the last fold to the files of their points."""
+    mark = folder / "folded.json"
+    ends: dict[str, int] = msgspec.json.decode(mark.read_bytes()) if mark.exists() else {}
+    names = {point.index: point.name for point in job.points}
+    for log in attempts(folder):
+        number = log.parent.name
+        fresh = read_records(log, ends.get(number, 0))
+        while batch := list(islice(fresh, _FOLD)):
+            for index, records in by_point(record for _, _, record in batch).items():
+                with PointRecords(run.point(names[index]) / "cache.sqlite") as point:
+                    point.add(records)
+            # Behind the points' own commits: if this is lost, the same records are added once more.
+            ends[number] = batch[-1][1]
+            write_file(mark, msgspec.json.encode(ends))
+
+
+def _refresh(run: RunFolder, spec: PointSpec) -> PointCounts:
+    """Bring what is made of a point's records up to date: results, metrics, the shared cache."""
     folder = run.point(spec.name)
     file = folder / "cache.sqlite"
-    sources = attempts(job_folder)
-    if not sources and not file.exists():
+    if not file.exists():
         return PointCounts(spec.expected, 0, 0)
     with PointRecords(file) as records:
-        for source in sources:
-            records.fold(spec.index, f"{job_folder.name}/{source.parent.name}", source)
         version = records.mark("changed")
         if version != records.mark("exported") or not (folder / "metrics.json").exists():
             export(folder, spec, records)

@@ -12,9 +12,6 @@ from runner.schema import experiment_type
 from runner.spec import Experiment
 from runner.values import Json, Scope
 
-STEP = "main"
-"""The one step of an experiment without ``steps:``."""
-
 
 class DatasetFile(msgspec.Struct, frozen=True):
     """The rows that a point reads.

@@ -1,14 +1,13 @@
 """Commits an attempt's records from an event loop.
 
 Whatever is ready is committed at once; nobody waits for a batch to fill, and batches grow by themselves
-while a commit is under way. Records are staged on the event loop, which is quick; what waits for the
-disk, and what reads much, happens in a thread. The two never touch the database at the same moment.
+while a commit is under way. Records are encoded on the event loop, which is quick; what waits for the
+disk, and what reads much, happens in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -17,9 +16,9 @@ from typing import Self, TypeVar
 import msgspec
 
 from runner.errors import RunnerError
-from runner.jobs import STEP
+from runner.known import Known
 from runner.questions import Question
-from runner.records import AttemptRecords, Record
+from runner.records import Answer, Record, RecordLog
 from runner.secrets import Secrets
 
 _T = TypeVar("_T")
@@ -33,7 +32,7 @@ class Batch:
     def __init__(self) -> None:
         self.records: list[Record] = []
         self._done = asyncio.Event()
-        self._error: RunnerError | None = None
+        self._error: Exception | None = None
 
     async def wait(self) -> None:
         """Wait until the records are on disk; a waiter that is cancelled disturbs no other.
@@ -45,22 +44,23 @@ class Batch:
         if self._error is not None:
             raise self._error
 
-    def settle(self, error: RunnerError | None = None) -> None:
+    def settle(self, error: Exception | None = None) -> None:
         """Tell all waiters how it went."""
         self._error = error
         self._done.set()
 
 
 class Journal:
-    """The event loop's end of `AttemptRecords`; one per loop, used as an async context manager."""
+    """An attempt's log and what is known of it; one per loop, used as an async context manager."""
 
-    def __init__(self, records: AttemptRecords, secrets: Secrets) -> None:
-        self._records = records
+    def __init__(self, log: RecordLog, known: Known, secrets: Secrets) -> None:
+        self._log = log
+        self._known = known
         self._secrets = secrets
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._batch: Batch | None = None
         self._busy: asyncio.Task[None] | None = None
-        self._database = asyncio.Lock()
+        self._lookups = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,53 +88,58 @@ class Journal:
         while self._busy is not None:
             await asyncio.shield(self._busy)
 
-    async def call(self, function: Callable[..., _T], *args: object) -> _T:
-        """Run *function*, which uses the database, in the thread."""
-        async with self._database:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
-
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the responses of *keys* that this job already holds."""
-        return await self.call(self._records.find, keys)
+        return await self._look_up(self._known.find, keys)
 
     async def done(self, point: int, questions: Sequence[Question]) -> set[tuple[str, int]]:
         """Return the (id, sample) of those *questions* that need not be asked."""
-        if not self._records.any_done:
+        if not self._known.any_done:
             return set()
-        return await self.call(self._records.done, point, list({q.row.id for q in questions}))
+        return await self._look_up(self._known.done, point, list({q.row.id for q in questions}))
+
+    async def _look_up(self, function: Callable[..., _T], *args: object) -> _T:
+        async with self._lookups:
+            return await self._in_thread(function, *args)
+
+    async def _in_thread(self, function: Callable[..., _T], *args: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
     async def _write(self) -> None:
         try:
             while (batch := self._batch) is not None:
+                self._batch = None
                 try:
-                    await self._add(batch)
-                except sqlite3.Error as error:
-                    batch.settle(RunnerError(f"records could not be written: {error}"))
+                    await self._add(batch.records)
+                except Exception as error:  # noqa: BLE001 - all who wait for the batch raise it
+                    batch.settle(error)
                 else:
                     batch.settle()
         finally:
             self._busy = None
 
-    async def _add(self, batch: Batch) -> None:
-        async with self._database:
-            # Closed only now: what came while a reader had the database goes along.
-            self._batch = None
-            records = batch.records
-            if self._secrets:
-                records = [_masked(record, self._secrets) for record in records]
-            self._records.stage(records, STEP)
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._records.commit)
+    async def _add(self, records: list[Record]) -> None:
+        if self._secrets:
+            records = [_masked(record, self._secrets) for record in records]
+        lines = self._log.encode(records)
+        try:
+            await self._in_thread(self._log.append, lines)
+        except OSError as error:
+            raise RunnerError(f"records could not be written: {error}") from error
+        async with self._lookups:
+            self._known.add(records, lines)
 
 
 def _masked(record: Record, secrets: Secrets) -> Record:
     """Return the record without any secret value that an engine may have echoed."""
     result = record.result
     if result is not None:
-        result = msgspec.structs.replace(result, line=secrets.mask_bytes(result.line))
+        result = msgspec.structs.replace(result, line=_clean(result.line, secrets))
     answers = tuple(
-        msgspec.structs.replace(
-            a, request=secrets.mask_bytes(a.request), response=secrets.mask_bytes(a.response)
-        )
-        for a in record.answers
+        Answer(a.key, _clean(a.request, secrets), _clean(a.response, secrets)) for a in record.answers
     )
     return Record(record.point, answers, result)
+
+
+def _clean(json: msgspec.Raw, secrets: Secrets) -> msgspec.Raw:
+    return msgspec.Raw(secrets.mask_bytes(bytes(json)))

@@ -9,9 +9,9 @@ import msgspec
 
 from runner.data import Rows, open_rows
 from runner.errors import AskError, RowError
-from runner.jobs import STEP, PointSpec
+from runner.jobs import PointSpec
 from runner.prompts import compile_prompt
-from runner.records import ERROR, MISSING, OK, Answer, Record, Result
+from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result
 from runner.render import Template, compile_template
 from runner.scoring.base import Score, Scorer
 from runner.scoring.registry import scorer_kinds
@@ -149,7 +149,7 @@ class Question:
         self.sample = sample
         self.answers: list[str] = []
         self.finish: dict[str, str] = {}
-        self.keys: list[bytes] = []
+        self.keys: list[str] = []
         self.unsaved: list[Answer] = []
         self.claimed = False
         self.request: Request
@@ -184,8 +184,9 @@ class Question:
         if choice.finish_reason is not None and choice.finish_reason != "stop":
             self.finish[self.point.slots[len(self.answers)]] = choice.finish_reason
         self.answers.append(choice.text)
-        self.keys.append(self.key)
-        self.unsaved.append(Answer(self.key, self.canonical, data))
+        key = self.key.hex()
+        self.keys.append(key)
+        self.unsaved.append(Answer(key, msgspec.Raw(self.canonical), msgspec.Raw(data)))
         return len(self.answers) == len(self.point.slots)
 
     def record(self) -> Record:
@@ -219,10 +220,10 @@ class Question:
                 slots=dict(zip(slots, self.answers, strict=False)),
                 finish=self.finish,
                 scores=scores or {},
-                keys={name: key.hex() for name, key in zip(slots, self.keys, strict=False)},
+                keys=dict(zip(slots, self.keys, strict=False)),
                 error=error,
             )
         )
 
     def _result(self, state: str, line: bytes) -> Result:
-        return Result(self.row.id, self.sample, self.row.position, state, line)
+        return Result(self.row.id, self.sample, self.row.position, state, msgspec.Raw(line))

@@ -9,7 +9,7 @@ from runner.cache import ResponseCache
 from runner.fold import PointCounts, fold_run
 from runner.jobs import Job, PointSpec, read_job
 from runner.launch import JobRequest, launch
-from runner.records import PointRecords
+from runner.points import PointRecords
 from runner.runs import RunFolder
 from runner.spec import InlineCluster
 from runner.survey import PointSurvey, survey_point

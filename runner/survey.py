@@ -10,9 +10,10 @@ import msgspec
 
 from runner.cache import BATCH, ResponseCache
 from runner.errors import RenderError
-from runner.jobs import STEP, PointSpec
+from runner.jobs import PointSpec
+from runner.points import PointRecords
 from runner.questions import OpenPoint, Question
-from runner.records import PointRecords, Record
+from runner.records import Record
 from runner.values import Request
 
 TokenCount = Callable[[Request], int]
@@ -79,7 +80,7 @@ def survey_point(
         if tokens is not None:
             prompt_tokens += sum(tokens(question.request) for question in waiting)
         if keep is not None and (complete or bad):
-            _keep(keep, [question.record() for question in complete] + bad)
+            keep.add([question.record() for question in complete] + bad, cached=True)
     return PointSurvey(rows, requests, hits, served, prompt_tokens, unrenderable)
 
 
@@ -113,8 +114,3 @@ def _serve(waiting: list[Question], cache: ResponseCache) -> tuple[list[Question
                 going.append(question)
         waiting, _ = _prepare(going)
     return complete, stuck
-
-
-def _keep(keep: PointRecords, records: list[Record]) -> None:
-    answers = [answer for record in records for answer in record.answers]
-    keep.add(answers, [record.result for record in records if record.result is not None], STEP)

@@ -26,13 +26,14 @@ from runner.errors import RunnerError, UserError
 from runner.fold import attempts as earlier_records
 from runner.jobs import Job, read_job
 from runner.journal import Journal
+from runner.known import Known
 from runner.launch.attempts import Attempt, State, WorkerState, begin_attempt, write_state
 from runner.launch.gpus import take_devices, visible_devices
 from runner.launch.output import redirect_output
 from runner.launch.preemption import requeue_if_preempted, take_over_signals
 from runner.progress import Counter
 from runner.questions import OpenPoint
-from runner.records import AttemptRecords
+from runner.records import RECORDS_FILE, RecordLog
 from runner.runs import RunFolder
 from runner.secrets import Secrets
 from runner.spec import LocalCluster
@@ -170,12 +171,13 @@ class _Worker:
         )
         earlier = [path for path in earlier_records(self._folder) if path.parent != self._attempt.path]
         with (
-            AttemptRecords(self._attempt.path / "records.sqlite", earlier) as records,
+            RecordLog(self._attempt.path / RECORDS_FILE) as log,
+            Known(self._attempt.path / RECORDS_FILE) as known,
             ResponseCache(self._run.cache) as cache,
         ):
-            self._count_done(records, earlier)
+            self._count_done(known, earlier)
             self._phase("starting the engine")
-            async with Journal(records, self._secrets) as journal, engine:
+            async with Journal(log, known, self._secrets) as journal, engine:
                 self._counter.start()
                 self._phase("asking")
                 await self._ask(Asking(Desk(points, engine, journal, cache, self._counter, cap)))
@@ -202,17 +204,17 @@ class _Worker:
             self._write()
             await asyncio.sleep(TICK_SECONDS)
 
-    def _count_done(self, records: AttemptRecords, earlier: list[Path]) -> None:
+    def _count_done(self, known: Known, earlier: list[Path]) -> None:
         """Take stock of what the cache and earlier attempts have already finished."""
         retry_final = (self._folder / RETRY_FINAL).exists()
         for path in earlier:
-            records.mark_done(path, retry_final=retry_final)
+            known.add_attempt(path, retry_final=retry_final)
         for spec in self._job.points:
             folded = self._run.point(spec.name) / "cache.sqlite"
             if folded.exists():
-                records.mark_folded(spec.index, folded, retry_final=retry_final)
+                known.add_folded(spec.index, folded, retry_final=retry_final)
             self._counter.total += spec.expected
-            self._counter.done += records.count_done(spec.index)
+            self._counter.done += known.count_done(spec.index)
 
     def _ending(self) -> _Ending:
         dropped = [s for s in self._job.points if (self._run.point(s.name) / CANCELLED).exists()]

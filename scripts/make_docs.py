@@ -63,6 +63,9 @@ _LEFT_OUT = {
 }
 """What is meant where a key is left out, where its type can't tell."""
 
+_TYPED = ("runner ", "eval ", "# ")
+"""How paragraphs of a command's docstring begin that show what to type."""
+
 _WORDS = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false"}
 _BOUNDS = {"minimum": "≥ ", "exclusiveMinimum": "> ", "maximum": "≤ ", "exclusiveMaximum": "< "}
 
@@ -211,9 +214,9 @@ def _command(name: str, summary: str) -> str:
 
 
 def _described(doc: str) -> str:
-    """Return a docstring as Markdown: indented lines are commands as they are typed."""
+    """Return a docstring as Markdown, what is to be typed in blocks; Python's version decides on indents."""
     blocks = [
-        f"```text\n{inspect.cleandoc(part)}\n```" if part.startswith("    ") else part
+        f"```text\n{inspect.cleandoc(part)}\n```" if part.lstrip().startswith(_TYPED) else part
         for part in doc.split("\n\n")
     ]
     return "\n\n".join(blocks)

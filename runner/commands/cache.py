@@ -93,7 +93,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         what = "all its answers are" if len(found) > 1 else "its answer is"
         out.print(f"stored: {what} in the cache, no request is needed")
         for key in found:
-            out.print(f"  key {key.hex()}")
+            out.print(f"  key {key}")
     return 0
 
 

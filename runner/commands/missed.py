@@ -48,7 +48,7 @@ class Missed(msgspec.Struct, frozen=True):
     differences: tuple[Difference, ...]
 
 
-def explain(point: OpenPoint, row: Row, file: Path) -> Missed | tuple[bytes, ...]:
+def explain(point: OpenPoint, row: Row, file: Path) -> Missed | tuple[str, ...]:
     """Follow a row through the cache: the keys of all its answers, or the first that is missing."""
     (question,) = point.questions(row, [0])
     with ResponseCache(file) as cache:

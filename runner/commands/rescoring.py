@@ -17,12 +17,13 @@ from runner.config import Composition, compose
 from runner.data import columns
 from runner.errors import ConfigError, Fault, RowError, UserError
 from runner.fold import export
-from runner.jobs import STEP, DatasetFile, PointSpec
+from runner.jobs import DatasetFile, PointSpec
 from runner.outcome import PointOutcome
 from runner.places import Places
 from runner.plan import scorer_faults
+from runner.points import PointRecords
 from runner.questions import ErrorLine, OpenPoint, ResultLine
-from runner.records import ERROR, MISSING, OK, PointRecords, Result
+from runner.records import ERROR, MISSING, OK, Record, Result
 from runner.render import compile_template, suggestion
 from runner.runs import RunFolder
 from runner.secrets import Secrets
@@ -143,7 +144,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
             with PointRecords(stored) as answers:
                 results = _results(point, map(_decode.decode, answers.lines()))
                 while batch := list(islice(results, BATCH)):
-                    records.add((), batch, STEP)
+                    records.add(batch)
         export(folder, spec, records)
         counts = records.counts()
     scratch.unlink()
@@ -155,7 +156,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
     )
 
 
-def _results(point: OpenPoint, lines: Iterator[ResultLine]) -> Iterator[Result]:
+def _results(point: OpenPoint, lines: Iterator[ResultLine]) -> Iterator[Record]:
     """Yield each line scored anew; lines and rows both come in the dataset's order."""
     rows = iter(point.rows())
     row = next(rows)
@@ -163,7 +164,8 @@ def _results(point: OpenPoint, lines: Iterator[ResultLine]) -> Iterator[Result]:
         while row.id != line.id:
             row = next(rows)
         state, scored = _scored(point, row, line)
-        yield Result(row.id, line.sample, row.position, state, _encode(scored))
+        result = Result(row.id, line.sample, row.position, state, msgspec.Raw(_encode(scored)))
+        yield Record(point.spec.index, (), result)
 
 
 def _scored(point: OpenPoint, row: Row, line: ResultLine) -> tuple[str, ResultLine]:

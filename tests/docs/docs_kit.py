@@ -97,5 +97,6 @@ def make_project(root: Path, page: Path) -> Path:
 def plain(text: str) -> str:
     """Return text without what differs from run to run: numbers, run names, the width of columns."""
     text = re.sub(r"\d{8}T\d{6}-[0-9a-f]{4}", "STAMP", text)
-    text = re.sub(r"[\d,.]*\d[%]?", "#", text)
+    text = re.sub(r"\b[0-9a-f]{16,}\b", "HASH", text)
+    text = re.sub(r"[\d,.]*\d", "#", text)
     return " ".join(re.sub(r"-{2,}|─+", "-", text).split())

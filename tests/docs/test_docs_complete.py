@@ -23,6 +23,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 MODELINE = re.compile(r"^# yaml-language-server: \$schema=([^#\s]+)(?:#/\$defs/(\w+))?$", re.MULTILINE)
 EXPERIMENTS = sorted((shipped() / "experiments").glob("*.yaml"))
 OPTIONS = sorted((shipped() / "conf").glob("*/*.yaml"))
+TEMPLATES = sorted(path.parent for path in (shipped() / "templates").glob("*/user.j2"))
 NEEDED = {"openai_compatible": ["engine.base_url=http://localhost:8000/v1"]}
 README_LINES = 110
 
@@ -81,6 +82,15 @@ def test_every_config_key_is_documented() -> None:
     assert {key for key in keys if f"| `{key}` |" not in text} == set()
 
 
+def test_every_module_has_its_layer_in_the_docs() -> None:
+    """What the package holds at its top is what docs/architecture.md lists as layers."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    layers = set(re.findall(r"\w+", text.partition("## Layers")[2].split("```")[1]))
+    modules = {path.stem for path in (ROOT / "runner").glob("[a-z]*") if path.suffix in {"", ".py"}}
+
+    assert modules <= layers
+
+
 def _keys(schema: Json) -> Iterator[str]:
     """Yield the names of all properties of a schema, its definitions included."""
     if isinstance(schema, list):
@@ -107,6 +117,16 @@ def _first_question(plan: Plan) -> Question:
     question = next(iter(point.questions(next(iter(point.rows())), range(1))))
     question.prepare()
     return question
+
+
+@pytest.mark.parametrize("folder", TEMPLATES, ids=lambda folder: folder.name)
+def test_shipped_template_renders(folder: Path) -> None:
+    """Each shipped template renders for the first row of the shipped dataset."""
+    plan = make_plan(compose("addition", [f"prompt={folder.name}"]))
+    sent = _first_question(plan).request.input
+
+    assert [message["role"] for message in sent if isinstance(message, dict)][-1] == "user"
+    assert "{{" not in str(sent)
 
 
 @pytest.mark.parametrize("file", OPTIONS, ids=_name)

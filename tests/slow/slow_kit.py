@@ -6,23 +6,20 @@ import asyncio
 import json
 import os
 import random
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from runner.cache import holds
 from runner.runs import RunFolder, all_runs
 from tests.http_server import Exchange
 from tests.work.work_kit import completion
@@ -190,28 +187,13 @@ class Counting:
 
 
 def recorded(run: RunFolder) -> Counter[str]:
-    """Return the last message of every request whose answer is on disk.
-
-    Looks at copies, so that what a kill left behind is mended by the program alone.
-    """
-    found: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as copies:
-        for number, file in enumerate(sorted(run.path.glob("jobs/*/*/records.sqlite"))):
-            for part in file.parent.glob(f"{file.name}*"):
-                shutil.copyfile(part, Path(copies, f"{number}{part.name}"))
-            found.update(_messages(Path(copies, f"{number}{file.name}")))
-    return found
-
-
-def _messages(file: Path) -> Iterable[str]:
-    db = sqlite3.connect(file)
-    try:
-        if not holds(db, "responses"):  # killed before its first table
-            return
-        for (request,) in db.execute("SELECT request FROM responses"):
-            yield json.loads(request)["input"][-1]["content"]
-    finally:
-        db.close()
+    """Return the last message of every request whose answer is on disk: in a whole line of an attempt."""
+    files = run.path.glob("jobs/*/*/records.jsonl")
+    lines = (line for file in files for line in file.read_bytes().splitlines(keepends=True))
+    records = (json.loads(line) for line in lines if line.endswith(b"\n"))
+    return Counter(
+        answer["request"]["input"][-1]["content"] for record in records for answer in record["answers"]
+    )
 
 
 def results(run: RunFolder, point: str = "0") -> list[dict[str, Any]]:

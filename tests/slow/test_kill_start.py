@@ -37,7 +37,7 @@ def _kill_once_there(started: Started, runs: Path, pattern: str) -> None:
         "jobs/*/submission.json",
         "jobs/*/1",
         "jobs/*/1/state.json",
-        "jobs/*/1/records.sqlite",
+        "jobs/*/1/records.jsonl",
     ],
 )
 def test_run_killed_at_its_start_is_taken_up(
@@ -57,19 +57,22 @@ def test_run_killed_at_its_start_is_taken_up(
     assert counting.total == ROWS + lost
 
 
-def test_files_whose_maker_died_at_once_hold_nothing(
+def test_cut_records_and_empty_files_hold_nothing(
     project: Project, server: HttpServer, counting: Counting
 ) -> None:
-    """SQLite makes an empty file before its first table: each of ours may be left like that."""
+    """A line may be cut anywhere, and SQLite makes an empty file before its first table."""
     project.rows(ROWS)
     project.experiment(engine=served(server.url("/v1"), concurrency=CONCURRENCY))
     started = project.start("run", "exp.yaml")
     counting.wait_total(ROWS // 2)
     started.kill_tree()
     run = project.last
-    (run.jobs[0] / "2").mkdir()
-    for file in (run.jobs[0] / "2" / "records.sqlite", run.point("0") / "cache.sqlite", run.cache):
-        file.touch()
+    known = (run.jobs[0] / "1" / "records.jsonl").read_bytes()
+    for attempt, data in (("2", b""), ("3", known[: known.index(b"\n") // 2])):
+        (run.jobs[0] / attempt).mkdir()
+        (run.jobs[0] / attempt / "records.jsonl").write_bytes(data)
+    (run.point("0") / "cache.sqlite").touch()
+    run.cache.touch()
     project.command("status", run.path, code=1)
     project.command("resume", "last")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +43,13 @@ def _experiment(project: Project, rows: int) -> Path:
     """Write an experiment with rows of about a hundred bytes."""
     with (project.folder / f"rows-{rows}.jsonl").open("w") as file:
         for number in range(rows):
-            file.write(json.dumps({"id": str(number), "q": f"question {number:060}", "a": "an answer"}) + "\n")
+            file.write(
+                json.dumps({"id": str(number), "q": f"question {number:060}", "a": "an answer"}) + "\n"
+            )
     return project.experiment(
-        f"rows-{rows}", dataset={"path": f"rows-{rows}.jsonl", "target": "{{ row.a }}"}, cluster={"kind": "inline"}
+        f"rows-{rows}",
+        dataset={"path": f"rows-{rows}.jsonl", "target": "{{ row.a }}"},
+        cluster={"kind": "inline"},
     )
 
 

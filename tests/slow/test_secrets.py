@@ -24,7 +24,7 @@ PRINTER = f"""
 import os, sys
 
 def tell(event, arguments):
-    if event == "sqlite3.connect" and str(arguments[0]).endswith("records.sqlite"):
+    if event == "open" and str(arguments[0]).endswith("records.jsonl") and arguments[2] & os.O_APPEND:
         print("the key is", os.environ["{NAME}"], "said", sys.executable, flush=True)
         print("the key is", os.environ["{NAME}"], file=sys.stderr, flush=True)
 

@@ -75,7 +75,9 @@ def test_twelve_points_are_worked_on_ten_gpus(
     on_slurm.rows(3)
     on_slurm.experiment(engine=served(server.url("/v1"), concurrency=1))
     sweep = ["-m", f"sampling.temperature={TEMPERATURES}"]
-    printed = on_slurm.command("run", "exp.yaml", "cluster=slurm", "cluster.max_jobs=12", "cluster.gpus=1", *sweep)
+    printed = on_slurm.command(
+        "run", "exp.yaml", "cluster=slurm", "cluster.max_jobs=12", "cluster.gpus=1", *sweep
+    )
     run = on_slurm.last
     counting.wait_total(10)
     under_way = on_slurm.status(run)
@@ -84,7 +86,9 @@ def test_twelve_points_are_worked_on_ten_gpus(
     counting.open()
     final = on_slurm.settle(run, _ended)
 
-    assert all(f"runner {verb} exp/{run.path.name}" in printed for verb in ("status", "logs", "cancel", "resume"))
+    assert all(
+        f"runner {verb} exp/{run.path.name}" in printed for verb in ("status", "logs", "cancel", "resume")
+    )
     assert (under_way["state"], under_way["exit_code"]) == ("running", 0)
     assert Counter(job["state"] for job in under_way["jobs"]) == {"running": 10, "pending": 2}
     assert len(devices) == 10
@@ -100,7 +104,9 @@ def test_waiting_run_shows_its_results(on_slurm: Project) -> None:
         engine={"kind": "fake", "gpus": 1, "latency": 0.1},
         cluster={"kind": "slurm", "setup": ["echo device=$CUDA_VISIBLE_DEVICES >> devices.txt"]},
     )
-    printed = on_slurm.command("run", "exp.yaml", "-m", "sampling.temperature=0,1", "cluster.max_jobs=2", "--wait")
+    printed = on_slurm.command(
+        "run", "exp.yaml", "-m", "sampling.temperature=0,1", "cluster.max_jobs=2", "--wait"
+    )
 
     assert "complete: 10 requests" in printed
     devices = (on_slurm.folder / "devices.txt").read_text().splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runner.points import PointRecords
 from runner.work import CANCELLED
 from tests.http_server import HttpServer
 from tests.work.work_kit import CHAT, Echo, Lab, served, sums
@@ -45,8 +46,6 @@ def test_second_run_starts_no_job_and_sends_nothing(lab: Lab, echo: Echo, url: s
 
 def test_a_point_folder_holds_its_hits_too(lab: Lab, url: str) -> None:
     """A second run's cache.sqlite has every response, so that its folder is complete by itself."""
-    from runner.records import PointRecords
-
     lab.rows(sums(5))
     lab.run(engine=served(url))
 

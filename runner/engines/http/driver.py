@@ -108,7 +108,7 @@ class Driver:
         """
         if milliseconds == 0:
             if self._kick is None:
-                self._kick = self.loop.call_soon(self._on_due)
+                self._kick = self.loop.call_soon(self._on_kick)
         elif milliseconds < 0:
             self._due = None
         else:
@@ -128,8 +128,11 @@ class Driver:
             self._due = None
             self._on_due()
 
-    def _on_due(self) -> None:
+    def _on_kick(self) -> None:
         self._kick = None
+        self._on_due()
+
+    def _on_due(self) -> None:
         try:
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         except pycurl.error as error:

@@ -1,0 +1,109 @@
+"""What a worker knows was asked and done before, by this and earlier attempts of its job.
+
+Kept in a private temporary database, so that memory stays flat however many rows there are; it is
+built anew by each attempt and needs no durability.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Self
+
+from runner.cache import connect, marks
+from runner.records import ERROR, OK, Record, read_record, read_records
+
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -16000;
+CREATE TABLE done(point INTEGER, id TEXT, sample INTEGER, PRIMARY KEY(point, id, sample)) WITHOUT ROWID;
+CREATE TABLE seen(key BLOB PRIMARY KEY, log INTEGER, start INTEGER) WITHOUT ROWID;
+"""
+
+
+class Known:
+    """Looks up answers by request key, and rows that need not be asked."""
+
+    def __init__(self, log: Path) -> None:
+        # An empty name is SQLite's private database on disk, gone when it is closed.
+        self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._db.executescript(_TABLES)
+        self._logs = [log]
+        self._end = 0
+        self.any_done = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def add(self, records: Iterable[Record], lines: Iterable[bytes]) -> None:
+        """Note what this attempt appends to its log."""
+        seen: list[object] = []
+        for record, line in zip(records, lines, strict=True):
+            for answer in record.answers:
+                seen += (bytes.fromhex(answer.key), 0, self._end)
+            self._end += len(line)
+        self._insert(seen)
+
+    def add_attempt(self, log: Path, *, retry_final: bool) -> None:
+        """Take over what an earlier attempt answered and finished."""
+        self._logs.append(log)
+        number = len(self._logs) - 1
+        states = _done_states(retry_final=retry_final)
+        self._db.execute("BEGIN")
+        for start, _, record in read_records(log):
+            self._insert([part for a in record.answers for part in (bytes.fromhex(a.key), number, start)])
+            result = record.result
+            if result is not None and result.state in states:
+                self._db.execute(
+                    "INSERT OR IGNORE INTO done VALUES (?,?,?)", (record.point, result.id, result.sample)
+                )
+        self._db.execute("COMMIT")
+
+    def add_folded(self, point: int, source: Path, *, retry_final: bool) -> None:
+        """Take over which rows a point's folder already has."""
+        states = _done_states(retry_final=retry_final)
+        db = connect(source)
+        try:
+            query = f"SELECT ?, id, sample FROM results WHERE state IN ({marks(states)})"
+            rows = db.execute(query, (point, *states))
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT OR IGNORE INTO done VALUES (?,?,?)", rows)
+            self._db.execute("COMMIT")
+        finally:
+            db.close()
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the responses of *keys* that are in a log."""
+        query = f"SELECT key, log, start FROM seen WHERE key IN ({marks(keys)})"
+        found = self._db.execute(query, list(keys))
+        return {key: self._response(key, log, start) for key, log, start in found}
+
+    def done(self, point: int, ids: Sequence[str]) -> set[tuple[str, int]]:
+        """Return which (id, sample) of *ids* are done."""
+        query = f"SELECT id, sample FROM done WHERE point = ? AND id IN ({marks(ids)})"
+        return set(self._db.execute(query, (point, *ids)))
+
+    def count_done(self, point: int) -> int:
+        """Return how many results of a point are done."""
+        count = int(self._db.execute("SELECT count(*) FROM done WHERE point = ?", (point,)).fetchone()[0])
+        self.any_done = self.any_done or count > 0
+        return count
+
+    def _insert(self, values: list[object]) -> None:
+        # One statement for all: each would give the interpreter lock away and take it again.
+        if values:
+            rows = ",".join(["(?,?,?)"] * (len(values) // 3))
+            self._db.execute(f"INSERT OR REPLACE INTO seen VALUES {rows}", values)
+
+    def _response(self, key: bytes, log: int, start: int) -> bytes:
+        record = read_record(self._logs[log], start)
+        return next(bytes(a.response) for a in record.answers if bytes.fromhex(a.key) == key)
+
+
+def _done_states(*, retry_final: bool) -> tuple[str, ...]:
+    return (OK,) if retry_final else (OK, ERROR)

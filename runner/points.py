@@ -1,0 +1,112 @@
+"""``cache.sqlite`` of a point: its responses and results, folded from the records of attempts.
+
+Written only by whoever holds the run folder's lock. Rollback journal, never WAL: runs may lie on a
+network filesystem.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+from runner.cache import RESPONSES, connect, marks
+from runner.records import Record
+
+_TABLES = f"""
+{RESPONSES}
+CREATE TABLE IF NOT EXISTS results(
+  step TEXT NOT NULL, id TEXT NOT NULL, sample INTEGER NOT NULL,
+  position INTEGER NOT NULL, state TEXT NOT NULL, time REAL NOT NULL, line BLOB NOT NULL,
+  PRIMARY KEY(step, id, sample));
+CREATE TABLE IF NOT EXISTS marks(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+INSERT OR IGNORE INTO marks VALUES ('changed', 0), ('exported', 0), ('shared', 0);
+"""
+_UPSERT = """
+INSERT INTO results(step, id, sample, position, state, time, line) VALUES (?,?,?,?,?,?,?)
+ON CONFLICT(step, id, sample) DO UPDATE SET
+  position = excluded.position, state = excluded.state, time = excluded.time, line = excluded.line
+  WHERE excluded.time >= results.time
+"""
+
+
+class PointRecords:
+    """A point's file, open for writing; used as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = connect(path)
+        self._db.executescript(_TABLES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def add(self, records: Sequence[Record], *, cached: bool = False) -> None:
+        """Commit records; adding the same ones again changes nothing.
+
+        Args:
+            records: of two results for the same row and sample the newer one counts.
+            cached: the answers came from the shared cache and need not be added to it.
+        """
+        now = time.time()
+        answers = [(bytes.fromhex(a.key), a.request, a.response) for r in records for a in r.answers]
+        results = [_columns(record, now) for record in records if record.result is not None]
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            all_shared = cached and self.mark("shared") == self.last_response()
+            self._db.executemany("INSERT OR REPLACE INTO responses VALUES (?,?,?)", answers)
+            self._db.executemany(_UPSERT, results)
+            self._db.execute("UPDATE marks SET value = value + 1 WHERE name = 'changed'")
+            if all_shared:
+                self.set_mark("shared", self.last_response())
+
+    def mark(self, name: str) -> int:
+        """Return a mark: ``changed`` and ``exported`` count versions, ``shared`` is a response's rowid."""
+        return int(self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()[0])
+
+    def set_mark(self, name: str, value: int) -> None:
+        """Set a mark; committed at once unless a transaction is open."""
+        inside = self._db.in_transaction
+        self._db.execute("UPDATE marks SET value = ? WHERE name = ?", (value, name))
+        if not inside:
+            self._db.commit()
+
+    def last_response(self) -> int:
+        """Return the highest rowid of a response."""
+        return int(self._db.execute("SELECT coalesce(max(rowid), 0) FROM responses").fetchone()[0])
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield every result line in dataset order."""
+        for (line,) in self._db.execute("SELECT line FROM results ORDER BY position, sample, step"):
+            yield line
+
+    def counts(self) -> dict[str, int]:
+        """Return how many results are in each state."""
+        return dict(self._db.execute("SELECT state, count(*) FROM results GROUP BY state"))
+
+    def responses(self) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Yield (key, request, response) of everything asked."""
+        yield from self._db.execute("SELECT key, request, response FROM responses")
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the stored responses of *keys*."""
+        query = f"SELECT key, response FROM responses WHERE key IN ({marks(keys)})"
+        return dict(self._db.execute(query, list(keys)))
+
+
+def _columns(record: Record, now: float) -> tuple[object, ...]:
+    result = record.result
+    assert result is not None
+    when = record.time or now
+    return (record.step, result.id, result.sample, result.position, result.state, when, result.line)
+
+
+def by_point(records: Iterable[Record]) -> dict[int, list[Record]]:
+    """Group records by the point they belong to."""
+    groups: dict[int, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.point, []).append(record)
+    return groups
