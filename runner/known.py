@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
-from runner.cache import connect, marks
+from runner.cache import connect, holds, marks
 from runner.records import ERROR, OK, Record, read_record, read_records
 
 _TABLES = """
@@ -69,6 +69,8 @@ class Known:
         states = _done_states(retry_final=retry_final)
         db = connect(source)
         try:
+            if not holds(db, "results"):
+                return
             query = f"SELECT ?, id, sample FROM results WHERE state IN ({marks(states)})"
             rows = db.execute(query, (point, *states))
             self._db.execute("BEGIN")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from runner.fold import PointCounts, fold_run
 from runner.jobs import read_job
+from runner.launch.attempts import attempts, read_state
 from runner.launch.output import STDERR_FILE
 from runner.launch.query import JobState, job_states
 from runner.progress import Progress
@@ -29,7 +32,7 @@ class JobOutcome(msgspec.Struct, frozen=True):
 
 
 class PointOutcome(msgspec.Struct, frozen=True):
-    """One point: its counts and scores."""
+    """One point: its counts and scores; ``served`` were completed by the cache before any job."""
 
     name: str
     axes: dict[str, Json]
@@ -37,6 +40,7 @@ class PointOutcome(msgspec.Struct, frozen=True):
     ok: int
     errors: int
     missing: int
+    served: int
     cancelled: bool
     scores: dict[str, dict[str, Json]]
 
@@ -63,13 +67,27 @@ def run_outcome(run: RunFolder) -> RunOutcome:
 def job_outcomes(run: RunFolder) -> tuple[JobOutcome, ...]:
     """Return how the jobs stand, without touching any record."""
     states = job_states(run.path)
-    return tuple(_job(states[folder.name]) for folder in run.jobs)
+    return tuple(_job(folder, states[folder.name]) for folder in run.jobs)
 
 
-def _job(state: JobState) -> JobOutcome:
-    progress = msgspec.convert(state.record.progress, Progress) if state.record is not None else Progress()
+def _job(folder: Path, state: JobState) -> JobOutcome:
+    progress = _progress(folder, state)
     log = str(state.attempt.path / STDERR_FILE) if state.attempt is not None else None
     return JobOutcome(state.name, state.state, state.reason, progress, log, state.slurm)
+
+
+def _progress(folder: Path, state: JobState) -> Progress:
+    """Return how far a job is; what was sent and received counts over all its attempts."""
+    if state.record is None or state.attempt is None:
+        return Progress()
+    newest = msgspec.convert(state.record.progress, Progress)
+    before = [read_state(attempt) for attempt in attempts(folder) if attempt.number < state.attempt.number]
+    earlier = [msgspec.convert(known.progress, Progress) for known in before if known is not None]
+    summed = {
+        name: getattr(newest, name) + sum(getattr(one, name) for one in earlier)
+        for name in ("cached", "requests", "prompt_tokens", "completion_tokens")
+    }
+    return msgspec.structs.replace(newest, **summed)
 
 
 def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcome, ...]:
@@ -84,7 +102,15 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
         cancelled = (run.point(spec.name) / CANCELLED).exists()
         outcomes.append(
             PointOutcome(
-                spec.name, spec.axes, count.expected, count.ok, count.errors, count.missing, cancelled, scores
+                spec.name,
+                spec.axes,
+                count.expected,
+                count.ok,
+                count.errors,
+                count.missing,
+                count.served,
+                cancelled,
+                scores,
             )
         )
     return tuple(outcomes)

@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS results(
   position INTEGER NOT NULL, state TEXT NOT NULL, time REAL NOT NULL, line BLOB NOT NULL,
   PRIMARY KEY(step, id, sample));
 CREATE TABLE IF NOT EXISTS marks(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-INSERT OR IGNORE INTO marks VALUES ('changed', 0), ('exported', 0), ('shared', 0);
+INSERT OR IGNORE INTO marks VALUES ('changed', 0), ('exported', 0), ('shared', 0), ('served', 0);
 """
 _UPSERT = """
 INSERT INTO results(step, id, sample, position, state, time, line) VALUES (?,?,?,?,?,?,?)
@@ -36,7 +36,7 @@ class PointRecords:
 
     def __init__(self, path: Path) -> None:
         self._db = connect(path)
-        self._db.executescript(_TABLES)
+        self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
 
     def __enter__(self) -> Self:
         return self
@@ -60,11 +60,17 @@ class PointRecords:
             self._db.executemany("INSERT OR REPLACE INTO responses VALUES (?,?,?)", answers)
             self._db.executemany(_UPSERT, results)
             self._db.execute("UPDATE marks SET value = value + 1 WHERE name = 'changed'")
+            if cached:
+                self.set_mark("served", self.mark("served") + len(results))
             if all_shared:
                 self.set_mark("shared", self.last_response())
 
     def mark(self, name: str) -> int:
-        """Return a mark: ``changed`` and ``exported`` count versions, ``shared`` is a response's rowid."""
+        """Return a mark.
+
+        ``changed`` and ``exported`` count versions, ``shared`` is a response's rowid, ``served`` counts
+        results that the cache completed before any job was launched.
+        """
         return int(self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()[0])
 
     def set_mark(self, name: str, value: int) -> None:

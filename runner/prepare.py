@@ -16,10 +16,10 @@ from runner.jobs import DatasetFile, Job, PointSpec, write_job
 from runner.plan import Plan, PlannedPoint
 from runner.prompts import compile_prompt
 from runner.provenance import provenance
-from runner.render import suggestion
+from runner.render import compile_template, suggestion
 from runner.runs import RunFolder, write_file
 from runner.secrets import Secrets
-from runner.spec import Dataset
+from runner.spec import Dataset, Experiment
 
 COPY_LIMIT = 64 * 1024 * 1024
 """Datasets up to this size (bytes) are copied into the run; larger ones are hashed again at the start."""
@@ -43,14 +43,30 @@ def specify(plan: Plan) -> tuple[Job, ...]:
 
 
 def _column_faults(planned: PlannedPoint) -> list[Fault]:
-    """Find columns that the prompt names and the dataset's first row hasn't."""
+    """Find columns that the prompt or a target names and the dataset's first row hasn't."""
     experiment = planned.experiment
     there = columns(experiment.dataset)
-    wanted = compile_prompt(planned.prompt, experiment.task).columns
-    return [
-        Fault("prompt", f"{experiment.dataset.path} has no column {name!r}", suggestion(name, there))
-        for name in sorted(wanted - set(there))
+    missing = compile_prompt(planned.prompt, experiment.task).columns - set(there)
+    path = experiment.dataset.path
+    faults = [
+        Fault("prompt", f"{path} has no column {name!r}", suggestion(name, there)) for name in sorted(missing)
     ]
+    return faults + target_column_faults(experiment, there)
+
+
+def target_column_faults(experiment: Experiment, there: Sequence[str]) -> list[Fault]:
+    """Find columns that a scorer's target names and that are not among those of the rows."""
+    faults = []
+    for name, scorer in experiment.scorers.items():
+        own = scorer.target is not None
+        place = f"scorers.{name}.target" if own else "dataset.target"
+        source = scorer.target if own else experiment.dataset.target
+        missing = compile_template(source or "", name=place).columns() - set(there)
+        problem = f"{experiment.dataset.path} has no column"
+        faults += [
+            Fault(place, f"{problem} {column!r}", suggestion(column, there)) for column in sorted(missing)
+        ]
+    return faults
 
 
 def _facts(dataset: Dataset) -> DatasetFile:

@@ -37,7 +37,7 @@ def provenance(plan: Plan, jobs: Sequence[Job], command: Sequence[str], secrets:
         "git": _git(plan.composition.places.root, secrets),
         "gpus": gpus(),
         "sources": [str(path) for path in plan.composition.sources],
-        "models": sorted({str(point.scope.model) for point in points}),
+        "models": list({canonical_json(point.scope.model): point.scope.model for point in points}.values()),
         "datasets": {point.dataset.path: point.dataset.sha256 for point in points},
         "prompts": {point.name: hashlib.sha256(canonical_json(point.prompt)).hexdigest() for point in points},
     }

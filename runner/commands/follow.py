@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Protocol, Self
+from contextlib import nullcontext
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -20,21 +18,29 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from runner.commands.arguments import typed
+from runner.commands.lines import JobLines, describe
+from runner.errors import RunnerError
 from runner.launch import cancel
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
 
 POLL_SECONDS = 0.2
-SLURM_POLL_SECONDS = 3.0
-LINE_SECONDS = 10.0
-"""Where the output is no terminal, a line this often."""
+SLURM_POLL_SECONDS = 5.0
+"""Slurm's controller is shared by all its users, so it is asked more rarely."""
+
+
+class InterruptedRunError(RunnerError):
+    """Raised when Ctrl-C ended a run before its jobs had ended."""
+
+    exit_code = 130
 
 
 def follow(run: RunFolder, start: Callable[[], None]) -> None:
     """Call *start*, which launches jobs (and may run them to their end), and show them until all ended.
 
     Raises:
-        KeyboardInterrupt: on Ctrl-C, after the jobs were told to stop; they end by themselves.
+        InterruptedRunError: on Ctrl-C, after the jobs were stopped; says how to go on.
     """
     watcher = _Watcher(run)
     watcher.start()
@@ -42,23 +48,29 @@ def follow(run: RunFolder, start: Callable[[], None]) -> None:
         start()
         watcher.launched.set()
         while not watcher.ended.wait(1.0):
-            if watcher.failure is not None:
-                raise watcher.failure
+            pass
     except KeyboardInterrupt:
         cancel(run.path, mark=False)
-        raise
+        raise InterruptedRunError(
+            f"interrupted; what was answered is kept\n    go on with: runner resume {typed(run)}"
+        ) from None
     finally:
         watcher.stop()
 
 
 class _Watcher(threading.Thread):
-    """Looks at a run's jobs again and again and shows what it sees."""
+    """Looks at a run's jobs again and again and shows what it sees.
+
+    Attributes:
+        launched: to be set once every job was launched.
+        ended: set once every launched job has ended, or looking failed, which `stop` then raises.
+    """
 
     def __init__(self, run: RunFolder) -> None:
         super().__init__(daemon=True)
         self.launched = threading.Event()
         self.ended = threading.Event()
-        self.failure: BaseException | None = None
+        self._failure: Exception | None = None
         self._run = run
         self._quit = threading.Event()
 
@@ -66,32 +78,31 @@ class _Watcher(threading.Thread):
         """Show the last state and end."""
         self._quit.set()
         self.join()
+        if self._failure is not None:
+            raise self._failure
 
     def run(self) -> None:
         """Poll until told to stop."""
+        try:
+            self._watch()
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._failure = error
+            self.ended.set()
+
+    def _watch(self) -> None:
         console = Console(stderr=True)
-        with _Bars(console) if console.is_terminal else _Lines() as display:
+        with _Bars(console) if console.is_terminal else nullcontext(JobLines()) as display:
             while not self._quit.wait(self._look(display)):
                 pass
             self._look(display)
 
-    def _look(self, display: _Display) -> float:
+    def _look(self, display: _Bars | JobLines) -> float:
         launched = self.launched.is_set()
         jobs = job_outcomes(self._run)
         display.show(jobs)
         if launched and not any(job.state in UNDER_WAY for job in jobs):
             self.ended.set()
         return SLURM_POLL_SECONDS if any(job.slurm for job in jobs) else POLL_SECONDS
-
-
-class _Display(Protocol):
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def show(self, jobs: Sequence[JobOutcome]) -> None: ...
 
 
 class _Bars:
@@ -125,52 +136,5 @@ class _Bars:
                 continue
             if job.name not in self._tasks:
                 self._tasks[job.name] = self._progress.add_task("", total=None, name=job.name, note="")
-            total = job.progress.total or None
-            self._progress.update(
-                self._tasks[job.name], completed=job.progress.done, total=total, note=describe(job)
-            )
-
-
-class _Lines:
-    """A plain line for each job that moved, now and then, where the output is no terminal."""
-
-    def __init__(self) -> None:
-        self._said: dict[str, str] = {}
-        self._next = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def show(self, jobs: Sequence[JobOutcome]) -> None:
-        """Print what changed: a new state at once, counts every few seconds."""
-        now = time.monotonic()
-        for job in jobs:
-            state = f"{job.state} {job.progress.phase}".strip()
-            if job.state == "not_submitted" or (self._said.get(job.name) == state and now < self._next):
-                continue
-            self._said[job.name] = state
-            self._next = now + LINE_SECONDS
-            counts = f" {job.progress.done}/{job.progress.total}" if job.progress.total else ""
-            print(f"{job.name}: {job.state}{counts}  {describe(job)}", file=sys.stderr, flush=True)
-
-
-def describe(job: JobOutcome) -> str:
-    """Say in a few words how a job is doing: its phase, or its rates and failures."""
-    progress = job.progress
-    if job.state == "pending":
-        return job.reason or "pending"
-    if progress.started is None or not progress.requests:
-        return progress.phase or job.reason
-    seconds = max(time.time() - progress.started, 0.001) if job.state == "running" else 0
-    rates = (
-        f"{progress.requests / seconds:.0f} requests/s, {progress.completion_tokens / seconds:.0f} tokens/s"
-        if seconds
-        else f"{progress.requests} requests"
-    )
-    extra = [f"{progress.cached} cached"] if progress.cached else []
-    extra += [f"{progress.failed} failed"] if progress.failed else []
-    extra += [f"{progress.missing} missing"] if progress.missing else []
-    return ", ".join([rates, *extra])
+            done, total = job.progress.done, job.progress.total or None
+            self._progress.update(self._tasks[job.name], completed=done, total=total, note=describe(job))

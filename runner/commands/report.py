@@ -13,7 +13,7 @@ from rich.text import Text
 
 from runner.commands.arguments import typed
 from runner.commands.console import cell, console, count, print_table, shown, table
-from runner.commands.follow import describe
+from runner.commands.lines import describe
 from runner.jobs import Job
 from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
 from runner.plan import Plan
@@ -51,11 +51,11 @@ def _jobs(jobs: Sequence[Job]) -> str:
     return count(len(jobs), "job") + (f", {count(devices, 'GPU')}" if devices else "")
 
 
-def print_outcome(outcome: RunOutcome, surveys: Mapping[str, PointSurvey] | None = None) -> int:
+def print_outcome(outcome: RunOutcome) -> int:
     """Print the table of results, what went wrong, and the next command; return the exit code."""
     out = console()
     print_table(out, results_table(outcome.points))
-    _print_counts(out, outcome, surveys or {})
+    _print_counts(out, outcome)
     wrong = [job for job in outcome.jobs if job.state not in _FINE]
     for job in wrong[:_MANY]:
         _print_job(out, job)
@@ -97,16 +97,16 @@ def _score(score: Json) -> str:
     return f"{score['value']:.3f}" + (f" ± {stderr:.3f}" if stderr is not None else "")
 
 
-def _print_counts(out: Console, outcome: RunOutcome, surveys: Mapping[str, PointSurvey]) -> None:
+def _print_counts(out: Console, outcome: RunOutcome) -> None:
     requests = sum(job.progress.requests for job in outcome.jobs)
-    cached = sum(job.progress.cached for job in outcome.jobs) + sum(s.served for s in surveys.values())
     tokens = sum(job.progress.completion_tokens for job in outcome.jobs)
+    cached = sum(job.progress.cached for job in outcome.jobs) + sum(p.served for p in outcome.points)
     total = sum(point.expected for point in outcome.points)
-    share = f" ({100 * cached / total:.0f} % cached)" if total else ""
-    out.print(
-        f"{outcome.state}: {count(requests, 'request')}, {cached:,} of {total:,} results cached{share}, "
-        f"{count(tokens, 'token')} generated"
-    )
+    if total and cached == total:
+        out.print(f"{outcome.state}: 100 % cached, {count(requests, 'request')}")
+        return
+    asked = f"{count(requests, 'request')}, {count(tokens, 'token')} generated"
+    out.print(f"{outcome.state}: {asked}" + (f", {cached:,} of {total:,} results cached" if cached else ""))
 
 
 def _print_job(out: Console, job: JobOutcome) -> None:

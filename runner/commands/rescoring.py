@@ -22,9 +22,9 @@ from runner.outcome import PointOutcome
 from runner.places import Places
 from runner.plan import scorer_faults
 from runner.points import PointRecords
+from runner.prepare import target_column_faults
 from runner.questions import ErrorLine, OpenPoint, ResultLine
 from runner.records import ERROR, MISSING, OK, Record, Result
-from runner.render import compile_template, suggestion
 from runner.runs import RunFolder
 from runner.secrets import Secrets
 from runner.spec import Experiment
@@ -117,20 +117,9 @@ def _literal(value: Json) -> Json:
 
 
 def _column_faults(run: RunFolder, spec: PointSpec, experiment: Experiment) -> list[Fault]:
-    """Find columns that a target names and the dataset's first row hasn't."""
+    """Find columns that a target names and the run's rows haven't."""
     dataset = experiment.dataset.model_copy(update={"path": str(run.path / spec.dataset.path)})
-    there = columns(dataset)
-    faults = []
-    for name, scorer in experiment.scorers.items():
-        source, place = (scorer.target, f"scorers.{name}.target")
-        if source is None:
-            source, place = (dataset.target or "", "dataset.target")
-        wanted = compile_template(source, name=place).columns() - set(there)
-        faults += [
-            Fault(place, f"the dataset has no column {column!r}", suggestion(column, there))
-            for column in sorted(wanted)
-        ]
-    return faults
+    return target_column_faults(experiment, columns(dataset))
 
 
 def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
@@ -152,7 +141,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
     ok, wrong = counts.get(OK, 0), counts.get(ERROR, 0)
     missing = spec.expected - ok - wrong
     return PointOutcome(
-        spec.name, spec.axes, spec.expected, ok, wrong, missing, cancelled=False, scores=scores
+        spec.name, spec.axes, spec.expected, ok, wrong, missing, served=0, cancelled=False, scores=scores
     )
 
 

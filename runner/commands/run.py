@@ -13,6 +13,7 @@ from runner.commands.arguments import add_experiment, plan_from, print_config
 from runner.commands.follow import follow
 from runner.commands.report import print_launch, print_outcome
 from runner.fold import fold_run
+from runner.launch import check_cluster
 from runner.outcome import run_outcome
 from runner.plan import Plan
 from runner.prepare import specify, write_run
@@ -30,17 +31,20 @@ def main(arguments: argparse.Namespace) -> int:
     if print_config(arguments):
         return 0
     plan = plan_from(arguments)
-    run = write_run(plan, specify(plan), sys.argv)
+    jobs = specify(plan)
+    for job in plan.jobs:
+        check_cluster(job.points[0].experiment.cluster, job.devices)
+    run = write_run(plan, jobs, sys.argv)
     surveys = serve_cached(run)
-    jobs = unfinished(run, fold_run(run))
-    print_launch(plan, run, jobs, surveys)
-    if not jobs:
-        return print_outcome(run_outcome(run), surveys)
+    left = unfinished(run, fold_run(run))
+    print_launch(plan, run, left, surveys)
+    if not left:
+        return print_outcome(run_outcome(run))
     if _leaves(plan) and not arguments.wait:
-        launch_jobs(run, jobs)
+        launch_jobs(run, left)
         return 0
-    follow(run, lambda: launch_jobs(run, jobs))
-    return print_outcome(run_outcome(run), surveys)
+    follow(run, lambda: launch_jobs(run, left))
+    return print_outcome(run_outcome(run))
 
 
 def _leaves(plan: Plan) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from runner.errors import UserError
 from runner.launch.attempts import next_attempt
 from runner.launch.cancel import cancel
 from runner.launch.gpus import check_devices, visible_devices
@@ -20,7 +22,16 @@ from runner.launch.submission import (
 )
 from runner.spec import Cluster, InlineCluster, LocalCluster, SlurmCluster
 
-__all__ = ["JobRequest", "JobState", "cancel", "describe", "job_states", "launch", "read_submission"]
+__all__ = [
+    "JobRequest",
+    "JobState",
+    "cancel",
+    "check_cluster",
+    "describe",
+    "job_states",
+    "launch",
+    "read_submission",
+]
 
 
 def launch(
@@ -35,6 +46,7 @@ def launch(
         UserError: the cluster can't run these jobs; nothing was started.
         RunnerError: it took some of them only; these are recorded.
     """
+    check_cluster(cluster, max((job.devices for job in jobs), default=0))
     if isinstance(cluster, InlineCluster):
         return _run_inline(jobs, target)
     submitit_folder(run_dir).mkdir(exist_ok=True)
@@ -43,18 +55,33 @@ def launch(
 
         slurm.submit(run_dir, jobs, cluster, target)
     else:
-        _submit_local(run_dir, jobs, cluster, target)
+        _submit_local(run_dir, jobs, target)
     return ()
 
 
-def _submit_local(
-    run_dir: Path, jobs: Sequence[JobRequest], cluster: LocalCluster, target: Callable[[str], int]
-) -> None:
+def check_cluster(cluster: Cluster, devices: int) -> None:
+    """Refuse what this machine can't launch; cheap, and called before anything is written.
+
+    Args:
+        cluster: where jobs would run.
+        devices: GPUs that the largest of them takes.
+
+    Raises:
+        UserError: too few GPUs here, or no Slurm to submit to.
+    """
+    if isinstance(cluster, SlurmCluster):
+        if shutil.which("sbatch") is None:
+            raise UserError(
+                "cluster=slurm: there is no sbatch on PATH; run this where jobs are submitted from, "
+                "or on this machine: cluster=local"
+            )
+    elif isinstance(cluster, LocalCluster) and devices:
+        check_devices(devices, visible_devices() if cluster.devices is None else cluster.devices)
+
+
+def _submit_local(run_dir: Path, jobs: Sequence[JobRequest], target: Callable[[str], int]) -> None:
     from runner.launch import local
 
-    most = max((job.devices for job in jobs), default=0)
-    if most:
-        check_devices(most, visible_devices() if cluster.devices is None else cluster.devices)
     local.submit(run_dir, jobs, target)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,16 +54,11 @@ def submit(
     """Submit every job and record its id; one array for as many as go into one.
 
     Raises:
-        UserError: there is no sbatch, or it refused the first array.
+        UserError: sbatch refused the first array.
         RunnerError: sbatch refused a later one; what was submitted before is recorded and stays.
     """
     if faults := check_slurm(cluster):
         raise ConfigError(faults)
-    if shutil.which("sbatch") is None:
-        raise UserError(
-            "cluster=slurm: there is no sbatch on PATH; run this where jobs are submitted from, "
-            "or on this machine with cluster=local"
-        )
     chunks = list(_chunks(jobs, _max_array_size()))
     submitted: list[str] = []
     with _outside_allocation():

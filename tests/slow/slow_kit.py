@@ -1,4 +1,4 @@
-"""Runs started through the command line in processes of their own, and a server that counts what it is asked."""
+"""Runs started through the command line in their own processes, and a server that counts what it is asked."""
 
 from __future__ import annotations
 
@@ -148,6 +148,7 @@ class Counting:
     asked: Counter[str] = field(default_factory=Counter)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _random: random.Random = field(default_factory=lambda: random.Random(0))
+    _waiting: list[Callable[[], object]] = field(default_factory=list)
     _gate: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -159,9 +160,16 @@ class Counting:
             self.asked[text] += 1
             self._changed.notify_all()
         await asyncio.sleep(self._random.uniform(*self.delay))
-        while not self._gate.is_set():
-            await asyncio.sleep(0.02)
+        await self._opened()
         await exchange.answer(completion(text))
+
+    async def _opened(self) -> None:
+        loop, opened = asyncio.get_running_loop(), asyncio.Event()
+        with self._changed:
+            if self._gate.is_set():
+                return
+            self._waiting.append(lambda: loop.call_soon_threadsafe(opened.set))
+        await opened.wait()
 
     @property
     def total(self) -> int:
@@ -174,7 +182,11 @@ class Counting:
 
     def open(self) -> None:
         """Answer again."""
-        self._gate.set()
+        with self._changed:
+            self._gate.set()
+            waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
 
     def wait_until(self, state: Callable[[Counter[str]], bool]) -> None:
         """Return once *state* holds of what was asked."""
