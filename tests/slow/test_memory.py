@@ -20,6 +20,8 @@ FEW = 10_000
 MANY = int(os.environ.get("RUNNER_MEMORY_ROWS", "200_000"))
 MOST_MB = 300
 MOST_GROWTH = 1.25
+PAGES_MB = 32
+"""Pages that SQLite keeps of two files at once; few rows don't fill them."""
 MOST_SLOWDOWN = 1.3
 
 
@@ -69,7 +71,7 @@ def test_memory_is_flat_and_rows_cost_the_same(project: Project) -> None:
     print(figures)
 
     assert max(many.peak_mb, many_again.peak_mb) <= MOST_MB, figures
-    assert many.peak_mb <= MOST_GROWTH * few.peak_mb, figures
-    assert many_again.peak_mb <= MOST_GROWTH * few_again.peak_mb, figures
+    assert many.peak_mb <= MOST_GROWTH * few.peak_mb + PAGES_MB, figures
+    assert many_again.peak_mb <= MOST_GROWTH * few_again.peak_mb + PAGES_MB, figures
     assert _per_row(many, start, MANY) <= MOST_SLOWDOWN * _per_row(few, start, FEW), figures
     assert _per_row(many_again, start, MANY) <= MOST_SLOWDOWN * _per_row(few_again, start, FEW), figures

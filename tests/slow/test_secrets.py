@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,7 +133,7 @@ def test_refused_key_is_not_repeated(project: Project, echoing: HttpServer, secr
     ],
     ids=["prompt", "model.name", "template", "wrong-type", "wrong-key", "missing-file", "option", "name"],
 )
-def test_secret_put_into_yaml_is_refused(keys: dict[str, object], project: Project, secret: str) -> None:
+def test_secret_put_into_yaml_is_refused(keys: dict[str, Any], project: Project, secret: str) -> None:
     """Exit 2, nothing written, and the message names the variable or the place, never the value."""
     project.rows(6)
     project.experiment(**keys)

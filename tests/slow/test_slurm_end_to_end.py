@@ -170,7 +170,7 @@ def test_edits_after_submission_change_nothing(
     templates.mkdir(parents=True)
     (templates / "user.j2").write_text("as submitted: {{ row.q }}")
     on_slurm.rows(ROWS)
-    keys = {"engine": served(server.url("/v1"), concurrency=CONCURRENCY), "prompt": "asking"}
+    keys: dict[str, Any] = {"engine": served(server.url("/v1"), concurrency=CONCURRENCY), "prompt": "asking"}
     cluster = {"kind": "slurm", "sbatch": {"hold": True}}
     on_slurm.experiment(**keys, cluster=cluster)
     on_slurm.command("run", "exp.yaml", "sampling.temperature=0.5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from functools import partial
 
 import pytest
 
@@ -31,6 +32,10 @@ def _stored(project: Project) -> int:
     finally:
         db.close()
     return int(count)
+
+
+def _half_shared(own: int, row: int) -> str:
+    return f"own {own} {row}" if row % 2 else f"shared {row}"
 
 
 def test_two_runs_at_once_both_complete(project: Project, server: HttpServer, counting: Counting) -> None:
@@ -62,7 +67,7 @@ def test_two_runs_of_the_fake_engine_at_once_both_complete(project: Project) -> 
 def test_ten_runs_fold_into_one_cache_at_once(project: Project) -> None:
     """Ten experiments, half of whose rows all share, add to a cache that none of them found there."""
     for number in range(10):
-        project.rows(100, lambda n, own=number: f"own {own} {n}" if n % 2 else f"shared {n}")
+        project.rows(100, partial(_half_shared, number))
         (project.folder / "rows.jsonl").rename(project.folder / f"rows-{number}.jsonl")
         project.experiment(
             f"exp{number}", dataset={"path": f"rows-{number}.jsonl"}, scorers={}, cluster={"kind": "inline"}
