@@ -30,7 +30,8 @@ def connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     db.execute("PRAGMA journal_mode = DELETE")
     db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("PRAGMA cache_size = -16000")
+    # KiB: the index over a million keys, which are inserted in random order, mostly fits.
+    db.execute("PRAGMA cache_size = -65536")
     return db
 
 

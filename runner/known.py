@@ -17,7 +17,7 @@ from runner.records import ERROR, OK, Record, read_record, read_records
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-PRAGMA cache_size = -16000;
+PRAGMA cache_size = -65536;
 CREATE TABLE done(point INTEGER, id TEXT, sample INTEGER, PRIMARY KEY(point, id, sample)) WITHOUT ROWID;
 CREATE TABLE seen(key BLOB PRIMARY KEY, log INTEGER, start INTEGER) WITHOUT ROWID;
 """

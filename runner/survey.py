@@ -16,6 +16,9 @@ from runner.questions import OpenPoint, Question
 from runner.records import Record
 from runner.values import Request
 
+_KEEP = 5_000
+"""Records written in one go: every commit touches most pages of the keys' index."""
+
 TokenCount = Callable[[Request], int]
 
 
@@ -68,6 +71,7 @@ def survey_point(
     reads = point.experiment.cache is True and bool(cache)
     slots = len(point.slots)
     rows = requests = hits = served = prompt_tokens = unrenderable = 0
+    kept: list[Record] = []
     for batch in batches(point):
         rows += sum(question.sample == 0 for question in batch)
         ready, bad = _prepare(batch)
@@ -79,8 +83,13 @@ def survey_point(
         unrenderable += len(bad)
         if tokens is not None:
             prompt_tokens += sum(tokens(question.request) for question in waiting)
-        if keep is not None and (complete or bad):
-            keep.add([question.record() for question in complete] + bad, cached=True)
+        if keep is not None:
+            kept += [question.record() for question in complete] + bad
+            if len(kept) >= _KEEP:
+                keep.add(kept, cached=True)
+                kept = []
+    if keep is not None and kept:
+        keep.add(kept, cached=True)
     return PointSurvey(rows, requests, hits, served, prompt_tokens, unrenderable)
 
 

@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import pytest
-from asking_engines import ask, chat_request, text_request
 
 from runner.engines.base import Engine
 from runner.engines.fake import KIND, Fake
@@ -23,6 +22,7 @@ from runner.errors import (
 )
 from runner.spec import Model, Topology
 from runner.values import Choice, Request, Response, Usage
+from tests.engines.asking_engines import ask, chat_request, text_request
 
 
 def answer(request: Request, **settings: Any) -> Response:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking_engines import chat_request, text_request
 
 from runner.engines.mistralrs import KIND, Mistralrs
 from runner.errors import BadRequestError, ContextLengthError, EngineStartError, IncompleteResponseError
 from runner.shipped import shipped
 from runner.spec import Model
 from runner.values import Request, Response, Scope
+from tests.engines.asking_engines import chat_request, text_request
 
 TINY = shipped() / "models" / "tiny"
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_tokens": 12}

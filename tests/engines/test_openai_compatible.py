@@ -6,14 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
-from asking_engines import ask, chat_request, text_request
 from pydantic import ValidationError
-from scripted_server import Reply, ScriptedServer, chat, serving
 
 from runner.engines.openai_compatible import KIND, OpenAICompatible
 from runner.errors import AskError, EngineStartError, IncompleteResponseError
 from runner.spec import Model
 from runner.values import Request, Response, TokenLogprob, Usage
+from tests.engines.asking_engines import ask, chat_request, text_request
+from tests.engines.scripted_server import Reply, ScriptedServer, chat, serving
 
 
 def exchange(request: Request, body: Any, **settings: Any) -> tuple[Response, ScriptedServer]:

@@ -9,8 +9,6 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from asking_engines import ask, chat_request
-from scripted_server import Reply, chat, serving
 
 from runner.errors import (
     AskError,
@@ -25,6 +23,8 @@ from runner.errors import (
     ServerError,
     UnknownModelError,
 )
+from tests.engines.asking_engines import ask, chat_request
+from tests.engines.scripted_server import Reply, chat, serving
 
 KEY = "sk-very-secret-0123456789"
 

@@ -6,8 +6,6 @@ import asyncio
 import time
 
 import pytest
-from asking_engines import chat_request
-from scripted_server import Reply, ScriptedServer, chat, serving
 
 from runner.engines.base import Engine
 from runner.engines.limits import Limiter
@@ -28,6 +26,8 @@ from runner.errors import (
 )
 from runner.spec import Model
 from runner.values import Response
+from tests.engines.asking_engines import chat_request
+from tests.engines.scripted_server import Reply, ScriptedServer, chat, serving
 
 QUICK = Backoff(first=0.001, longest=0.004, jitter=0.001)
 CUT = Reply(chat("x" * 100), cut=True)
