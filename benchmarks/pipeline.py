@@ -109,9 +109,8 @@ def main() -> int:
                 per = (arguments.rows - few) / 1000
                 mine, other = (ours[1] - ours[0]) / per, (theirs[1] - theirs[0]) / per
                 ratios.append(mine / other)
-                print(
-                    f"{concurrency:4} at once: pipeline {mine:.4f}  aiohttp {other:.4f} CPU-s per 1,000  {mine / other:.2f}"
-                )
+                figures = f"pipeline {mine:.4f}  aiohttp {other:.4f} CPU-s per 1,000"
+                print(f"{concurrency:4} at once: {figures}  {mine / other:.2f}")
             median = statistics.median(ratios)
             worst = max(worst, median)
             print(f"{concurrency:4} at once: median ratio {median:.2f}")

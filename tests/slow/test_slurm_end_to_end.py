@@ -31,6 +31,12 @@ def _submit(project: Project, server: HttpServer, *overrides: str) -> RunFolder:
     return project.last
 
 
+def _reach(counting: Counting, count: int) -> None:
+    """Let so many requests be answered; those that follow stay in flight until the server is opened."""
+    counting.wait_total(count)
+    counting.shut()
+
+
 def _scontrol(*words: str) -> None:
     subprocess.run(["scontrol", *words], check=True)
 
@@ -118,9 +124,10 @@ def test_waiting_run_shows_its_results(on_slurm: Project) -> None:
 def test_worker_killed_with_9_is_resumed(on_slurm: Project, server: HttpServer, counting: Counting) -> None:
     """The state is failed, with and without sacct, and a resume asks what is missing."""
     run = _submit(on_slurm, server)
-    counting.wait_total(60)
+    _reach(counting, 60)
     os.kill(worker_of(run), signal.SIGKILL)
     failed = on_slurm.settle(run, _ended)
+    counting.open()
 
     assert (failed["state"], failed["exit_code"], failed["jobs"][0]["state"]) == ("failed", 1, "failed")
     _resume(on_slurm, run, server, counting)
@@ -129,8 +136,10 @@ def test_worker_killed_with_9_is_resumed(on_slurm: Project, server: HttpServer, 
 def test_requeued_job_goes_on_where_it_was(on_slurm: Project, server: HttpServer, counting: Counting) -> None:
     """The second attempt asks nothing that the first has recorded."""
     run = _submit(on_slurm, server)
-    counting.wait_total(60)
+    _reach(counting, 60)
     _scontrol("requeue", on_slurm.status(run)["jobs"][0]["slurm"])
+    server.wait_until(lambda s: s.open == 0)
+    counting.open()
     _complete(on_slurm, run)
 
     assert (run.jobs[0] / "2").is_dir()
@@ -141,8 +150,7 @@ def test_requeued_job_goes_on_where_it_was(on_slurm: Project, server: HttpServer
 def test_run_at_its_time_limit_is_resumed(on_slurm: Project, server: HttpServer, counting: Counting) -> None:
     """The job says timeout, the run incomplete, also where requests hang until the job is killed."""
     run = _submit(on_slurm, server)
-    counting.wait_total(60)
-    counting.shut()
+    _reach(counting, 60)
     _scontrol("update", f"JobId={on_slurm.status(run)['jobs'][0]['slurm']}", "EndTime=now+1")
     ended = on_slurm.settle(run, _ended)
     counting.open()
@@ -154,8 +162,9 @@ def test_run_at_its_time_limit_is_resumed(on_slurm: Project, server: HttpServer,
 def test_cancelled_run_is_resumed(on_slurm: Project, server: HttpServer, counting: Counting) -> None:
     """What was answered before the cancellation is kept."""
     run = _submit(on_slurm, server)
-    counting.wait_total(60)
+    _reach(counting, 60)
     on_slurm.command("cancel", run.path)
+    counting.open()
     ended = on_slurm.settle(run, _ended)
 
     assert (ended["state"], ended["exit_code"], ended["jobs"][0]["state"]) == ("cancelled", 1, "cancelled")
@@ -180,8 +189,10 @@ def test_edits_after_submission_change_nothing(
     on_slurm.experiment(engine=keys["engine"], prompt="edited {{ row.q }}", sampling={"temperature": 1})
     slurm_id = on_slurm.status(run)["jobs"][0]["slurm"]
     _scontrol("release", slurm_id)
-    counting.wait_total(60)
+    _reach(counting, 60)
     _scontrol("requeue", slurm_id)
+    server.wait_until(lambda s: s.open == 0)
+    counting.open()
     on_slurm.settle(run, _ended)
 
     assert (run.jobs[0] / "2").is_dir()
