@@ -16,7 +16,7 @@ run: $(VENV)/.run
 	@$(bin)/runner run experiments/addition.yaml
 
 test: $(VENV)/.dev
-	$(bin)/python -m pytest -m "not slow" -n 2
+	$(bin)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.dev
 	$(bin)/ruff format --check

@@ -130,10 +130,10 @@ class Asking:
         return stuck
 
     async def _stored(self, point: OpenPoint, keys: list[bytes]) -> dict[bytes, bytes]:
-        if point.experiment.cache is False or not keys:
+        if not point.experiment.fills_cache or not keys:
             return {}
         found = await self._desk.journal.find(keys)
-        if point.experiment.cache is True:
+        if point.experiment.reads_cache:
             found |= self._desk.cache.find([key for key in keys if key not in found])
         return found
 
@@ -145,7 +145,7 @@ class Asking:
         """
         if question.claimed:
             return True
-        if question.point.experiment.cache is not False:
+        if question.point.experiment.fills_cache:
             if question.key in self._claims:
                 return False
             self._claims[question.key] = self._stop.get_loop().create_future()

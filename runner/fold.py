@@ -86,14 +86,14 @@ def _refresh(run: RunFolder, spec: PointSpec) -> PointCounts:
     file = folder / "cache.sqlite"
     if not file.exists():
         return PointCounts(spec.expected, 0, 0)
+    experiment = spec.experiment()
     with PointRecords(file) as records:
         version = records.mark("changed")
         if version != records.mark("exported") or not (folder / "metrics.json").exists():
             export(folder, spec, records)
             records.set_mark("exported", version)
-        mode = spec.declared.get("cache", True)
-        if mode is not False and (end := records.last_response()) > (after := records.mark("shared")):
-            add_responses(run.cache, file, after=after, replace=mode == "refresh")
+        if experiment.fills_cache and (end := records.last_response()) > (after := records.mark("shared")):
+            add_responses(run.cache, file, after=after, replace=experiment.cache == "refresh")
             records.set_mark("shared", end)
         counts = records.counts()
         served = records.mark("served")

@@ -17,14 +17,18 @@ from runner.spec import EngineSettings, Model
 from runner.values import Json, Scope, canonical_json
 
 
-def make_scope(model: Model, engine: EngineSettings, kind: EngineKind) -> Scope:
+def make_scope(model: Model, engine: EngineSettings, kind: EngineKind, *, strict: bool = False) -> Scope:
     """Return the identity of a model on an engine.
 
     Local weights, tokenizers and chat templates count by content; a hub model by the commit that
     the local hub cache resolves it to; a served model by its name and revision. A base URL counts
-    unless ``model.revision`` names what it serves.
+    unless ``model.revision`` names what it serves. With *strict* the version of the engine's package
+    counts too.
     """
-    return Scope(model=_model(model, local=kind.capabilities.local), engine=_engine(model, engine, kind))
+    identity = _engine(model, engine, kind)
+    if strict and (version := kind.installed_version()) is not None:
+        identity["version"] = version
+    return Scope(model=_model(model, local=kind.capabilities.local), engine=identity)
 
 
 def _engine(model: Model, engine: EngineSettings, kind: EngineKind) -> dict[str, Json]:

@@ -153,6 +153,9 @@ def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
         faults.append(
             Fault("engine.kind", f"{kind.name} needs {kind.distribution}, which is not installed", install)
         )
+    if experiment.cache == "strict" and not kind.distribution:
+        problem = f"engine {kind.name} can't tell its version before it is asked"
+        faults.append(Fault("cache", problem, "name what the address serves: model.revision"))
     if experiment.task not in kind.capabilities.tasks:
         others = [k.name for k in engine_kinds().values() if experiment.task in k.capabilities.tasks]
         faults.append(

@@ -84,7 +84,9 @@ def specify_point(planned: PlannedPoint, dataset: DatasetFile) -> PointSpec:
         declared=experiment.model_dump(mode="json", exclude_none=True),
         sampling=planned.sampling,
         prompt=planned.prompt,
-        scope=make_scope(experiment.model, experiment.engine, planned.kind),
+        scope=make_scope(
+            experiment.model, experiment.engine, planned.kind, strict=experiment.cache == "strict"
+        ),
         dataset=dataset,
         notes=planned.notes,
     )

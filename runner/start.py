@@ -25,7 +25,7 @@ def serve_cached(run: RunFolder) -> dict[str, PointSurvey]:
         if not cache:
             return {}
         points = [point for job in jobs_of(run) for point in job.points]
-        reading = [point for point in points if point.declared.get("cache", True) is True]
+        reading = [point for point in points if point.experiment().reads_cache]
         return {point.name: _serve(run, point, cache) for point in reading}
 
 

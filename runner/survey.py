@@ -68,7 +68,7 @@ def survey_point(
         tokens: counts the tokens of a prompt.
     """
     point = OpenPoint(spec, run)
-    reads = point.experiment.cache is True and bool(cache)
+    reads = point.experiment.reads_cache and bool(cache)
     slots = len(point.slots)
     rows = requests = hits = served = prompt_tokens = unrenderable = 0
     kept: list[Record] = []

@@ -83,7 +83,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     row = _row(point, arguments.row)
     out = console()
     out.print(f"row {row.id} of {plan.name}" + (f", point {planned.name}" if len(plan.points) > 1 else ""))
-    if point.experiment.cache is not True:
+    if not point.experiment.reads_cache:
         does = "asks everything anew" if point.experiment.cache == "refresh" else "neither reads nor fills it"
         out.print(f"the cache is not read: cache: {str(point.experiment.cache).lower()} {does}")
     found = explain(point, row, plan.composition.places.runs / CACHE_FILE)

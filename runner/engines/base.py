@@ -114,19 +114,21 @@ class EngineKind:
         """The kind's name in YAML."""
         return str(self.settings.model_fields["kind"].default)
 
-    def missing(self) -> str | None:
-        """Return what to type to install what this kind needs, or None when it is there."""
+    def installed_version(self) -> str | None:
+        """Return the version of the engine's package here; None if it has none or is not installed."""
         if not self.distribution:
             return None
         try:
-            metadata.version(self.distribution)
+            return metadata.version(self.distribution)
         except metadata.PackageNotFoundError:
-            return (
-                f'pip install "llm-runner[{self.extra}]"'
-                if self.extra
-                else f"pip install {self.distribution}"
-            )
-        return None
+            return None
+
+    def missing(self) -> str | None:
+        """Return what to type to install what this kind needs, or None when it is there."""
+        if not self.distribution or self.installed_version() is not None:
+            return None
+        name = f'"llm-runner[{self.extra}]"' if self.extra else self.distribution
+        return f"pip install {name}"
 
     def create(self, settings: EngineSettings, model: Model) -> Engine:
         """Import the engine's module and build an engine that is not started yet."""

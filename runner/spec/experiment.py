@@ -46,7 +46,18 @@ class Experiment(Spec):
     """Scorers by name: a list of options of conf/scorers/, or a map."""
     cluster: Cluster = LocalCluster()
     """An option of conf/cluster/: local, inline, slurm; or a map."""
-    cache: bool | Literal["refresh"] = True
+    cache: bool | Literal["refresh", "strict"] = True
     """true asks only what no run asked before; false neither reads nor fills the cache; refresh asks anew."""
     max_errors: int | None = Field(None, ge=1)
-    """Stop the job once this many rows have failed for good."""
+    """true asks only what no earlier run asked; strict also counts the engine's version; refresh asks anew;
+    false neither reads nor fills the cache."""
+
+    @property
+    def reads_cache(self) -> bool:
+        """Whether answers of earlier runs count."""
+        return self.cache in {True, "strict"}
+
+    @property
+    def fills_cache(self) -> bool:
+        """Whether its answers count for later runs, and for equal requests of this one."""
+        return self.cache is not False

@@ -138,7 +138,7 @@ def test_requeued_job_goes_on_where_it_was(on_slurm: Project, server: HttpServer
     run = _submit(on_slurm, server)
     _reach(counting, 60)
     _scontrol("requeue", on_slurm.status(run)["jobs"][0]["slurm"])
-    server.wait_until(lambda s: s.open == 0)
+    on_slurm.settle(run, lambda s: s["state"] == "pending")
     counting.open()
     _complete(on_slurm, run)
 
@@ -191,7 +191,7 @@ def test_edits_after_submission_change_nothing(
     _scontrol("release", slurm_id)
     _reach(counting, 60)
     _scontrol("requeue", slurm_id)
-    server.wait_until(lambda s: s.open == 0)
+    on_slurm.settle(run, lambda s: s["state"] == "pending")
     counting.open()
     on_slurm.settle(run, _ended)
 

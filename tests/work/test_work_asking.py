@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
+from runner.errors import ConfigError
+from runner.jobs import read_job
 from runner.points import PointRecords
 from runner.work import CANCELLED
 from tests.http_server import HttpServer
@@ -185,3 +189,25 @@ def test_large_data_that_changed_stops_the_job(lab: Lab, url: str, monkeypatch: 
 
     assert result.state()["state"] == "failed"
     assert "has changed since this run was launched" in result.state()["error"]
+
+
+def test_cache_strict_needs_an_engine_that_knows_its_version(lab: Lab, url: str) -> None:
+    """A server's version is unknown before it is asked, so strict is refused with what to write instead."""
+    lab.rows(sums(1))
+
+    with pytest.raises(ConfigError, match=r"can't tell its version.*\n.*model\.revision"):
+        lab.prepare(engine=served(url), cache="strict")
+
+
+def test_cache_strict_counts_the_engines_version(lab: Lab) -> None:
+    """With strict the version of the embedded engine is part of every request, without it it isn't."""
+    lab.rows(sums(1))
+    embedded = {"model": "tiny", "engine": {"kind": "mistralrs"}}
+
+    engines = [
+        read_job(lab.prepare(**embedded, cache=mode).jobs[0]).points[0].scope.engine
+        for mode in (True, "strict")
+    ]
+
+    assert "version" not in engines[0]
+    assert engines[1]["version"] == version("mistralrs")
