@@ -14,7 +14,7 @@ from typing import Self
 BATCH = 500
 """Keys asked for at once, and rows committed at once."""
 
-_SHARE = 10_000
+_SHARE = 100_000
 """Responses added in one transaction: others wait no longer than that takes."""
 
 BUSY_SECONDS = 120

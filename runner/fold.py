@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import msgspec
 
@@ -13,14 +13,17 @@ from runner.cache import add_responses
 from runner.jobs import Job, PointSpec, read_job
 from runner.points import PointRecords, by_point
 from runner.questions import ResultLine
-from runner.records import ERROR, OK, RECORDS_FILE, STEP, read_records
+from runner.records import ERROR, OK, RECORDS_FILE, STEP, Record, read_records
 from runner.runs import RunFolder, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import Metrics
 from runner.values import Json
 
-_FOLD = 10_000
-"""Records folded in one go: keys are random, so that each commit rewrites most of an index."""
+_FOLD = 2_000
+"""Records read in one go."""
+
+_OPEN = 2
+"""Points open at once: a job asks them one after another."""
 
 _decode = msgspec.json.Decoder(ResultLine)
 
@@ -66,18 +69,47 @@ def attempts(job_folder: Path) -> list[Path]:
 def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
     """Add what the attempts have written since the last fold to the files of their points."""
     mark = folder / "folded.json"
-    ends: dict[str, int] = msgspec.json.decode(mark.read_bytes()) if mark.exists() else {}
-    names = {point.index: point.name for point in job.points}
-    for log in attempts(folder):
-        number = log.parent.name
-        fresh = read_records(log, ends.get(number, 0))
-        while batch := list(islice(fresh, _FOLD)):
-            for index, records in by_point(record for _, _, record in batch).items():
-                with PointRecords(run.point(names[index]) / "cache.sqlite") as point:
-                    point.add(records)
-            # Behind the points' own commits: if this is lost, the same records are added once more.
-            ends[number] = batch[-1][1]
-            write_file(mark, msgspec.json.encode(ends))
+    before: dict[str, int] = msgspec.json.decode(mark.read_bytes()) if mark.exists() else {}
+    ends = dict(before)
+    with _Points(run, job) as points:
+        for log in attempts(folder):
+            number = log.parent.name
+            fresh = read_records(log, ends.get(number, 0))
+            while batch := list(islice(fresh, _FOLD)):
+                for index, records in by_point(record for _, _, record in batch).items():
+                    points.add(index, records)
+                ends[number] = batch[-1][1]
+    if ends != before:
+        # Behind the points' own commits: if this is lost, the same records are added once more.
+        write_file(mark, msgspec.json.encode(ends))
+
+
+class _Points:
+    """The files of a job's points, of which few are open at once; leaving commits them."""
+
+    def __init__(self, run: RunFolder, job: Job) -> None:
+        self._files = {point.index: run.point(point.name) / "cache.sqlite" for point in job.points}
+        self._open: dict[int, PointRecords] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for index in list(self._open):
+            self._close(index, commit=kind is None)
+
+    def add(self, index: int, records: list[Record]) -> None:
+        """Add records to a point."""
+        if index not in self._open:
+            while len(self._open) >= _OPEN:
+                self._close(next(iter(self._open)), commit=True)
+            self._open[index] = PointRecords(self._files[index])
+        self._open[index].add(records)
+
+    def _close(self, index: int, *, commit: bool) -> None:
+        with self._open.pop(index) as point:
+            if commit:
+                point.commit()
 
 
 def _refresh(run: RunFolder, spec: PointSpec) -> PointCounts:
@@ -92,9 +124,11 @@ def _refresh(run: RunFolder, spec: PointSpec) -> PointCounts:
         if version != records.mark("exported") or not (folder / "metrics.json").exists():
             export(folder, spec, records)
             records.set_mark("exported", version)
+            records.commit()
         if experiment.fills_cache and (end := records.last_response()) > (after := records.mark("shared")):
             add_responses(run.cache, file, after=after, replace=experiment.cache == "refresh")
             records.set_mark("shared", end)
+            records.commit()
         counts = records.counts()
         served = records.mark("served")
     return PointCounts(spec.expected, counts.get(OK, 0), counts.get(ERROR, 0), served)

@@ -32,7 +32,11 @@ ON CONFLICT(step, id, sample) DO UPDATE SET
 
 
 class PointRecords:
-    """A point's file, open for writing; used as a context manager."""
+    """A point's file, open for writing; used as a context manager, which leaves out what isn't committed.
+
+    What belongs together goes into one transaction: keys come in random order, so that each commit
+    rewrites most pages of their index, however few records it adds.
+    """
 
     def __init__(self, path: Path) -> None:
         self._db = connect(path)
@@ -45,7 +49,7 @@ class PointRecords:
         self._db.close()
 
     def add(self, records: Sequence[Record], *, cached: bool = False) -> None:
-        """Commit records; adding the same ones again changes nothing.
+        """Add records to the open transaction; adding the same ones again changes nothing.
 
         Args:
             records: of two results for the same row and sample the newer one counts.
@@ -54,16 +58,20 @@ class PointRecords:
         now = time.time()
         answers = [(bytes.fromhex(a.key), a.request, a.response) for r in records for a in r.answers]
         results = [_columns(record, now) for record in records if record.result is not None]
-        with self._db:
+        if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
-            all_shared = cached and self.mark("shared") == self.last_response()
-            self._db.executemany("INSERT OR REPLACE INTO responses VALUES (?,?,?)", answers)
-            self._db.executemany(_UPSERT, results)
-            self._db.execute("UPDATE marks SET value = value + 1 WHERE name = 'changed'")
-            if cached:
-                self.set_mark("served", self.mark("served") + len(results))
-            if all_shared:
-                self.set_mark("shared", self.last_response())
+        all_shared = cached and self.mark("shared") == self.last_response()
+        self._db.executemany("INSERT OR REPLACE INTO responses VALUES (?,?,?)", answers)
+        self._db.executemany(_UPSERT, results)
+        self._db.execute("UPDATE marks SET value = value + 1 WHERE name = 'changed'")
+        if cached:
+            self.set_mark("served", self.mark("served") + len(results))
+        if all_shared:
+            self.set_mark("shared", self.last_response())
+
+    def commit(self) -> None:
+        """Commit what was added."""
+        self._db.commit()
 
     def mark(self, name: str) -> int:
         """Return a mark.
@@ -74,11 +82,8 @@ class PointRecords:
         return int(self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()[0])
 
     def set_mark(self, name: str, value: int) -> None:
-        """Set a mark; committed at once unless a transaction is open."""
-        inside = self._db.in_transaction
+        """Set a mark in the open transaction."""
         self._db.execute("UPDATE marks SET value = ? WHERE name = ?", (value, name))
-        if not inside:
-            self._db.commit()
 
     def last_response(self) -> int:
         """Return the highest rowid of a response."""

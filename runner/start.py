@@ -31,7 +31,9 @@ def serve_cached(run: RunFolder) -> dict[str, PointSurvey]:
 
 def _serve(run: RunFolder, point: PointSpec, cache: ResponseCache) -> PointSurvey:
     with PointRecords(run.point(point.name) / "cache.sqlite") as keep:
-        return survey_point(point, run.path, cache, keep=keep)
+        survey = survey_point(point, run.path, cache, keep=keep)
+        keep.commit()
+        return survey
 
 
 def jobs_of(run: RunFolder) -> list[Job]:

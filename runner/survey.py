@@ -16,9 +16,6 @@ from runner.questions import OpenPoint, Question
 from runner.records import Record
 from runner.values import Request
 
-_KEEP = 5_000
-"""Records written in one go: every commit touches most pages of the keys' index."""
-
 TokenCount = Callable[[Request], int]
 
 
@@ -64,14 +61,13 @@ def survey_point(
         spec: the point.
         run: the run folder, or any folder where the dataset's path is absolute.
         cache: the shared cache.
-        keep: where to write the results that the cache completes.
+        keep: where to add the results that the cache completes; committing them is the caller's.
         tokens: counts the tokens of a prompt.
     """
     point = OpenPoint(spec, run)
     reads = point.experiment.reads_cache and bool(cache)
     slots = len(point.slots)
     rows = requests = hits = served = prompt_tokens = unrenderable = 0
-    kept: list[Record] = []
     for batch in batches(point):
         rows += sum(question.sample == 0 for question in batch)
         ready, bad = _prepare(batch)
@@ -84,12 +80,7 @@ def survey_point(
         if tokens is not None:
             prompt_tokens += sum(tokens(question.request) for question in waiting)
         if keep is not None:
-            kept += [question.record() for question in complete] + bad
-            if len(kept) >= _KEEP:
-                keep.add(kept, cached=True)
-                kept = []
-    if keep is not None and kept:
-        keep.add(kept, cached=True)
+            keep.add([question.record() for question in complete] + bad, cached=True)
     return PointSurvey(rows, requests, hits, served, prompt_tokens, unrenderable)
 
 

@@ -134,6 +134,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
                 results = _results(point, map(_decode.decode, answers.lines()))
                 while batch := list(islice(results, BATCH)):
                     records.add(batch)
+                records.commit()
         export(folder, spec, records)
         counts = records.counts()
     scratch.unlink()
