@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from runner.cache import ResponseCache
+from runner.claims import Claims, Recent
 from runner.engines.base import Engine
 from runner.errors import AskError, BadRequestError, EngineError, RenderError, RowError, RunnerError
 from runner.feed import Feed
 from runner.journal import Batch, Journal
-from runner.progress import Counter
+from runner.progress import Counts
 from runner.questions import OpenPoint, Question
 from runner.records import ERROR, MISSING, Record
 from runner.survey import batches
@@ -19,6 +22,12 @@ from runner.values import Response
 
 SAME_REFUSALS = 20
 """Identical refusals without one success after which the engine, not the rows, is at fault."""
+
+MANY_REFUSALS = 200
+"""The same for refusals that differ."""
+
+_VARYING = re.compile(r"[0-9A-Fa-f-]{8,}|\d+")
+"""Request ids, times and counts, which make equal refusals look different."""
 
 GRACE_SECONDS = 10.0
 """How long requests in flight may finish once the job has to stop."""
@@ -40,7 +49,7 @@ class Desk:
     engine: Engine
     journal: Journal
     cache: ResponseCache
-    counter: Counter
+    counter: Counts
     concurrency: int
 
 
@@ -50,10 +59,12 @@ class Asking:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._feeding: Feed[Question] = Feed(desk.concurrency)
-        self._claims: dict[bytes, asyncio.Future[None]] = {}
+        self._claims = Claims()
+        self._answered = Recent()
         self._dropped: set[int] = set()
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._refused: list[tuple[Question, RowError]] = []
+        self._alike: Counter[tuple[int | None, str | None, str]] = Counter()
         self._succeeded = False
         self._last: Batch | None = None
 
@@ -106,6 +117,7 @@ class Asking:
                 return
             done = await self._desk.journal.done(index, batch)
             undone = [q for q in batch if (q.row.id, q.sample) not in done] if done else batch
+            self._answered.forget()
             await self._feeding.give(await self._serve(point, [q for q in undone if self._prepared(q)]))
             if self._last is not None:
                 await self._last.wait()
@@ -114,15 +126,13 @@ class Asking:
         """Answer questions as far as stored responses go; return those with something to ask."""
         stuck: list[Question] = []
         while ready:
-            found = await self._stored(point, [q.key for q in ready if self._claim(q)])
+            found = await self._stored(point, [q.key for q in ready])
             going = []
             for question in ready:
-                data = found.get(question.key) if question.claimed else None
+                data = found.get(question.key)
                 if data is None:
                     stuck.append(question)
-                    continue
-                self._release(question)
-                if question.take_stored(data):
+                elif question.take_stored(data):
                     self._finish(question.record(), cached=True)
                 else:
                     going.append(question)
@@ -130,32 +140,13 @@ class Asking:
         return stuck
 
     async def _stored(self, point: OpenPoint, keys: list[bytes]) -> dict[bytes, bytes]:
-        if not point.experiment.fills_cache or not keys:
+        if not keys:
             return {}
-        found = await self._desk.journal.find(keys)
+        # Without a cache only what an earlier attempt of this very job answered counts.
+        found = await self._desk.journal.find(keys, before=not point.experiment.fills_cache)
         if point.experiment.reads_cache:
             found |= self._desk.cache.find([key for key in keys if key not in found])
         return found
-
-    def _claim(self, question: Question) -> bool:
-        """Claim a question's key; False while another question with the same key is under way.
-
-        Claimed before stored responses are looked up and released after the answer is on disk:
-        so the same request is never sent twice.
-        """
-        if question.claimed:
-            return True
-        if question.point.experiment.fills_cache:
-            if question.key in self._claims:
-                return False
-            self._claims[question.key] = self._stop.get_loop().create_future()
-        question.claimed = True
-        return True
-
-    def _release(self, question: Question) -> None:
-        if question.claimed and (claim := self._claims.pop(question.key, None)) is not None:
-            claim.set_result(None)
-        question.claimed = False
 
     def _prepared(self, question: Question) -> bool:
         try:
@@ -166,44 +157,51 @@ class Asking:
         return True
 
     async def _answer(self) -> None:
-        while not self._stop.done() and (question := await self._feeding.take()) is not None:
-            if question.point.spec.index in self._dropped:
-                self._release(question)
-                continue
+        while (question := await self._feeding.take()) is not None and not self._stop.done():
             try:
                 await self._ask(question)
             except EngineError as error:
                 self.stop(error)
             except AskError as error:
                 await self._fail(question, error)
-            finally:
-                self._release(question)
 
     async def _ask(self, question: Question) -> None:
         """Fill slot after slot; each answer is on disk before the next is asked."""
-        # What was fed with its claim was looked up under it; a twin of another was not.
-        looked_up = question.claimed
-        while True:
-            complete = await self._fill(question, looked_up=looked_up)
-            record = question.record()
-            await (self._finish(record) if complete else self._desk.journal.commit(record)).wait()
-            self._release(question)
-            if complete or not self._prepared(question):
+        looked_up = True
+        while not self._over(question):
+            await self._claims.take(question)
+            try:
+                if not await self._fill(question, looked_up=looked_up):
+                    return
+                await self._keep(question)
+            finally:
+                self._claims.release(question)
+            if question.complete or not self._prepared(question):
                 return
             looked_up = False
 
+    async def _keep(self, question: Question) -> None:
+        record = question.record()
+        await (self._finish(record) if question.complete else self._desk.journal.commit(record)).wait()
+        self._answered.add(question.key)
+
+    def _over(self, question: Question) -> bool:
+        """Tell whether nothing more is to be asked for a question."""
+        return self._stop.done() or question.point.spec.index in self._dropped
+
     async def _fill(self, question: Question, *, looked_up: bool) -> bool:
-        """Fill one slot from what is stored or by asking; True if it was the last."""
-        while not self._claim(question):
-            await asyncio.wait([self._claims[question.key]])
-            looked_up = False
-        if not looked_up:
+        """Fill one slot from what is stored or by asking; False if there is nothing more to ask."""
+        if not looked_up or question.key in self._answered:
             found = await self._stored(question.point, [question.key])
             if (data := found.get(question.key)) is not None:
-                return question.take_stored(data)
+                question.take_stored(data)
+                return True
+        if self._over(question):
+            return False
         response = await self._desk.engine.generate(question.request)
         self._count(response)
-        return question.take(response)
+        question.take(response)
+        return True
 
     def _count(self, response: Response) -> None:
         counter = self._desk.counter
@@ -217,22 +215,16 @@ class Asking:
     def _finish(self, record: Record, *, cached: bool = False) -> Batch:
         """Count a result and commit it."""
         assert record.result is not None
-        counter = self._desk.counter
-        counter.cached += cached
-        if record.result.state == MISSING:
-            counter.missing += 1
-        else:
-            counter.done += 1
+        self._desk.counter.count(record.point, record.result.state, cached=cached)
         if record.result.state == ERROR:
-            counter.failed += 1
             self._check_errors(record.point)
         self._last = self._desk.journal.commit(record)
         return self._last
 
     def _check_errors(self, index: int) -> None:
         limit = next(p.experiment.max_errors for p in self._desk.points if p.spec.index == index)
-        if limit is not None and self._desk.counter.failed >= limit:
-            failed = self._desk.counter.failed
+        failed = self._desk.counter.failed_of[index]
+        if limit is not None and failed >= limit:
             self.stop(TooManyErrorsError(f"{failed} rows failed, as many as max_errors allows"))
 
     async def _fail(self, question: Question, error: AskError) -> None:
@@ -242,10 +234,11 @@ class Asking:
             return
         self._refused.append((question, error))
         await self._desk.journal.commit(question.failed(error, state=MISSING)).wait()
-        same = sum(str(other) == str(error) for _, other in self._refused)
-        if same >= SAME_REFUSALS:
+        self._alike[kind := (error.status, error.code, _VARYING.sub("#", error.message))] += 1
+        if self._alike[kind] >= SAME_REFUSALS or self._alike.total() >= MANY_REFUSALS:
+            refused = self._alike.total()
             self._refused.clear()
-            self.stop(EngineError(f"{same} requests in a row were refused alike, none succeeded: {error}"))
+            self.stop(EngineError(f"all of {refused} requests were refused, such as: {error}", error.status))
 
     def _settle_refusals(self) -> None:
         """Make the refusals that waited for a first success final."""

@@ -77,7 +77,7 @@ def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
             fresh = read_records(log, ends.get(number, 0))
             while batch := list(islice(fresh, _FOLD)):
                 for index, records in by_point(record for _, _, record in batch).items():
-                    points.add(index, records)
+                    points.add(index, records, int(number))
                 ends[number] = batch[-1][1]
     if ends != before:
         # Behind the points' own commits: if this is lost, the same records are added once more.
@@ -98,13 +98,13 @@ class _Points:
         for index in list(self._open):
             self._close(index, commit=kind is None)
 
-    def add(self, index: int, records: list[Record]) -> None:
-        """Add records to a point."""
+    def add(self, index: int, records: list[Record], attempt: int) -> None:
+        """Add an attempt's records to a point."""
         if index not in self._open:
             while len(self._open) >= _OPEN:
                 self._close(next(iter(self._open)), commit=True)
             self._open[index] = PointRecords(self._files[index])
-        self._open[index].add(records)
+        self._open[index].add(records, attempt=attempt)
 
     def _close(self, index: int, *, commit: bool) -> None:
         with self._open.pop(index) as point:
@@ -161,7 +161,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
 
 
 def _written(records: PointRecords, out: BinaryIO) -> Iterator[ResultLine]:
-    for line in records.lines():
+    for _, line in records.lines():
         out.write(line + b"\n")
         yield _decode.decode(line)
 

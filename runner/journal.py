@@ -61,6 +61,7 @@ class Journal:
         self._batch: Batch | None = None
         self._busy: asyncio.Task[None] | None = None
         self._lookups = asyncio.Lock()
+        self._failure: Exception | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,13 +85,22 @@ class Journal:
         return batch
 
     async def flush(self) -> None:
-        """Wait until everything that was given is on disk."""
+        """Wait until everything that was given is on disk.
+
+        Raises:
+            RunnerError: something given since the last flush could not be written.
+        """
         while self._busy is not None:
             await asyncio.shield(self._busy)
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
-    async def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the responses of *keys* that this job already holds."""
-        return await self._look_up(self._known.find, keys)
+    async def find(self, keys: Sequence[bytes], *, before: bool = False) -> dict[bytes, bytes]:
+        """Return the responses of *keys* that this job holds; with *before* only of earlier attempts."""
+        if before and not self._known.earlier:
+            return {}
+        return await self._look_up(self._known.find, keys, before)
 
     async def done(self, point: int, questions: Sequence[Question]) -> set[tuple[str, int]]:
         """Return the (id, sample) of those *questions* that need not be asked."""
@@ -112,6 +122,7 @@ class Journal:
                 try:
                     await self._add(batch.records)
                 except Exception as error:  # noqa: BLE001 - all who wait for the batch raise it
+                    self._failure = error
                     batch.settle(error)
                 else:
                     batch.settle()
@@ -138,7 +149,7 @@ def _masked(record: Record, secrets: Secrets) -> Record:
     answers = tuple(
         Answer(a.key, _clean(a.request, secrets), _clean(a.response, secrets)) for a in record.answers
     )
-    return Record(record.point, answers, result)
+    return msgspec.structs.replace(record, answers=answers, result=result)
 
 
 def _clean(json: msgspec.Raw, secrets: Secrets) -> msgspec.Raw:

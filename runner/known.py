@@ -22,6 +22,9 @@ CREATE TABLE done(point INTEGER, id TEXT, sample INTEGER, PRIMARY KEY(point, id,
 CREATE TABLE seen(key BLOB PRIMARY KEY, log INTEGER, start INTEGER) WITHOUT ROWID;
 """
 
+_DONE = "INSERT OR IGNORE INTO done VALUES (?,?,?)"
+_UNDONE = "DELETE FROM done WHERE point = ? AND id = ? AND sample = ?"
+
 
 class Known:
     """Looks up answers by request key, and rows that need not be asked."""
@@ -33,6 +36,7 @@ class Known:
         self._logs = [log]
         self._end = 0
         self.any_done = False
+        """Whether anything was done before this attempt."""
 
     def __enter__(self) -> Self:
         return self
@@ -58,10 +62,9 @@ class Known:
         for start, _, record in read_records(log):
             self._insert([part for a in record.answers for part in (bytes.fromhex(a.key), number, start)])
             result = record.result
-            if result is not None and result.state in states:
-                self._db.execute(
-                    "INSERT OR IGNORE INTO done VALUES (?,?,?)", (record.point, result.id, result.sample)
-                )
+            if result is not None:
+                done = result.state in states
+                self._db.execute(_DONE if done else _UNDONE, (record.point, result.id, result.sample))
         self._db.execute("COMMIT")
 
     def add_folded(self, point: int, source: Path, *, retry_final: bool) -> None:
@@ -74,14 +77,19 @@ class Known:
             query = f"SELECT ?, id, sample FROM results WHERE state IN ({marks(states)})"
             rows = db.execute(query, (point, *states))
             self._db.execute("BEGIN")
-            self._db.executemany("INSERT OR IGNORE INTO done VALUES (?,?,?)", rows)
+            self._db.executemany(_DONE, rows)
             self._db.execute("COMMIT")
         finally:
             db.close()
 
-    def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the responses of *keys* that are in a log."""
-        query = f"SELECT key, log, start FROM seen WHERE key IN ({marks(keys)})"
+    @property
+    def earlier(self) -> bool:
+        """Whether there were earlier attempts."""
+        return len(self._logs) > 1
+
+    def find(self, keys: Sequence[bytes], before: bool = False) -> dict[bytes, bytes]:
+        """Return the responses of *keys* that are in a log; with *before* only in an earlier attempt's."""
+        query = f"SELECT key, log, start FROM seen WHERE key IN ({marks(keys)}) AND log >= {int(before)}"
         found = self._db.execute(query, list(keys))
         return {key: self._response(key, log, start) for key, log, start in found}
 

@@ -6,28 +6,27 @@ network filesystem.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from runner.cache import RESPONSES, connect, marks
-from runner.records import Record
+from runner.records import OK, Record
 
 _TABLES = f"""
 {RESPONSES}
 CREATE TABLE IF NOT EXISTS results(
   step TEXT NOT NULL, id TEXT NOT NULL, sample INTEGER NOT NULL,
-  position INTEGER NOT NULL, state TEXT NOT NULL, time REAL NOT NULL, line BLOB NOT NULL,
+  position INTEGER NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL, line BLOB NOT NULL,
   PRIMARY KEY(step, id, sample));
 CREATE TABLE IF NOT EXISTS marks(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 INSERT OR IGNORE INTO marks VALUES ('changed', 0), ('exported', 0), ('shared', 0), ('served', 0);
 """
 _UPSERT = """
-INSERT INTO results(step, id, sample, position, state, time, line) VALUES (?,?,?,?,?,?,?)
+INSERT INTO results(step, id, sample, position, state, attempt, line) VALUES (?,?,?,?,?,?,?)
 ON CONFLICT(step, id, sample) DO UPDATE SET
-  position = excluded.position, state = excluded.state, time = excluded.time, line = excluded.line
-  WHERE excluded.time >= results.time
+  position = excluded.position, state = excluded.state, attempt = excluded.attempt, line = excluded.line
+  WHERE excluded.attempt >= results.attempt
 """
 
 
@@ -48,16 +47,18 @@ class PointRecords:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
-    def add(self, records: Sequence[Record], *, cached: bool = False) -> None:
+    def add(self, records: Sequence[Record], *, attempt: int = 0) -> None:
         """Add records to the open transaction; adding the same ones again changes nothing.
 
         Args:
-            records: of two results for the same row and sample the newer one counts.
-            cached: the answers came from the shared cache and need not be added to it.
+            records: in the order in which they were written.
+            attempt: the number of the attempt that wrote them; of two results for the same row and sample
+                the later attempt's counts, and within one attempt the later. 0 is what the shared
+                cache completed before any attempt; its answers need not be added to the cache.
         """
-        now = time.time()
+        cached = attempt == 0
         answers = [(bytes.fromhex(a.key), a.request, a.response) for r in records for a in r.answers]
-        results = [_columns(record, now) for record in records if record.result is not None]
+        results = [_columns(record, attempt) for record in records if record.result is not None]
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
         all_shared = cached and self.mark("shared") == self.last_response()
@@ -65,7 +66,8 @@ class PointRecords:
         self._db.executemany(_UPSERT, results)
         self._db.execute("UPDATE marks SET value = value + 1 WHERE name = 'changed'")
         if cached:
-            self.set_mark("served", self.mark("served") + len(results))
+            answered = sum(r.result.state == OK for r in records if r.result is not None)
+            self.set_mark("served", self.mark("served") + answered)
         if all_shared:
             self.set_mark("shared", self.last_response())
 
@@ -89,10 +91,9 @@ class PointRecords:
         """Return the highest rowid of a response."""
         return int(self._db.execute("SELECT coalesce(max(rowid), 0) FROM responses").fetchone()[0])
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield every result line in dataset order."""
-        for (line,) in self._db.execute("SELECT line FROM results ORDER BY position, sample, step"):
-            yield line
+    def lines(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the state and the line of every result, in dataset order."""
+        yield from self._db.execute("SELECT state, line FROM results ORDER BY position, sample, step")
 
     def counts(self) -> dict[str, int]:
         """Return how many results are in each state."""
@@ -108,11 +109,10 @@ class PointRecords:
         return dict(self._db.execute(query, list(keys)))
 
 
-def _columns(record: Record, now: float) -> tuple[object, ...]:
+def _columns(record: Record, attempt: int) -> tuple[object, ...]:
     result = record.result
     assert result is not None
-    when = record.time or now
-    return (record.step, result.id, result.sample, result.position, result.state, when, result.line)
+    return (record.step, result.id, result.sample, result.position, result.state, attempt, result.line)
 
 
 def by_point(records: Iterable[Record]) -> dict[int, list[Record]]:

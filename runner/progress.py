@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 import msgspec
+
+from runner.records import ERROR, MISSING
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,31 +40,44 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @dataclass(slots=True)
-class Counter:
-    """The running counts behind `Progress`; one per attempt, owned by its event loop."""
+class Counts:
+    """The running counts behind `Progress`; one per attempt, owned by its event loop.
+
+    ``done_of`` and ``failed_of`` count by point, so that a point that is dropped can be left out.
+    """
 
     total: int = 0
-    done: int = 0
     cached: int = 0
-    failed: int = 0
     missing: int = 0
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     phase: str = ""
-    started: float | None = field(default=None)
+    started: float | None = None
+    done_of: Counter[int] = field(default_factory=Counter)
+    failed_of: Counter[int] = field(default_factory=Counter)
 
     def start(self) -> None:
         """Note that asking begins now."""
         self.started = time.time()
 
+    def count(self, point: int, state: str, *, cached: bool) -> None:
+        """Count a result."""
+        self.cached += cached
+        if state == MISSING:
+            self.missing += 1
+            return
+        self.done_of[point] += 1
+        if state == ERROR:
+            self.failed_of[point] += 1
+
     def snapshot(self) -> Progress:
         """Return the counts as a value."""
         return Progress(
             self.total,
-            self.done,
+            self.done_of.total(),
             self.cached,
-            self.failed,
+            self.failed_of.total(),
             self.missing,
             self.requests,
             self.prompt_tokens,

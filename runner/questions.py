@@ -132,7 +132,6 @@ class Question:
     __slots__ = (
         "answers",
         "canonical",
-        "claimed",
         "finish",
         "key",
         "keys",
@@ -151,7 +150,6 @@ class Question:
         self.finish: dict[str, str] = {}
         self.keys: list[str] = []
         self.unsaved: list[Answer] = []
-        self.claimed = False
         self.request: Request
         self.canonical: bytes
         self.key: bytes
@@ -171,6 +169,11 @@ class Question:
         self.canonical = self.request.canonical()
         self.key = request_key(self.canonical)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every slot is filled."""
+        return len(self.answers) == len(self.point.slots)
+
     def take_stored(self, data: bytes) -> bool:
         """Take a stored response for the prepared slot; True if that was the last slot."""
         return self._take(decode_response(data), data)
@@ -187,13 +190,12 @@ class Question:
         key = self.key.hex()
         self.keys.append(key)
         self.unsaved.append(Answer(key, msgspec.Raw(self.canonical), msgspec.Raw(data)))
-        return len(self.answers) == len(self.point.slots)
+        return self.complete
 
     def record(self) -> Record:
         """Return what is new since the last record; with the result once all slots are filled."""
         answers, self.unsaved = tuple(self.unsaved), []
-        done = len(self.answers) == len(self.point.slots)
-        return Record(self.point.spec.index, answers, self._scored() if done else None)
+        return Record(self.point.spec.index, answers, self._scored() if self.complete else None)
 
     def failed(self, error: AskError, *, state: str | None = None) -> Record:
         """Return the record of a row that got no answer; answers of earlier slots are kept."""

@@ -53,7 +53,7 @@ class Record(msgspec.Struct, frozen=True):
         point: index of the point.
         answers: what was asked; empty where all came from the cache of this attempt.
         result: None while a conversation goes on.
-        time: Unix time of the commit; of two results for the same row and sample the newer one counts.
+        time: Unix time of the commit.
         step: which model call of the experiment this is.
     """
 
@@ -76,6 +76,7 @@ class RecordLog:
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self._failed: OSError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -93,15 +94,19 @@ class RecordLog:
         """Write whole lines; they are on disk when this returns.
 
         Raises:
-            OSError: they could not be written, for want of space, say.
+            OSError: they could not be written, for want of space, say; nothing is written any more
+                then, as a fold may already stand behind what is taken back.
         """
+        if self._failed is not None:
+            raise self._failed
         left = memoryview(b"".join(lines))
         start = os.fstat(self._fd).st_size
         try:
             while left:
                 left = left[os.write(self._fd, left) :]
             os.fdatasync(self._fd)
-        except OSError:
+        except OSError as error:
+            self._failed = error
             os.ftruncate(self._fd, start)  # a cut line may only ever be the last one
             raise
 

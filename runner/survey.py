@@ -80,7 +80,7 @@ def survey_point(
         if tokens is not None:
             prompt_tokens += sum(tokens(question.request) for question in waiting)
         if keep is not None:
-            keep.add([question.record() for question in complete] + bad, cached=True)
+            keep.add([question.record() for question in complete] + bad)
     return PointSurvey(rows, requests, hits, served, prompt_tokens, unrenderable)
 
 

@@ -31,7 +31,7 @@ from runner.launch.attempts import Attempt, State, WorkerState, begin_attempt, w
 from runner.launch.gpus import take_devices, visible_devices
 from runner.launch.output import redirect_output
 from runner.launch.preemption import requeue_if_preempted, take_over_signals
-from runner.progress import Counter
+from runner.progress import Counts
 from runner.questions import OpenPoint
 from runner.records import RECORDS_FILE, RecordLog
 from runner.runs import RunFolder
@@ -97,7 +97,7 @@ class _Worker:
         self._attempt = attempt
         self._job = job
         self._secrets = secrets
-        self._counter = Counter()
+        self._counter = Counts()
         self._state = State.begin()
 
     def run(self) -> int:
@@ -207,22 +207,22 @@ class _Worker:
     def _count_done(self, known: Known, earlier: list[Path]) -> None:
         """Take stock of what the cache and earlier attempts have already finished."""
         retry_final = (self._folder / RETRY_FINAL).exists()
-        for path in earlier:
-            known.add_attempt(path, retry_final=retry_final)
         for spec in self._job.points:
             folded = self._run.point(spec.name) / "cache.sqlite"
             if folded.exists():
                 known.add_folded(spec.index, folded, retry_final=retry_final)
+        # After what is folded, which may be older: of each row the newest word counts.
+        for path in earlier:
+            known.add_attempt(path, retry_final=retry_final)
+        for spec in self._job.points:
             self._counter.total += spec.expected
-            self._counter.done += known.count_done(spec.index)
+            self._counter.done_of[spec.index] = known.count_done(spec.index)
 
     def _ending(self) -> _Ending:
-        dropped = [s for s in self._job.points if (self._run.point(s.name) / CANCELLED).exists()]
-        missing = self._counter.total - self._counter.done - sum(s.expected for s in dropped)
-        if dropped and len(dropped) == len(self._job.points):
+        wanted = [s for s in self._job.points if not (self._run.point(s.name) / CANCELLED).exists()]
+        missing = sum(spec.expected - self._counter.done_of[spec.index] for spec in wanted)
+        if not wanted:
             return _Ending("cancelled", 1, "every point was cancelled")
-        if missing > 0 and self._counter.missing:
-            return _Ending(
-                "incomplete", 3, f"{self._counter.missing} results are missing: the engine failed to answer"
-            )
+        if missing > 0:
+            return _Ending("incomplete", 3, f"{missing} results are missing: the engine failed to answer")
         return _Ending("complete", 0)

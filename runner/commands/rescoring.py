@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from runner import errors
 from runner.cache import BATCH
 from runner.config import Composition, compose
 from runner.data import columns
@@ -24,7 +23,7 @@ from runner.plan import scorer_faults
 from runner.points import PointRecords
 from runner.prepare import target_column_faults
 from runner.questions import ErrorLine, OpenPoint, ResultLine
-from runner.records import ERROR, MISSING, OK, Record, Result
+from runner.records import ERROR, OK, Record, Result
 from runner.runs import RunFolder
 from runner.secrets import Secrets
 from runner.spec import Experiment
@@ -131,7 +130,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
     with PointRecords(scratch) as records:
         if stored.exists():
             with PointRecords(stored) as answers:
-                results = _results(point, map(_decode.decode, answers.lines()))
+                results = _results(point, answers.lines())
                 while batch := list(islice(results, BATCH)):
                     records.add(batch)
                 records.commit()
@@ -146,21 +145,22 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
     )
 
 
-def _results(point: OpenPoint, lines: Iterator[ResultLine]) -> Iterator[Record]:
+def _results(point: OpenPoint, lines: Iterator[tuple[str, bytes]]) -> Iterator[Record]:
     """Yield each line scored anew; lines and rows both come in the dataset's order."""
     rows = iter(point.rows())
     row = next(rows)
-    for line in lines:
+    for stored, data in lines:
+        line = _decode.decode(data)
         while row.id != line.id:
             row = next(rows)
-        state, scored = _scored(point, row, line)
+        state, scored = _scored(point, row, line, stored)
         result = Result(row.id, line.sample, row.position, state, msgspec.Raw(_encode(scored)))
         yield Record(point.spec.index, (), result)
 
 
-def _scored(point: OpenPoint, row: Row, line: ResultLine) -> tuple[str, ResultLine]:
+def _scored(point: OpenPoint, row: Row, line: ResultLine, state: str) -> tuple[str, ResultLine]:
     if len(line.slots) < len(point.slots):
-        return _state(line), msgspec.structs.replace(line, scores={})
+        return state, msgspec.structs.replace(line, scores={})
     answers = [line.slots[slot] for slot in point.slots]
     try:
         scores = {scorer.name: scorer.score(row, answers) for scorer in point.scorers}
@@ -168,9 +168,3 @@ def _scored(point: OpenPoint, row: Row, line: ResultLine) -> tuple[str, ResultLi
         wrong = ErrorLine(type(error).__name__, error.message)
         return ERROR, msgspec.structs.replace(line, scores={}, error=wrong)
     return OK, msgspec.structs.replace(line, scores=scores, error=None)
-
-
-def _state(line: ResultLine) -> str:
-    """Tell whether a row without an answer failed for good."""
-    kind = getattr(errors, line.error.kind, None) if line.error else None
-    return ERROR if kind is not None and issubclass(kind, RowError) else MISSING

@@ -1,0 +1,54 @@
+"""Keeps equal requests of one job from being sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+
+from runner.questions import Question
+
+
+class Claims:
+    """Lets one question with a given key at a time be asked; others with that key wait for it.
+
+    A question is claimed only while a worker is at it, never in a queue: whoever waits for a claim
+    waits for something that moves. Points with ``cache: false`` ask equal requests each for itself.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[bytes, asyncio.Future[None]] = {}
+
+    async def take(self, question: Question) -> None:
+        """Hold the key of a question's next request, once nobody else does."""
+        if not question.point.experiment.fills_cache:
+            return
+        while (other := self._held.get(question.key)) is not None:
+            await asyncio.wait([other])
+        self._held[question.key] = asyncio.get_running_loop().create_future()
+
+    def release(self, question: Question) -> None:
+        """Let the key go: its answer is on disk, or there will be none."""
+        if question.point.experiment.fills_cache:
+            self._held.pop(question.key).set_result(None)
+
+
+class Recent:
+    """Keys answered since the questions that wait in the feed were looked up.
+
+    Two generations are enough: when a batch is looked up, what is left in the feed is of the batch
+    before it.
+    """
+
+    def __init__(self) -> None:
+        self._new: set[bytes] = set()
+        self._old: set[bytes] = set()
+
+    def add(self, key: bytes) -> None:
+        """Note an answer that is on disk."""
+        self._new.add(key)
+
+    def forget(self) -> None:
+        """Begin a new generation: a batch is about to be looked up."""
+        self._old, self._new = self._new, set()
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._new or key in self._old
