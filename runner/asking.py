@@ -14,6 +14,7 @@ from runner.engines.base import Engine
 from runner.errors import AskError, BadRequestError, EngineError, RenderError, RowError, RunnerError
 from runner.feed import Feed
 from runner.journal import Batch, Journal
+from runner.launch.preemption import GRACE_SECONDS
 from runner.progress import Counts
 from runner.questions import OpenPoint, Question
 from runner.records import ERROR, MISSING, Record
@@ -28,9 +29,6 @@ MANY_REFUSALS = 200
 
 _VARYING = re.compile(r"[0-9A-Fa-f-]{8,}|\d+")
 """Request ids, times and counts, which make equal refusals look different."""
-
-GRACE_SECONDS = 10.0
-"""How long requests in flight may finish once the job has to stop."""
 
 
 class StoppedError(RunnerError):

@@ -54,7 +54,7 @@ def _masked(message: str) -> str:
     """Return an error's text without the value of any variable whose name says secret."""
     from runner.secrets import Secrets
 
-    return Secrets.of((), os.environ).mask(message)
+    return Secrets.of_environment().mask(message)
 
 
 def _run(arguments: list[str]) -> int:

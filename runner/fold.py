@@ -60,7 +60,7 @@ def fold_run(run: RunFolder) -> dict[str, PointCounts]:
     return counts
 
 
-def attempts(job_folder: Path) -> list[Path]:
+def logs_of(job_folder: Path) -> list[Path]:
     """Return the records of a job's attempts, oldest first."""
     found = [path for path in job_folder.glob(f"*/{RECORDS_FILE}") if path.parent.name.isdigit()]
     return sorted(found, key=lambda path: int(path.parent.name))
@@ -72,7 +72,7 @@ def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
     before: dict[str, int] = msgspec.json.decode(mark.read_bytes()) if mark.exists() else {}
     ends = dict(before)
     with _Points(run, job) as points:
-        for log in attempts(folder):
+        for log in logs_of(folder):
             number = log.parent.name
             fresh = read_records(log, ends.get(number, 0))
             while batch := list(islice(fresh, _FOLD)):

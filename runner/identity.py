@@ -2,33 +2,67 @@
 
 from __future__ import annotations
 
-import hashlib
-import sqlite3
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
-
-import platformdirs
+from typing import TypeAlias
 
 from runner.engines.base import EngineKind
 from runner.engines.registry import NEUTRAL
-from runner.engines.weights import weights_folder
+from runner.engines.weights import find_weights
+from runner.errors import UserError
+from runner.hashes import content_hash
 from runner.spec import EngineSettings, Model
-from runner.values import Json, Scope, canonical_json
+from runner.values import Json, Scope
+
+MODEL_FILES = ("tokenizer", "chat_template")
+"""Fields of a model that may name files of the user's besides its weights."""
+
+Hash: TypeAlias = Callable[..., str]
+"""Called as `content_hash` is."""
 
 
-def make_scope(model: Model, engine: EngineSettings, kind: EngineKind, *, strict: bool = False) -> Scope:
+def make_scope(
+    model: Model, engine: EngineSettings, kind: EngineKind, *, strict: bool = False, hashed: Hash = content_hash
+) -> Scope:
     """Return the identity of a model on an engine.
 
     Local weights, tokenizers and chat templates count by content; a hub model by the commit that
     the local hub cache resolves it to; a served model by its name and revision. A base URL counts
     unless ``model.revision`` names what it serves. With *strict* the version of the engine's package
-    counts too.
+    counts too. *hashed* may remember what it has hashed for others that ask in the same moment.
     """
     identity = _engine(model, engine, kind)
     if strict and (version := kind.installed_version()) is not None:
         identity["version"] = version
-    return Scope(model=_model(model, local=kind.capabilities.local), engine=identity)
+    return Scope(model=_model(model, kind, hashed), engine=identity)
+
+
+def model_file(model: Model, field: str) -> Path | None:
+    """Return the file or folder that one of `MODEL_FILES` names; None if it is left out or a hub name."""
+    value = getattr(model, field)
+    return Path(value) if value is not None and Path(value).is_absolute() else None
+
+
+def require_same_model(model: Model, kind: EngineKind, scope: Scope) -> None:
+    """Make sure that a model is still what *scope* says.
+
+    Raises:
+        UserError: its weights, tokenizer or chat template, or the commit of its revision, are others.
+    """
+    now = _model(model, kind, content_hash)
+    for field in {**scope.model, **now}:
+        what = f"{field.replace('_', ' ')} {getattr(model, field)}" if field in MODEL_FILES else ""
+        require_same(what or f"model {model.name}", now.get(field), scope.model.get(field))
+
+
+def require_same(what: str, now: Json, launched: Json) -> None:
+    """Make sure that an input is *now* what it was when its run was *launched*.
+
+    Raises:
+        UserError: it is another.
+    """
+    if now != launched:
+        raise UserError(f"{what} has changed since this run was launched; start a new run")
 
 
 def _engine(model: Model, engine: EngineSettings, kind: EngineKind) -> dict[str, Json]:
@@ -37,73 +71,23 @@ def _engine(model: Model, engine: EngineSettings, kind: EngineKind) -> dict[str,
     return {"kind": kind.name, **settings}
 
 
-def _model(model: Model, *, local: bool) -> dict[str, Json]:
+def _model(model: Model, kind: EngineKind, hashed: Hash) -> dict[str, Json]:
     identity: dict[str, Json] = {
         name: value for name in ("dtype", "quantization") if (value := getattr(model, name)) is not None
     }
-    for name in ("tokenizer", "chat_template"):
-        if (value := getattr(model, name)) is not None:
-            identity[name] = content_hash(Path(value)) if Path(value).exists() else value
-    folder = weights_folder(model) if local else None
-    if folder is not None and folder.parent.name != "snapshots":
-        return {"weights": content_hash(folder), **identity}
-    # A snapshot's folder is named after its commit.
-    revision = model.revision if folder is None else folder.name
-    return {"name": model.name, **({"revision": revision} if revision else {}), **identity}
+    for name in MODEL_FILES:
+        if (file := model_file(model, name)) is not None:
+            identity[name] = hashed(file, weights=False) if file.exists() else None
+        elif (value := getattr(model, name)) is not None:
+            identity[name] = _hub_name(value)
+    found = find_weights(model.name, model.revision) if kind.capabilities.local else None
+    if found is None:
+        return {"name": model.name, **({"revision": model.revision} if model.revision else {}), **identity}
+    if found.commit is None:
+        return {"weights": hashed(found.folder), **identity}
+    return {"name": found.name, "revision": found.commit, **identity}
 
 
-@cache
-def content_hash(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file, or of the names and hashes of all files of a folder.
-
-    Hidden files and notes (``*.md``) don't count. Hashes of files are remembered by path, size and
-    modification time, in the user's cache folder.
-    """
-    memo = _Memo()
-    try:
-        if path.is_file():
-            return memo.hash(path)
-        parts = [(str(file.relative_to(path)), memo.hash(file)) for file in _files(path)]
-    finally:
-        memo.close()
-    return hashlib.sha256(canonical_json(parts)).hexdigest()
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for file in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if file.is_file() and not hidden and file.suffix != ".md":
-            yield file
-
-
-class _Memo:
-    """Remembers file hashes, so that large weights are read once."""
-
-    def __init__(self) -> None:
-        folder = platformdirs.user_cache_path("runner", appauthor=False)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(folder / "hashes.sqlite", timeout=60)
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS hashes(path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, hash TEXT)"
-        )
-
-    def close(self) -> None:
-        self._db.close()
-
-    def hash(self, file: Path) -> str:
-        real = file.resolve()
-        stat = real.stat()
-        row = self._db.execute(
-            "SELECT hash FROM hashes WHERE path = ? AND size = ? AND mtime = ?",
-            (str(real), stat.st_size, stat.st_mtime_ns),
-        ).fetchone()
-        if row is not None:
-            return str(row[0])
-        with real.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        with self._db:
-            self._db.execute(
-                "INSERT OR REPLACE INTO hashes VALUES (?,?,?,?)",
-                (str(real), stat.st_size, stat.st_mtime_ns, digest),
-            )
-        return digest
+def _hub_name(name: str) -> str:
+    found = find_weights(name)
+    return name if found is None else f"{name}@{found.commit}"

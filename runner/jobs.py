@@ -40,6 +40,8 @@ class PointSpec(msgspec.Struct, frozen=True):
         sampling: effective sampling values, those nobody declared included.
         prompt: template sources, inline.
         scope: identity of model and engine in every request key.
+        copies: the model's files that were copied into the run: the model's field -> path relative to
+            the run folder.
         notes: what was replaced, resolved or left out, in words.
     """
 
@@ -52,10 +54,15 @@ class PointSpec(msgspec.Struct, frozen=True):
     scope: Scope
     dataset: DatasetFile
     notes: tuple[str, ...] = ()
+    copies: dict[str, str] = {}
 
-    def experiment(self) -> Experiment:
-        """Return the validated experiment."""
-        return experiment_type().model_validate(self.declared)
+    def experiment(self, run: Path | None = None) -> Experiment:
+        """Return the validated experiment; in a *run*, its model's files are those copied there."""
+        experiment = experiment_type().model_validate(self.declared)
+        if run is None or not self.copies:
+            return experiment
+        files = {field: str(run.absolute() / copy) for field, copy in self.copies.items()}
+        return experiment.model_copy(update={"model": experiment.model.model_copy(update=files)})
 
     @property
     def expected(self) -> int:

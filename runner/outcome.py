@@ -12,9 +12,8 @@ from runner.launch.attempts import attempts, read_state
 from runner.launch.output import STDERR_FILE
 from runner.launch.query import JobState, job_states
 from runner.progress import Progress
-from runner.runs import RunFolder
+from runner.runs import CANCELLED, RunFolder
 from runner.values import Json
-from runner.work import CANCELLED
 
 UNDER_WAY = frozenset({"pending", "running"})
 _EXIT_CODES = {"running": 0, "pending": 0, "complete": 0, "errors": 3, "incomplete": 3, "interrupted": 130}
@@ -72,8 +71,9 @@ def job_outcomes(run: RunFolder) -> tuple[JobOutcome, ...]:
 
 def _job(folder: Path, state: JobState) -> JobOutcome:
     progress = _progress(folder, state)
-    log = str(state.attempt.path / STDERR_FILE) if state.attempt is not None else None
-    return JobOutcome(state.name, state.state, state.reason, progress, log, state.slurm)
+    log = None if state.attempt is None else state.attempt.path / STDERR_FILE
+    known = str(log) if log is not None and log.exists() else None
+    return JobOutcome(state.name, state.state, state.reason, progress, known, state.slurm)
 
 
 def _progress(folder: Path, state: JobState) -> Progress:

@@ -7,6 +7,7 @@ network filesystem.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
@@ -58,6 +59,7 @@ class PointRecords:
         """
         cached = attempt == 0
         answers = [(bytes.fromhex(a.key), a.request, a.response) for r in records for a in r.answers]
+        answers.sort(key=itemgetter(0))  # neighbours in the index
         results = [_columns(record, attempt) for record in records if record.result is not None]
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")

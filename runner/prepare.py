@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import msgspec
 
 from runner.data import check_rows, columns
 from runner.errors import ConfigError, Fault
-from runner.identity import make_scope
+from runner.hashes import content_hash, counted_files
+from runner.identity import MODEL_FILES, Hash, make_scope, model_file
 from runner.jobs import DatasetFile, Job, PointSpec, write_job
 from runner.plan import Plan, PlannedPoint
 from runner.prompts import compile_prompt
@@ -22,7 +24,8 @@ from runner.secrets import Secrets
 from runner.spec import Dataset, Experiment
 
 COPY_LIMIT = 64 * 1024 * 1024
-"""Datasets up to this size (bytes) are copied into the run; larger ones are hashed again at the start."""
+"""Datasets, tokenizers and chat templates up to this size (bytes) are copied into the run; larger ones are
+hashed again at the start."""
 
 
 def specify(plan: Plan) -> tuple[Job, ...]:
@@ -31,13 +34,15 @@ def specify(plan: Plan) -> tuple[Job, ...]:
     Raises:
         UserError: a dataset can't be read as what it says it is.
     """
-    facts = cache(_facts)
+    facts, hashed = cache(_facts), cache(content_hash)
     secret_env = secret_names(plan)
     if faults := [fault for planned in plan.points for fault in _column_faults(planned)]:
         raise ConfigError(faults)
     jobs = []
     for job in plan.jobs:
-        points = tuple(specify_point(planned, facts(planned.experiment.dataset)) for planned in job.points)
+        points = tuple(
+            specify_point(planned, facts(planned.experiment.dataset), hashed) for planned in job.points
+        )
         jobs.append(Job(job.name, job.devices, points, secret_env))
     return tuple(jobs)
 
@@ -74,9 +79,10 @@ def _facts(dataset: Dataset) -> DatasetFile:
     return DatasetFile(str(Path(dataset.path).resolve()), facts.fingerprint, facts.size, facts.rows)
 
 
-def specify_point(planned: PlannedPoint, dataset: DatasetFile) -> PointSpec:
+def specify_point(planned: PlannedPoint, dataset: DatasetFile, hashed: Hash = content_hash) -> PointSpec:
     """Return a point as it runs on the rows of *dataset*."""
     experiment = planned.experiment
+    strict = experiment.cache == "strict"
     return PointSpec(
         index=planned.point.index,
         name=planned.name,
@@ -84,9 +90,7 @@ def specify_point(planned: PlannedPoint, dataset: DatasetFile) -> PointSpec:
         declared=experiment.model_dump(mode="json", exclude_none=True),
         sampling=planned.sampling,
         prompt=planned.prompt,
-        scope=make_scope(
-            experiment.model, experiment.engine, planned.kind, strict=experiment.cache == "strict"
-        ),
+        scope=make_scope(experiment.model, experiment.engine, planned.kind, strict=strict, hashed=hashed),
         dataset=dataset,
         notes=planned.notes,
     )
@@ -103,13 +107,16 @@ def secret_names(plan: Plan) -> tuple[str, ...]:
     return tuple(sorted({*names, *Secrets.of((), plan.composition.env_read).values}))
 
 
-def write_run(plan: Plan, jobs: Sequence[Job], command: Sequence[str]) -> RunFolder:
+def write_run(
+    plan: Plan, jobs: Sequence[Job], command: Sequence[str], held: ExitStack | None = None
+) -> RunFolder:
     """Write the run folder of a plan.
 
     Args:
         plan: what was asked.
         jobs: what `specify` made of it.
         command: the command line.
+        held: is given the right to launch the run's jobs before any other command can see it.
 
     Raises:
         ConfigError: a secret's value would be written; nothing is, then.
@@ -120,10 +127,12 @@ def write_run(plan: Plan, jobs: Sequence[Job], command: Sequence[str]) -> RunFol
     secrets.refuse("\n".join(composition.overrides), "command line")
     secrets.refuse(_resolved(plan, jobs).decode(), "resolved config")
     run = RunFolder.create(composition.places.runs, plan.name)
+    if held is not None:
+        held.enter_context(run.launching("run"))
     shutil.copyfile(composition.file, run.path / "experiment.yaml")
     write_file(run.path / "overrides.txt", "".join(f"{text}\n" for text in composition.overrides))
     frozen = [_freeze(job, run) for job in jobs]
-    evidence = provenance(plan, frozen, command, secrets)
+    evidence = provenance(plan, frozen, command, Secrets.of_environment(jobs[0].secret_env))
     write_file(run.path / "provenance.json", msgspec.json.format(msgspec.json.encode(evidence), indent=1))
     for job in frozen:
         folder = run.job(job.name)
@@ -149,5 +158,25 @@ def _freeze(job: Job, run: RunFolder) -> Job:
             if not (run.path / copy).exists():
                 shutil.copyfile(dataset.path, run.path / copy)
             dataset = msgspec.structs.replace(dataset, path=copy)
-        points.append(msgspec.structs.replace(point, dataset=dataset))
+        points.append(msgspec.structs.replace(point, dataset=dataset, copies=_copy_files(point, run)))
     return msgspec.structs.replace(job, points=tuple(points))
+
+
+def _copy_files(point: PointSpec, run: RunFolder) -> dict[str, str]:
+    """Copy the files that a point's model names besides its weights; return where they are now."""
+    copies = {}
+    model = point.experiment().model
+    for field in MODEL_FILES:
+        path = model_file(model, field)
+        if path is None:
+            continue
+        files = [path] if path.is_file() else list(counted_files(path, weights=False))
+        if sum(file.stat().st_size for file in files) > COPY_LIMIT:
+            continue
+        copies[field] = f"inputs/{str(point.scope.model[field])[:12]}-{path.name}"
+        for file in files:
+            copy = run.path / copies[field] / file.relative_to(path)
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+    return copies

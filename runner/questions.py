@@ -88,7 +88,7 @@ class OpenPoint:
 
     def __init__(self, spec: PointSpec, run: Path) -> None:
         self.spec = spec
-        self.experiment = spec.experiment()
+        self.experiment = spec.experiment(run)
         self.task: str = self.experiment.task
         self.conversation = compile_prompt(spec.prompt, self.task)
         self.slots = tuple(self.conversation.slots)

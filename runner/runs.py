@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ from runner.errors import UserError
 
 CACHE_FILE = ".cache.sqlite"
 """The one earlier cache that later runs read, beside the runs."""
+
+CANCELLED = "cancelled"
+"""Marker in a job's folder: it was told to stop for good; in a point's: ask nothing more for it."""
+
+RETRY_FINAL = "retry-final"
+"""Marker in a job's folder: ask rows again whose error was final."""
 
 
 def write_file(path: Path, data: bytes | str) -> None:
@@ -78,6 +85,25 @@ class RunFolder:
         """Hold the folder's lock; waits for whoever folds it now."""
         with (self.path / ".lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def launching(self, command: str) -> Iterator[None]:
+        """Hold the right to launch this run's jobs, as *command*; never waits.
+
+        Raises:
+            UserError: another command holds it; the message names that command.
+        """
+        with (self.path / ".launch.lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read() or "another command"
+                raise UserError(f"{self.name} is being launched by {holder}") from None
+            file.truncate(0)
+            file.write(f"runner {command}, process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
             yield
 
 

@@ -12,14 +12,17 @@ from runner.errors import ConfigError, Fault
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _SHORTEST = 6
-"""Shorter values would mask ordinary words."""
 
 MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Secret values by the name of their variable; the values never show in a repr."""
+    """Secret values by the name of their variable; the values never show in a repr.
+
+    A value of fewer than six characters counts for none: it is neither masked nor refused, since
+    that would hit ordinary words and numbers.
+    """
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     spellings: tuple[str, ...] = field(init=False, repr=False)
@@ -40,6 +43,11 @@ class Secrets:
         names = {*named, *(name for name in read if _SECRET_NAME.search(name))}
         found = {name: os.environ.get(name, "") for name in sorted(names)}
         return cls({name: value for name, value in found.items() if len(value) >= _SHORTEST})
+
+    @classmethod
+    def of_environment(cls, named: Iterable[str] = ()) -> Secrets:
+        """Collect the values of *named* variables and of every one that is set and whose name says secret."""
+        return cls.of(named, os.environ)
 
     def __bool__(self) -> bool:
         return bool(self.values)

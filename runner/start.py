@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from runner.cache import ResponseCache
-from runner.fold import PointCounts, fold_run
+from runner.collector import spare_the_collector
+from runner.fold import PointCounts
 from runner.jobs import Job, PointSpec, read_job
 from runner.launch import JobRequest, launch
 from runner.points import PointRecords
-from runner.runs import RunFolder
+from runner.runs import CANCELLED, RunFolder
 from runner.spec import InlineCluster
 from runner.survey import PointSurvey, survey_point
-from runner.work import CANCELLED, run_job
 
 
 def serve_cached(run: RunFolder) -> dict[str, PointSurvey]:
@@ -21,6 +21,7 @@ def serve_cached(run: RunFolder) -> dict[str, PointSurvey]:
 
     A run without any earlier cache is left alone, and nothing is returned.
     """
+    spare_the_collector()
     with run.lock(), ResponseCache(run.cache) as cache:
         if not cache:
             return {}
@@ -53,7 +54,13 @@ def unfinished(run: RunFolder, counts: dict[str, PointCounts], *, retry_final: b
 
 
 def launch_jobs(run: RunFolder, jobs: Sequence[Job]) -> None:
-    """Start jobs on the cluster that their experiment names; inline ones have ended when this returns."""
+    """Start jobs on the cluster that their experiment names; inline ones have ended when this returns.
+
+    Raises:
+        KeyboardInterrupt: an inline job was told to stop; those after it were not begun.
+    """
+    from runner.work import run_job  # loads the whole worker
+
     by_cluster: dict[str, list[Job]] = {}
     for job in jobs:
         by_cluster.setdefault(job.points[0].experiment().cluster.model_dump_json(), []).append(job)
@@ -62,10 +69,3 @@ def launch_jobs(run: RunFolder, jobs: Sequence[Job]) -> None:
         requests = [JobRequest(job.name, run.job(job.name), job.devices) for job in group]
         target = partial(run_job, redirect=False) if isinstance(cluster, InlineCluster) else run_job
         launch(run.path, requests, cluster, target)
-
-
-def launch_missing(run: RunFolder) -> list[Job]:
-    """Launch every job that has something left to ask; return them."""
-    jobs = unfinished(run, fold_run(run))
-    launch_jobs(run, jobs)
-    return jobs

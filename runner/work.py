@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import os
 import signal
@@ -19,36 +18,28 @@ import uvloop
 
 from runner.asking import Asking, Desk, StoppedError
 from runner.cache import ResponseCache
+from runner.collector import spare_the_collector
 from runner.engines.limits import Limiter
 from runner.engines.registry import engine_kinds
 from runner.engines.retrying import Retrying
 from runner.errors import RunnerError, UserError
-from runner.fold import attempts as earlier_records
+from runner.fold import logs_of
 from runner.jobs import Job, read_job
 from runner.journal import Journal
 from runner.known import Known
 from runner.launch.attempts import Attempt, State, WorkerState, begin_attempt, write_state
 from runner.launch.gpus import take_devices, visible_devices
 from runner.launch.output import redirect_output
-from runner.launch.preemption import requeue_if_preempted, take_over_signals
+from runner.launch.preemption import INTERRUPTED, requeue_if_preempted, take_over_signals
 from runner.progress import Counts
 from runner.questions import OpenPoint
 from runner.records import RECORDS_FILE, RecordLog
-from runner.runs import RunFolder
+from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.secrets import Secrets
 from runner.spec import LocalCluster
 
 TICK_SECONDS = 0.5
 """How often a worker says how far it is and looks whether a point was cancelled."""
-
-RETRY_FINAL = "retry-final"
-"""Marker in a job's folder: ask rows again whose error was final."""
-
-CANCELLED = "cancelled"
-"""Marker in a point's folder: ask nothing more for it."""
-
-INTERRUPTED = 130
-"""Exit code of a job that was told to stop."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -82,12 +73,6 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
         return code
 
 
-def _spare_the_collector() -> None:
-    """Have the garbage collector look at what is new, rarely: rows leave no cycles behind."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
 class _Worker:
     """One attempt at a job."""
 
@@ -106,7 +91,7 @@ class _Worker:
         try:
             self._check_inputs()
             with self._devices():
-                _spare_the_collector()
+                spare_the_collector()
                 ending = uvloop.run(self._work())
         except (StoppedError, KeyboardInterrupt) as error:
             ending = _Ending("interrupted", INTERRUPTED, str(error) or "interrupted")
@@ -169,7 +154,7 @@ class _Worker:
         engine = Retrying(
             kind.create(experiment.engine, experiment.model), experiment.engine.max_attempts, Limiter(cap)
         )
-        earlier = [path for path in earlier_records(self._folder) if path.parent != self._attempt.path]
+        earlier = [path for path in logs_of(self._folder) if path.parent != self._attempt.path]
         with (
             RecordLog(self._attempt.path / RECORDS_FILE) as log,
             Known(self._attempt.path / RECORDS_FILE) as known,
@@ -198,11 +183,15 @@ class _Worker:
 
     async def _tick(self, asking: Asking) -> None:
         while True:
-            for spec in self._job.points:
-                if (self._run.point(spec.name) / CANCELLED).exists():
-                    asking.drop(spec.index)
+            # In a thread: a thousand looks at a network filesystem would hold up every answer.
+            for index in await asyncio.to_thread(self._cancelled):
+                asking.drop(index)
             self._write()
             await asyncio.sleep(TICK_SECONDS)
+
+    def _cancelled(self) -> list[int]:
+        """Return the points that nothing more is to be asked for."""
+        return [s.index for s in self._job.points if (self._run.point(s.name) / CANCELLED).exists()]
 
     def _count_done(self, known: Known, earlier: list[Path]) -> None:
         """Take stock of what the cache and earlier attempts have already finished."""

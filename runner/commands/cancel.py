@@ -15,9 +15,8 @@ from runner.errors import UserError
 from runner.fold import PointCounts, fold_run
 from runner.jobs import Job
 from runner.launch import cancel, job_states
-from runner.runs import RunFolder, find_run
+from runner.runs import CANCELLED, RunFolder, find_run
 from runner.start import jobs_of
-from runner.work import CANCELLED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +41,7 @@ def _target(runs: Path, text: str, point: str | None) -> tuple[RunFolder, str | 
     try:
         return find_run(runs, text), point
     except UserError:
-        head, _, tail = text.rstrip("/").removesuffix("/").rpartition("/")
+        head, _, tail = text.rstrip("/").rpartition("/")
         if point is not None or not head:
             raise
         try:

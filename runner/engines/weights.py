@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import Fault
 from runner.spec import Model
+
+_REPOSITORY = "models--"
 
 
 def hub_cache() -> Path:
@@ -18,17 +21,47 @@ def hub_cache() -> Path:
     return (base / "hub").expanduser()
 
 
-def weights_folder(model: Model) -> Path | None:
-    """Return the folder of a model's weights: the one it names, or its snapshot in the hub cache."""
-    named = Path(model.name).expanduser()
-    if named.is_dir():
-        return named.resolve()
-    repository = hub_cache() / f"models--{model.name.replace('/', '--')}"
-    revision = model.revision or "main"
-    branch = repository / "refs" / revision
-    commit = branch.read_text().strip() if branch.is_file() else revision
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights on this machine.
+
+    Attributes:
+        folder: where they lie.
+        name: of the hub repository that they are a snapshot of, as ORG/NAME; None if they are none.
+        commit: of that snapshot; None for a folder of whatever origin, which only its content identifies.
+    """
+
+    folder: Path
+    name: str | None = None
+    commit: str | None = None
+
+
+def find_weights(name: str, revision: str | None = None) -> Weights | None:
+    """Return a model's weights: the folder that an absolute *name* is, or its snapshot in the hub cache."""
+    named = Path(name).expanduser()
+    if named.is_absolute():
+        return _in_folder(named.resolve()) if named.is_dir() else None
+    repository = hub_cache() / f"{_REPOSITORY}{name.replace('/', '--')}"
+    branch = repository / "refs" / (revision or "main")
+    commit = branch.read_text().strip() if branch.is_file() else (revision or "main")
     folder = repository / "snapshots" / commit
-    return folder if folder.is_dir() else None
+    return Weights(folder, name, commit) if folder.is_dir() else None
+
+
+def _in_folder(folder: Path) -> Weights:
+    """Take a folder for a snapshot only where the hub cache keeps its snapshots."""
+    cache = hub_cache().resolve()
+    parts = folder.relative_to(cache).parts if folder.is_relative_to(cache) else ()
+    match parts:
+        case (repository, "snapshots", commit) if repository.startswith(_REPOSITORY):
+            return Weights(folder, repository.removeprefix(_REPOSITORY).replace("--", "/"), commit)
+    return Weights(folder)
+
+
+def weights_folder(model: Model) -> Path | None:
+    """Return the folder of a model's weights, or None if they aren't on this machine."""
+    found = find_weights(model.name, model.revision)
+    return None if found is None else found.folder
 
 
 def weights_fault(model: Model) -> Fault | None:

@@ -10,7 +10,7 @@ from typing import Literal, Self, TypeAlias
 
 import msgspec
 
-from runner.launch.processes import Process, is_running, this_process
+from runner.launch.processes import Process, this_process
 from runner.runs import write_file
 from runner.values import Json
 
@@ -130,8 +130,3 @@ def read_state(attempt: Attempt) -> State | None:
     except FileNotFoundError:
         return None
     return msgspec.json.decode(data, type=State)
-
-
-def is_alive(state: State) -> bool | None:
-    """Tell whether the worker behind *state* still runs; None where only its own host could tell."""
-    return is_running(state.process)

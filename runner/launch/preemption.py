@@ -21,6 +21,12 @@ import subprocess
 
 from runner.launch.attempts import slurm_job_id
 
+INTERRUPTED = 130
+"""Exit code of a job that was told to stop."""
+
+GRACE_SECONDS = 10.0
+"""How long requests in flight may finish once a worker was told to stop; Slurm's KillWait is 30 s."""
+
 
 def take_over_signals() -> None:
     """Replace submitit's signal handlers, which swallow SIGTERM; call it before anything else in a worker.

@@ -39,7 +39,7 @@ def test_a_final_error_that_becomes_passing_is_asked_by_resume(lab: Lab) -> None
     """Refused, then retried while the server is down, then resumed: the newest word on a row counts."""
     lab.rows(sums(3))
     trouble: dict[str, tuple[int, str]] = {"1": (400, "no")}
-    echo = Echo(lambda text: trouble.get(text))
+    echo = Echo(trouble.get)
     with HttpServer({CHAT: echo}) as server:
         run = lab.run(engine=served(server.url("/v1"), max_attempts=1)).run
         trouble["1"] = (500, "down")
