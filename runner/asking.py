@@ -196,6 +196,7 @@ class Asking:
                 return True
         if self._over(question):
             return False
+        self._desk.counter.requests += 1
         response = await self._desk.engine.generate(question.request)
         self._count(response)
         question.take(response)
@@ -203,7 +204,6 @@ class Asking:
 
     def _count(self, response: Response) -> None:
         counter = self._desk.counter
-        counter.requests += 1
         counter.prompt_tokens += response.usage.prompt_tokens
         counter.completion_tokens += response.usage.completion_tokens
         if not self._succeeded:

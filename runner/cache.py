@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Self
+
+from runner.errors import UserError
 
 BATCH = 500
 """Keys asked for at once, and rows committed at once."""
@@ -20,6 +23,19 @@ _SHARE = 100_000
 BUSY_SECONDS = 120
 """How long to wait for another writer of the same file."""
 
+_PRIMARY = 0xFF
+"""Of SQLite's result codes: what they say at large."""
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_UNUSABLE = frozenset({
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+})
+
 RESPONSES = """
 CREATE TABLE IF NOT EXISTS responses(key BLOB PRIMARY KEY, request BLOB NOT NULL, response BLOB NOT NULL);
 """
@@ -27,11 +43,15 @@ CREATE TABLE IF NOT EXISTS responses(key BLOB PRIMARY KEY, request BLOB NOT NULL
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a SQLite file with the settings that a shared filesystem needs."""
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = DELETE")
-    db.execute("PRAGMA synchronous = NORMAL")
-    # KiB: the index over a million keys, which are inserted in random order, mostly fits.
-    db.execute("PRAGMA cache_size = -65536")
+    with ExitStack() as stack:
+        db = stack.enter_context(
+            closing(sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False))
+        )
+        db.execute("PRAGMA journal_mode = DELETE")
+        db.execute("PRAGMA synchronous = NORMAL")
+        # KiB: the index over a million keys, which are inserted in random order, mostly fits.
+        db.execute("PRAGMA cache_size = -65536")
+        stack.pop_all()
     return db
 
 
@@ -46,13 +66,38 @@ def marks(values: Collection[object]) -> str:
     return ",".join("?" * len(values))
 
 
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """Say of a shared cache that can't be read or written which file it is, and what helps."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+        if code in _DAMAGED:
+            help_ = "move it away: later runs then start a new one, and every run keeps its own answers"
+            raise UserError(f"the cache {path} is damaged ({error}); {help_}") from error
+        if code in _UNUSABLE:
+            raise UserError(f"the cache {path} can't be used: {error}") from error
+        raise
+    except OSError as error:
+        raise UserError(f"the cache {path} can't be used: {error.strerror}") from error
+
+
 class ResponseCache:
-    """The shared cache, open for reading; a file that isn't there holds nothing."""
+    """The shared cache, open for reading; a file that isn't there holds nothing.
+
+    Raises:
+        UserError: where it is opened or read, if the file is damaged or can't be read.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._db = connect(path) if path.exists() else None
-        if self._db is not None and not holds(self._db, "responses"):
-            self.close()
+        self._path = path
+        self._db: sqlite3.Connection | None = None
+        with _usable(path):
+            if path.exists():
+                self._db = connect(path)
+                if not holds(self._db, "responses"):
+                    self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -74,12 +119,14 @@ class ResponseCache:
         if self._db is None or not keys:
             return {}
         query = f"SELECT key, response FROM responses WHERE key IN ({marks(keys)})"
-        return dict(self._db.execute(query, sorted(keys)))
+        with _usable(self._path):
+            return dict(self._db.execute(query, sorted(keys)))
 
     def requests(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, canonical request) of everything stored."""
         if self._db is not None:
-            yield from self._db.execute("SELECT key, request FROM responses")
+            with _usable(self._path):
+                yield from self._db.execute("SELECT key, request FROM responses")
 
 
 def add_responses(path: Path, source: Path, *, after: int, replace: bool) -> None:
@@ -91,8 +138,7 @@ def add_responses(path: Path, source: Path, *, after: int, replace: bool) -> Non
         after: rowid of the last response that was added before.
         replace: overwrite what is stored under the same keys, as ``cache: refresh`` asks.
     """
-    db = connect(path)
-    try:
+    with _usable(path), closing(connect(path)) as db:
         db.isolation_level = None
         db.execute(RESPONSES)
         db.execute("ATTACH ? AS source", (str(source),))
@@ -104,5 +150,3 @@ def add_responses(path: Path, source: Path, *, after: int, replace: bool) -> Non
                 "WHERE rowid > ? AND rowid <= ?",
                 (start, start + _SHARE),
             )
-    finally:
-        db.close()

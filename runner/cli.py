@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, UserError
 
 COMMANDS = {
     "run": "run an experiment",
@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("runner: interrupted", file=sys.stderr)
         return _INTERRUPTED
+    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+        print(f"runner: {error.filename}: {error.strerror}", file=sys.stderr)
+        return UserError.exit_code
     except BrokenPipeError:
         # The reader of our output has gone; what Python would still flush has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,7 +3,7 @@
 RunnerError
 ├── UserError                  the user's mistake: exit code 2, nothing written
 │   └── ConfigError            faults of a config, all of them together
-├── EngineError                the job stops, its rows stay missing
+├── EngineError                the job stops, its rows stay missing; 402: no credit left
 │   ├── AuthenticationError    401, 403
 │   ├── UnknownModelError      the engine does not serve the model
 │   ├── EngineUnreachableError connection gone after all retries
@@ -18,7 +18,7 @@ RunnerError
     ├── RateLimitError         429
     ├── ServerError            5xx, 408, 409
     ├── RequestTimeoutError    no answer within engine.timeout
-    ├── ConnectionFailedError  refused, reset, cut in mid-body
+    ├── ConnectionFailedError  refused, not had in time, reset, cut in mid-body
     └── MalformedResponseError 200, but not what the API documents
 
 A `RunnerError` that reaches the command line is printed as one message; any other
@@ -154,7 +154,7 @@ class RequestTimeoutError(RetryableError):
 
 
 class ConnectionFailedError(RetryableError):
-    """Raised when a connection is refused, reset or cut in mid-body."""
+    """Raised when a connection is refused, not had in time, reset or cut in mid-body."""
 
 
 class MalformedResponseError(RetryableError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -45,19 +46,40 @@ class PointCounts(msgspec.Struct, frozen=True):
         return self.expected - self.ok - self.errors
 
 
+class Failure(msgspec.Struct, frozen=True):
+    """Rows without an answer, by the error's class; ``id``, ``message``, ``status`` are of the first."""
+
+    kind: str
+    count: int
+    id: str
+    message: str
+    status: int | None = None
+
+
 def fold_run(run: RunFolder) -> dict[str, PointCounts]:
     """Fold every attempt of a run into its points' files; return the counts by point.
 
-    What is folded already costs next to nothing, so that any command may call this.
+    What is folded already costs next to nothing, so that any command may call this. A folder that may
+    only be read is left as it is.
     """
+    jobs = {folder: read_job(folder) for folder in run.jobs}
+    if not os.access(run.path, os.W_OK):
+        return {point.name: _last_counts(run, point) for job in jobs.values() for point in job.points}
     counts = {}
     with run.lock():
-        for folder in run.jobs:
-            job = read_job(folder)
+        for folder, job in jobs.items():
             _fold_job(run, folder, job)
             for point in job.points:
                 counts[point.name] = _refresh(run, point)
     return counts
+
+
+def _last_counts(run: RunFolder, spec: PointSpec) -> PointCounts:
+    """Return a point's counts as they were folded last: all that one can do who may only read."""
+    metrics = run.point(spec.name) / "metrics.json"
+    if not metrics.exists():
+        return PointCounts(spec.expected, 0, 0)
+    return msgspec.json.decode(metrics.read_bytes(), type=PointCounts)
 
 
 def logs_of(job_folder: Path) -> list[Path]:
@@ -139,10 +161,12 @@ def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
     experiment = spec.experiment()
     samples = experiment.samples
     metrics = {name: Metrics(scorer.report, samples) for name, scorer in experiment.scorers.items()}
+    failures: dict[str, Failure] = {}
     temporary = folder / ".results.jsonl.tmp"
     with temporary.open("wb") as out:
         for row, group in groupby(_written(records, out), key=lambda line: line.id):
             lines = {line.sample: line for line in group}
+            _note_failures(failures, lines.values())
             for name, metric in metrics.items():
                 metric.add(row, [_score(lines.get(sample), name) for sample in range(samples)])
     temporary.replace(folder / "results.jsonl")
@@ -152,12 +176,21 @@ def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
         "axes": spec.axes,
         "step": STEP,
         "expected": spec.expected,
+        "served": records.mark("served"),
         "ok": counts.get(OK, 0),
         "errors": counts.get(ERROR, 0),
         "missing": spec.expected - counts.get(OK, 0) - counts.get(ERROR, 0),
+        "failures": list(failures.values()),
         "scores": {name: metric.result() for name, metric in metrics.items()},
     }
     write_file(folder / "metrics.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
+
+
+def _note_failures(failures: dict[str, Failure], lines: Iterable[ResultLine]) -> None:
+    for line in lines:
+        if (error := line.error) is not None:
+            known = failures.get(error.kind) or Failure(error.kind, 0, line.id, error.message, error.status)
+            failures[error.kind] = msgspec.structs.replace(known, count=known.count + 1)
 
 
 def _written(records: PointRecords, out: BinaryIO) -> Iterator[ResultLine]:

@@ -31,7 +31,9 @@ def content_hash(path: Path, *, weights: bool = True) -> str:
     try:
         if path.is_file():
             return memo.hash(path)
-        parts = [(str(file.relative_to(path)), memo.hash(file)) for file in counted_files(path, weights=weights)]
+        parts = [
+            (str(file.relative_to(path)), memo.hash(file)) for file in counted_files(path, weights=weights)
+        ]
     finally:
         memo.close()
     return hashlib.sha256(canonical_json(parts)).hexdigest()
@@ -56,7 +58,8 @@ class _Memo:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(folder / "hashes.sqlite", timeout=_BUSY_SECONDS)
             self._db.execute(
-                "CREATE TABLE IF NOT EXISTS hashes(path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, hash TEXT)"
+                "CREATE TABLE IF NOT EXISTS "
+                "hashes(path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, hash TEXT)"
             )
 
     def close(self) -> None:

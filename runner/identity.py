@@ -22,7 +22,12 @@ Hash: TypeAlias = Callable[..., str]
 
 
 def make_scope(
-    model: Model, engine: EngineSettings, kind: EngineKind, *, strict: bool = False, hashed: Hash = content_hash
+    model: Model,
+    engine: EngineSettings,
+    kind: EngineKind,
+    *,
+    strict: bool = False,
+    hashed: Hash = content_hash,
 ) -> Scope:
     """Return the identity of a model on an engine.
 

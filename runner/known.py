@@ -33,6 +33,8 @@ class Known:
         # An empty name is SQLite's private database on disk, gone when it is closed.
         self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._db.executescript(_TABLES)
+        # One transaction to the end: a commit costs the more, the more rows there are.
+        self._db.execute("BEGIN")
         self._logs = [log]
         self._end = 0
         self.any_done = False
@@ -58,14 +60,12 @@ class Known:
         self._logs.append(log)
         number = len(self._logs) - 1
         states = _done_states(retry_final=retry_final)
-        self._db.execute("BEGIN")
         for start, _, record in read_records(log):
             self._insert([part for a in record.answers for part in (bytes.fromhex(a.key), number, start)])
             result = record.result
             if result is not None:
                 done = result.state in states
                 self._db.execute(_DONE if done else _UNDONE, (record.point, result.id, result.sample))
-        self._db.execute("COMMIT")
 
     def add_folded(self, point: int, source: Path, *, retry_final: bool) -> None:
         """Take over which rows a point's folder already has."""
@@ -76,9 +76,7 @@ class Known:
                 return
             query = f"SELECT ?, id, sample FROM results WHERE state IN ({marks(states)})"
             rows = db.execute(query, (point, *states))
-            self._db.execute("BEGIN")
             self._db.executemany(_DONE, rows)
-            self._db.execute("COMMIT")
         finally:
             db.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from runner.fold import PointCounts, fold_run
+from runner.fold import Failure, PointCounts, fold_run
 from runner.jobs import read_job
 from runner.launch.attempts import attempts, read_state
 from runner.launch.output import STDERR_FILE
@@ -20,12 +20,16 @@ _EXIT_CODES = {"running": 0, "pending": 0, "complete": 0, "errors": 3, "incomple
 
 
 class JobOutcome(msgspec.Struct, frozen=True):
-    """One job: its state, why, and how far it is."""
+    """One job: its state, why, and how far it is.
+
+    ``progress`` is of the newest attempt; ``spent`` sums what was sent and received over all attempts.
+    """
 
     name: str
     state: str
     reason: str
     progress: Progress
+    spent: Progress
     log: str | None = None
     slurm: str | None = None
 
@@ -42,6 +46,7 @@ class PointOutcome(msgspec.Struct, frozen=True):
     served: int
     cancelled: bool
     scores: dict[str, dict[str, Json]]
+    failures: tuple[Failure, ...] = ()
 
 
 class RunOutcome(msgspec.Struct, frozen=True):
@@ -70,24 +75,18 @@ def job_outcomes(run: RunFolder) -> tuple[JobOutcome, ...]:
 
 
 def _job(folder: Path, state: JobState) -> JobOutcome:
-    progress = _progress(folder, state)
+    progress = msgspec.convert(state.record.progress, Progress) if state.record is not None else Progress()
     log = None if state.attempt is None else state.attempt.path / STDERR_FILE
     known = str(log) if log is not None and log.exists() else None
-    return JobOutcome(state.name, state.state, state.reason, progress, known, state.slurm)
+    return JobOutcome(state.name, state.state, state.reason, progress, _spent(folder), known, state.slurm)
 
 
-def _progress(folder: Path, state: JobState) -> Progress:
-    """Return how far a job is; what was sent and received counts over all its attempts."""
-    if state.record is None or state.attempt is None:
-        return Progress()
-    newest = msgspec.convert(state.record.progress, Progress)
-    before = [read_state(attempt) for attempt in attempts(folder) if attempt.number < state.attempt.number]
-    earlier = [msgspec.convert(known.progress, Progress) for known in before if known is not None]
-    summed = {
-        name: getattr(newest, name) + sum(getattr(one, name) for one in earlier)
-        for name in ("cached", "requests", "prompt_tokens", "completion_tokens")
-    }
-    return msgspec.structs.replace(newest, **summed)
+def _spent(folder: Path) -> Progress:
+    """Sum what all attempts at a job sent and received."""
+    states = [state for attempt in attempts(folder) if (state := read_state(attempt)) is not None]
+    known = [msgspec.convert(state.progress, Progress) for state in states]
+    names = ("cached", "requests", "prompt_tokens", "completion_tokens")
+    return Progress(**{name: sum(getattr(one, name) for one in known) for name in names})
 
 
 def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcome, ...]:
@@ -98,7 +97,7 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
     for spec in specs:
         count = counts[spec.name]
         metrics = run.point(spec.name) / "metrics.json"
-        scores = msgspec.json.decode(metrics.read_bytes())["scores"] if metrics.exists() else {}
+        known = msgspec.json.decode(metrics.read_bytes()) if metrics.exists() else {}
         cancelled = (run.point(spec.name) / CANCELLED).exists()
         outcomes.append(
             PointOutcome(
@@ -110,7 +109,8 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
                 count.missing,
                 count.served,
                 cancelled,
-                scores,
+                known.get("scores", {}),
+                msgspec.convert(known.get("failures", []), tuple[Failure, ...]),
             )
         )
     return tuple(outcomes)

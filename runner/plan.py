@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 
 from runner.config import Composition, Point
 from runner.engines.base import EngineKind
@@ -103,11 +104,23 @@ class _Resolver:
         self._digits = len(str(max(0, len(composition.points) - 1)))
         self._prompt = cache(self._resolve_prompt)
 
+    def _model_faults(self, experiment: Experiment, kind: EngineKind) -> list[Fault]:
+        """Find a folder's name that would be sent to a server; a model of another engine left it there."""
+        name = experiment.model.name
+        found = None if kind.capabilities.local or Path(name).is_absolute() else self._places.find(name)
+        if found is None or not (found / "config.json").is_file():
+            return []
+        problem = (
+            f"{name} is a folder of weights here, and engine {kind.name} asks a server for it by that name"
+        )
+        return [Fault("model.name", problem, "name the model as the server does: model.name=...")]
+
     def point(self, point: Point) -> tuple[list[Fault], PlannedPoint | None]:
         experiment = point.experiment
         kind = engine_kinds()[experiment.engine.kind]
         prompt_faults, prompt = self._prompt(experiment.prompt, experiment.task)
         faults = [*prompt_faults, *_engine_faults(experiment, kind), *_cluster_faults(experiment)]
+        faults += self._model_faults(experiment, kind)
         faults += _sampling_faults(experiment, kind, prompt)
         if prompt is not None:
             faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)

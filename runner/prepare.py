@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from runner.cache import ResponseCache
 from runner.data import check_rows, columns
 from runner.errors import ConfigError, Fault
 from runner.hashes import content_hash, counted_files
@@ -19,7 +20,7 @@ from runner.plan import Plan, PlannedPoint
 from runner.prompts import compile_prompt
 from runner.provenance import provenance
 from runner.render import compile_template, suggestion
-from runner.runs import RunFolder, write_file
+from runner.runs import CACHE_FILE, RunFolder, write_file
 from runner.secrets import Secrets
 from runner.spec import Dataset, Experiment
 
@@ -120,12 +121,15 @@ def write_run(
 
     Raises:
         ConfigError: a secret's value would be written; nothing is, then.
+        UserError: the cache can't be read, or the folder can't be made; the same holds.
     """
     secrets = Secrets.of(jobs[0].secret_env)
     composition = plan.composition
     secrets.refuse(composition.file.read_text(errors="replace"), str(composition.file))
     secrets.refuse("\n".join(composition.overrides), "command line")
     secrets.refuse(_resolved(plan, jobs).decode(), "resolved config")
+    with ResponseCache(composition.places.runs / CACHE_FILE):
+        pass
     run = RunFolder.create(composition.places.runs, plan.name)
     if held is not None:
         held.enter_context(run.launching("run"))

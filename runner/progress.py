@@ -20,7 +20,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
         cached: answered by the cache alone, in this attempt.
         failed: final errors, in this attempt.
         missing: failed for now: a resume asks again.
-        requests: requests answered by the engine.
+        requests: requests sent; one that is tried again counts once.
         prompt_tokens: tokens sent.
         completion_tokens: tokens received.
         started: Unix time when the first request could be sent.

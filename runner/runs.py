@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,16 +41,25 @@ class RunFolder:
 
     @classmethod
     def create(cls, runs: Path, name: str) -> RunFolder:
-        """Make a new folder for a run of the experiment *name*."""
+        """Make a new folder for a run of the experiment *name*.
+
+        Raises:
+            UserError: it can't be made; nothing of it is left behind.
+        """
         while True:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             path = runs / name / f"{stamp}-{secrets.token_hex(2)}"
             try:
                 path.mkdir(parents=True)
+                for sub in ("jobs", "points", "inputs"):
+                    (path / sub).mkdir()
             except FileExistsError:
-                continue
-            for sub in ("jobs", "points", "inputs"):
-                (path / sub).mkdir()
+                if path.is_dir():
+                    continue
+                raise _no_folder(path.parent, "a file is in its place") from None
+            except OSError as error:
+                shutil.rmtree(path, ignore_errors=True)
+                raise _no_folder(path, error.strerror or str(error)) from error
             return cls(path)
 
     @property
@@ -105,6 +115,12 @@ class RunFolder:
             file.write(f"runner {command}, process {os.getpid()} on {socket.gethostname()}")
             file.flush()
             yield
+
+
+def _no_folder(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"the run's folder {path} can't be made: {reason} (--runs or RUNNER_RUNS names another place)"
+    )
 
 
 def all_runs(runs: Path) -> list[RunFolder]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import signal
 import sys
@@ -22,8 +21,10 @@ from runner.collector import spare_the_collector
 from runner.engines.limits import Limiter
 from runner.engines.registry import engine_kinds
 from runner.engines.retrying import Retrying
-from runner.errors import RunnerError, UserError
+from runner.errors import RunnerError
 from runner.fold import logs_of
+from runner.hashes import content_hash
+from runner.identity import require_same, require_same_model
 from runner.jobs import Job, read_job
 from runner.journal import Journal
 from runner.known import Known
@@ -120,14 +121,14 @@ class _Worker:
         self._write()
 
     def _check_inputs(self) -> None:
-        """Stop if a dataset that was too large to copy is no longer what it was at launch."""
+        """Stop if what the run holds no copy of is no longer what it was at launch."""
         for file in {p.dataset for p in self._job.points if Path(p.dataset.path).is_absolute()}:
             self._phase("checking the dataset")
-            with Path(file.path).open("rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
-                    raise UserError(
-                        f"dataset {file.path} has changed since this run was launched; start a new run"
-                    )
+            require_same(f"dataset {file.path}", content_hash(Path(file.path)), file.sha256)
+        self._phase("checking the model")
+        point = self._job.points[0]
+        experiment = point.experiment(self._run.path)
+        require_same_model(experiment.model, engine_kinds()[experiment.engine.kind], point.scope)
 
     @contextmanager
     def _devices(self) -> Iterator[None]:

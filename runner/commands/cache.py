@@ -22,6 +22,8 @@ from runner.values import Row
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024
+_DIGITS = 18
+"""More than that no row's number has."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +101,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _row(point: OpenPoint, given: str) -> Row:
     """Return the row with a number or an id."""
-    if given.isdecimal():
+    if given.isdecimal() and len(given) <= _DIGITS:
         for row in islice(point.rows(), int(given), None):
             return row
     for row in point.rows():

@@ -19,9 +19,10 @@ from rich.progress import (
 )
 
 from runner.commands.arguments import typed
+from runner.commands.console import count
 from runner.commands.lines import JobLines, describe
 from runner.errors import RunnerError
-from runner.launch import cancel
+from runner.launch import cancel, job_states
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
 
@@ -40,7 +41,8 @@ def follow(run: RunFolder, start: Callable[[], None]) -> None:
     """Call *start*, which launches jobs (and may run them to their end), and show them until all ended.
 
     Raises:
-        InterruptedRunError: on Ctrl-C, after the jobs were stopped; says how to go on.
+        InterruptedRunError: on Ctrl-C, after the jobs of this machine were stopped; those in Slurm are
+            left alone. Says how to go on.
     """
     watcher = _Watcher(run)
     watcher.start()
@@ -50,12 +52,23 @@ def follow(run: RunFolder, start: Callable[[], None]) -> None:
         while not watcher.ended.wait(1.0):
             pass
     except KeyboardInterrupt:
-        cancel(run.path, mark=False)
-        raise InterruptedRunError(
-            f"interrupted; what was answered is kept\n    go on with: runner resume {typed(run)}"
-        ) from None
+        raise InterruptedRunError(_leave(run, launched=watcher.launched.is_set())) from None
     finally:
         watcher.stop()
+
+
+def _leave(run: RunFolder, *, launched: bool) -> str:
+    """Stop what runs on this machine; say what goes on without this command, and how to go on."""
+    active = [state for state in job_states(run.path).values() if state.active]
+    here = [state.name for state in active if state.slurm is None]
+    cancel(run.path, here, mark=False)
+    name, jobs = typed(run), len(active) - len(here)
+    resume = f"go on with: runner resume {name}"
+    if not jobs:
+        return f"interrupted; what was answered is kept\n    {resume}"
+    left = f"interrupted; left to run: {count(jobs, 'Slurm job')}"
+    told = f"{left}\n    follow: runner status {name} --watch\n    stop: runner cancel {name}"
+    return told if launched and not here else f"{told}\n    then {resume}"
 
 
 class _Watcher(threading.Thread):

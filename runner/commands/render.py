@@ -6,6 +6,7 @@ Where a later turn depends on an answer, the answer's name stands in its place.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -40,7 +41,8 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError("--rows takes a number from 1, --offset one from 0")
     plan, planned = point_from(arguments)
     point = open_point(planned)
-    rows = list(islice(point.rows(), arguments.offset, arguments.offset + arguments.rows))
+    start = min(arguments.offset, sys.maxsize)
+    rows = list(islice(point.rows(), start, min(start + arguments.rows, sys.maxsize)))
     if not rows:
         raise UserError(f"the dataset has no row number {arguments.offset} (rows count from 0)")
     if arguments.json:

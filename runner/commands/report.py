@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runner.commands.arguments import typed
+from runner.commands.arguments import default_runs, typed
 from runner.commands.console import cell, console, count, print_table, shown, table
 from runner.commands.lines import describe
-from runner.jobs import Job
+from runner.engines.registry import engine_kinds
+from runner.fold import Failure
+from runner.jobs import Job, read_job
 from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
 from runner.plan import Plan
 from runner.runs import RunFolder
@@ -28,7 +30,7 @@ _MANY = 5
 
 
 def print_launch(plan: Plan, run: RunFolder, jobs: Sequence[Job], surveys: Mapping[str, PointSurvey]) -> None:
-    """Say what is about to run, where it is written, and on Slurm what to type next."""
+    """Say what is about to run, and where it is written."""
     out = console()
     what = count(len(plan.points), "point")
     out.print(Text.assemble((plan.name, "bold"), f"  {what}, {_jobs(jobs)}  {shown(run.path)}"))
@@ -39,9 +41,6 @@ def print_launch(plan: Plan, run: RunFolder, jobs: Sequence[Job], surveys: Mappi
     served = sum(survey.hits for survey in surveys.values())
     if jobs and served:
         out.print(f"  {served} requests are cached")
-    if jobs and all(planned.experiment.cluster.kind == "slurm" for planned in plan.points):
-        for verb in ("status", "logs", "cancel", "resume"):
-            out.print(f"  runner {verb} {typed(run)}")
 
 
 def _jobs(jobs: Sequence[Job]) -> str:
@@ -56,6 +55,7 @@ def print_outcome(outcome: RunOutcome) -> int:
     out = console()
     print_table(out, results_table(outcome.points))
     _print_counts(out, outcome)
+    _print_failures(out, outcome.points)
     wrong = [job for job in outcome.jobs if job.state not in _FINE]
     for job in wrong[:_MANY]:
         _print_job(out, job)
@@ -72,7 +72,7 @@ def results_table(points: Sequence[PointOutcome]) -> Table:
     scores = _scores(points)
     wrong = [name for name in ("errors", "missing") if any(getattr(point, name) for point in points)]
     names = [scorer if report == "mean" else f"{scorer} {report}" for scorer, report in scores]
-    made = table(axes or ["point"], ["rows", *wrong, *names])
+    made = table(axes or ["point"], ["answers", *wrong, *names])
     for point in points:
         cells = [cell(point.axes.get(axis)) for axis in axes] or [point.name]
         cells[-1] += " (cancelled)" if point.cancelled else ""
@@ -98,15 +98,28 @@ def _score(score: Json) -> str:
 
 
 def _print_counts(out: Console, outcome: RunOutcome) -> None:
-    requests = sum(job.progress.requests for job in outcome.jobs)
-    tokens = sum(job.progress.completion_tokens for job in outcome.jobs)
-    cached = sum(job.progress.cached for job in outcome.jobs) + sum(p.served for p in outcome.points)
+    requests = sum(job.spent.requests for job in outcome.jobs)
+    tokens = sum(job.spent.completion_tokens for job in outcome.jobs)
+    cached = sum(job.spent.cached for job in outcome.jobs) + sum(p.served for p in outcome.points)
     total = sum(point.expected for point in outcome.points)
     if total and cached == total:
         out.print(f"{outcome.state}: 100 % cached, {count(requests, 'request')}")
         return
     asked = f"{count(requests, 'request')}, {count(tokens, 'token')} generated"
     out.print(f"{outcome.state}: {asked}" + (f", {cached:,} of {total:,} results cached" if cached else ""))
+
+
+def _print_failures(out: Console, points: Sequence[PointOutcome]) -> None:
+    """Print each class of failure once, with the first row that it met."""
+    first: dict[str, Failure] = {}
+    for failure in (failure for point in points for failure in point.failures):
+        known = first.get(failure.kind)
+        total = failure.count + (known.count if known else 0)
+        first[failure.kind] = msgspec.structs.replace(known or failure, count=total)
+    for failure in first.values():
+        status = f"HTTP {failure.status}: " if failure.status else ""
+        said = " ".join(f"{status}{failure.message}".split())
+        out.print(f"  {failure.count:,} x {failure.kind}, such as row {failure.id}: {said}", style="red")
 
 
 def _print_job(out: Console, job: JobOutcome) -> None:
@@ -134,9 +147,16 @@ def next_command(outcome: RunOutcome) -> str | None:
         return f"runner resume {name}"
     if outcome.state == "errors":
         return f"runner resume {name} --retry-final"
-    if outcome.state == "complete" and len(outcome.points) == 1:
+    if outcome.state == "complete" and len(outcome.points) == 1 and _as_shipped(Path(outcome.path)):
         return f"runner run {shlex.quote(_file(Path(outcome.path)))} -m sampling.temperature=0,1,2,3"
     return None
+
+
+def _as_shipped(run: Path) -> bool:
+    """Tell whether a file was run as it stands, on an engine of ours: then a sweep is the next step."""
+    experiment = read_job(RunFolder(run).jobs[0]).points[0].experiment()
+    plain = not (run / "overrides.txt").read_text() and run.parent.parent == default_runs()
+    return plain and engine_kinds()[experiment.engine.kind].capabilities.local
 
 
 def _file(run: Path) -> str:

@@ -6,26 +6,22 @@ A resume takes no overrides: what should change is a new run, which the cache ma
 from __future__ import annotations
 
 import argparse
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from rich.text import Text
 
 from runner.commands.arguments import add_run, run_from, typed
 from runner.commands.console import console, count, shown
-from runner.commands.follow import follow
+from runner.commands.launching import launch_and_show
 from runner.commands.report import print_outcome
 from runner.errors import UserError
 from runner.fold import PointCounts, fold_run
 from runner.jobs import Job
 from runner.launch import job_states
 from runner.outcome import run_outcome
-from runner.runs import RunFolder
-from runner.start import launch_jobs, unfinished
-from runner.work import RETRY_FINAL
-
-_LOCK = ".resume.lock"
+from runner.runs import RETRY_FINAL, RunFolder
+from runner.start import unfinished
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +42,12 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.overrides:
         raise UserError(f"resume takes one run (given: {arguments.run} {' '.join(arguments.overrides)})")
     run = run_from(arguments)
-    with _alone(run):
-        return _resume(run, retry_final=arguments.retry_final, wait=arguments.wait)
+    with ExitStack() as held:
+        held.enter_context(run.launching("resume"))
+        return _resume(run, held, retry_final=arguments.retry_final, wait=arguments.wait)
 
 
-def _resume(run: RunFolder, *, retry_final: bool, wait: bool) -> int:
+def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -> int:
     _refuse_living(run)
     counts = fold_run(run)
     jobs = unfinished(run, counts, retry_final=retry_final)
@@ -66,13 +63,7 @@ def _resume(run: RunFolder, *, retry_final: bool, wait: bool) -> int:
             (run.name, "bold"), f"  {_what(jobs, counts, retry_final=retry_final)}  {shown(run.path)}"
         )
     )
-    if not wait and all(job.points[0].experiment().cluster.kind == "slurm" for job in jobs):
-        launch_jobs(run, jobs)
-        for verb in ("status", "logs", "cancel"):
-            out.print(f"  runner {verb} {typed(run)}")
-        return 0
-    follow(run, lambda: launch_jobs(run, jobs))
-    return print_outcome(run_outcome(run))
+    return launch_and_show(run, jobs, held, wait=wait)
 
 
 def _refuse_living(run: RunFolder) -> None:
@@ -94,14 +85,3 @@ def _what(jobs: Sequence[Job], counts: dict[str, PointCounts], *, retry_final: b
     errors = sum(one.errors for one in wanted) if retry_final else 0
     again = f" and {count(errors, 'final error')} to ask again" if errors else ""
     return f"{count(len(jobs), 'job')}, {missing:,} of {count(expected, 'result')} missing{again}"
-
-
-@contextmanager
-def _alone(run: RunFolder) -> Iterator[None]:
-    """Keep a second resume of the same run out, which would launch the same jobs."""
-    with (run.path / _LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another command is resuming {run.name} already") from None
-        yield

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
-from runner.commands.follow import follow
+from runner.commands.launching import launch_and_show
 from runner.commands.report import print_launch, print_outcome
 from runner.fold import fold_run
 from runner.launch import check_cluster
 from runner.outcome import run_outcome
-from runner.plan import Plan
 from runner.prepare import specify, write_run
-from runner.start import launch_jobs, serve_cached, unfinished
+from runner.start import serve_cached, unfinished
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,18 +34,11 @@ def main(arguments: argparse.Namespace) -> int:
     jobs = specify(plan)
     for job in plan.jobs:
         check_cluster(job.points[0].experiment.cluster, job.devices)
-    run = write_run(plan, jobs, sys.argv)
-    surveys = serve_cached(run)
-    left = unfinished(run, fold_run(run))
-    print_launch(plan, run, left, surveys)
-    if not left:
-        return print_outcome(run_outcome(run))
-    if _leaves(plan) and not arguments.wait:
-        launch_jobs(run, left)
-        return 0
-    follow(run, lambda: launch_jobs(run, left))
-    return print_outcome(run_outcome(run))
-
-
-def _leaves(plan: Plan) -> bool:
-    return all(planned.experiment.cluster.kind == "slurm" for planned in plan.points)
+    with ExitStack() as held:
+        run = write_run(plan, jobs, sys.argv, held)
+        surveys = serve_cached(run)
+        left = unfinished(run, fold_run(run))
+        print_launch(plan, run, left, surveys)
+        if not left:
+            return print_outcome(run_outcome(run))
+        return launch_and_show(run, left, held, wait=arguments.wait)

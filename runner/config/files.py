@@ -10,7 +10,7 @@ from runner.config.reader import Reader
 from runner.engines.registry import engine_kinds
 from runner.errors import Fault
 from runner.shipped import shipped
-from runner.spec import Experiment
+from runner.spec import Experiment, Model
 from runner.values import Json
 
 _HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -26,6 +26,7 @@ class Files:
         self._places = reader.places
         self._datasets: dict[str, Path | None] = {}
         self._models: dict[str, Path | None] = {}
+        self._model_paths: dict[tuple[str, str], Path | None] = {}
         self._prompts: dict[str, bool] = {}
 
     def settle(self, experiment: Experiment, written: dict[str, Json]) -> tuple[Experiment, list[Fault]]:
@@ -40,8 +41,12 @@ class Files:
         model, fault = self._model(experiment, written["model"]["name"])
         if fault is not None:
             faults.append(fault)
-        elif model is not None:
-            changed["model"] = experiment.model.model_copy(update={"name": str(model)})
+        files, missing = self._model_files(experiment.model, written["model"])
+        faults += missing
+        if model is not None or files:
+            changed["model"] = experiment.model.model_copy(
+                update=files | ({} if model is None else {"name": str(model)})
+            )
         template = experiment.prompt.template
         if template is not None and not self._has_template(template):
             faults.append(self._no_template(template))
@@ -62,6 +67,9 @@ class Files:
 
     def _bases(self, below: Path) -> list[Path]:
         return list(dict.fromkeys((base / below).resolve() for base in (self._places.root, shipped())))
+
+    def _names(self, folders: list[Path]) -> list[str]:
+        return sorted({one.name for folder in folders if folder.is_dir() for one in folder.iterdir()})
 
     def _has_template(self, name: str) -> bool:
         if name not in self._prompts:
@@ -87,13 +95,50 @@ class Files:
             return folder, None
         return None, self._no_model(name, shown)
 
+    def _model_files(self, model: Model, written: dict[str, Json]) -> tuple[dict[str, str], list[Fault]]:
+        """Return where the chat template and the tokenizer lie; a tokenizer may also be a hub name."""
+        found: dict[str, str] = {}
+        faults = []
+        for field in ("chat_template", "tokenizer"):
+            name = getattr(model, field)
+            if name is None:
+                continue
+            if (path := self._model_file(field, name)) is not None:
+                found[field] = str(path)
+            elif fault := self._no_model_file(field, name, written[field]):
+                faults.append(fault)
+        return found, faults
+
+    def _model_file(self, field: str, name: str) -> Path | None:
+        if (field, name) not in self._model_paths:
+            path = self._places.find(name)
+            fits = path is not None and (path.is_file() or (field == "tokenizer" and path.is_dir()))
+            self._model_paths[field, name] = path.absolute() if path is not None and fits else None
+        return self._model_paths[field, name]
+
+    def _no_model_file(self, field: str, name: str, shown: str) -> Fault | None:
+        given = Path(name).expanduser()
+        names = self._names(self._bases(given.parent))
+        hub = field == "tokenizer" and _is_hub_name(name)
+        hint = nearest(given.name, names[:50], say_known=field == "chat_template")
+        if hub and not hint:
+            return None
+        looked = self._reader.folders(self._bases(Path(shown).parent))
+        if field == "chat_template":
+            return Fault("model.chat_template", f"no file {shown} (looked in {looked})", hint)
+        problem = f"{shown} is neither a folder or file (looked in {looked}) nor a hub name such as ORG/NAME"
+        return Fault("model.tokenizer", problem, hint)
+
     def _no_model(self, name: str, shown: str) -> Fault | None:
         given = Path(name).expanduser()
         folders = self._bases(given.parent)
-        names = sorted({one.name for folder in folders if folder.is_dir() for one in folder.iterdir()})
-        hint = nearest(given.name, names, say_known=False)
-        if _HUB_NAME.match(name) and not name.startswith(_PATH_LIKE) and not hint:
+        hint = nearest(given.name, self._names(folders), say_known=False)
+        if _is_hub_name(name) and not hint:
             return None
         looked = self._reader.folders(self._bases(Path(shown).parent))
         problem = f"{shown} is neither a folder (looked in {looked}) nor a hub name such as ORG/NAME"
         return Fault("model.name", problem, hint)
+
+
+def _is_hub_name(name: str) -> bool:
+    return _HUB_NAME.match(name) is not None and not name.startswith(_PATH_LIKE)

@@ -16,7 +16,7 @@ from runner.config.files import Files
 from runner.config.interpolation import missing, resolve
 from runner.config.keys import DEFAULT_ENGINE, LATER_DATASETS, LATER_ENGINES, LATER_SCORERS, LATER_TASKS
 from runner.config.layers import Given
-from runner.config.values import brief
+from runner.config.values import LARGEST, brief, oversized
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault
 from runner.schema import experiment_type
@@ -85,6 +85,10 @@ class Finisher:
         raw.faults += [
             Fault(dotted(place), "must be given", f"such as {dotted(place)}=VALUE", raw.source(place))
             for place in missing(config)
+        ]
+        raw.faults += [
+            Fault(dotted(place), f"too large: whole numbers go up to {LARGEST}", "", raw.source(place))
+            for place in oversized(config)
         ]
         config = self._kinds(raw, dict(config))
         if raw.faults:

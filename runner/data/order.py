@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ def shuffle(items: array[int], seed: int) -> None:
 
 def stop_of(dataset: Dataset) -> int | None:
     """Return the first place after those that offset and limit leave, in the dataset's order."""
-    return None if dataset.limit is None else dataset.offset + dataset.limit
+    return None if dataset.limit is None else min(dataset.offset + dataset.limit, sys.maxsize)
 
 
 def positions_of(dataset: Dataset, records: int) -> range:

@@ -34,6 +34,10 @@ NAMES = ("messages", "prompt", "last", "sample")
 """What the template may use; `messages` is empty for task complete, `prompt` for task chat."""
 
 
+_LONGEST = 1_000_000
+"""Seconds."""
+
+
 class Fake(EngineSettings):
     """No model at all: an answer is what the template makes of the request.
 
@@ -45,9 +49,9 @@ class Fake(EngineSettings):
     """Answers from a template, for trying pipelines."""
     template: str = "{{ last }}"
     """Jinja2 text of the answer; it sees messages, prompt, last (text of the last message) and sample."""
-    latency: float = Field(0.0, ge=0)
+    latency: float = Field(0.0, ge=0, le=_LONGEST)
     """Seconds that every answer takes."""
-    latency_jitter: float = Field(0.0, ge=0)
+    latency_jitter: float = Field(0.0, ge=0, le=_LONGEST)
     """Up to so many seconds more, drawn for each attempt."""
     error_rate: float = Field(0.0, ge=0, le=1)
     """Share of attempts that fail; which ones is drawn from the request, the attempt and `seed`."""
@@ -63,7 +67,7 @@ class Fake(EngineSettings):
     """How they fail."""
     seed: int = Field(0, ge=0)
     """Draws other errors and delays."""
-    start_seconds: float = Field(0.0, ge=0)
+    start_seconds: float = Field(0.0, ge=0, le=_LONGEST)
     """Seconds that starting takes, as if weights were loaded."""
     gpus: int = Field(0, ge=0)
     """GPUs that it claims for each device of the topology, without using them."""

@@ -62,9 +62,10 @@ def answered_error(body: bytes) -> AskError | None:
 def _class(status: int, words: str) -> type[AskError]:
     if status in {401, 403}:
         return AuthenticationError
-    if status == 429:  # noqa: PLR2004 - the number is the name
-        # An account without credit is not a matter of waiting.
-        return EngineError if "insufficient_quota" in words else RateLimitError
+    if status in {402, 429}:
+        # An account without credit is a matter neither of waiting nor of one row.
+        broke = status == 402 or "insufficient_quota" in words  # noqa: PLR2004 - the number is the name
+        return EngineError if broke else RateLimitError
     if status >= 500 or status in _BUSY:  # noqa: PLR2004 - the number is the name
         return ServerError
     if _TOO_LONG.search(words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from runner.errors import UserError
 from runner.launch.attempts import next_attempt
 from runner.launch.cancel import cancel
 from runner.launch.gpus import check_devices, visible_devices
+from runner.launch.preemption import INTERRUPTED
 from runner.launch.processes import this_process
 from runner.launch.query import JobState, job_states
 from runner.launch.submission import (
@@ -18,8 +20,10 @@ from runner.launch.submission import (
     Submission,
     read_submission,
     submitit_folder,
+    withdraw_submission,
     write_submission,
 )
+from runner.runs import CANCELLED
 from runner.spec import Cluster, InlineCluster, LocalCluster, SlurmCluster
 
 __all__ = [
@@ -27,7 +31,6 @@ __all__ = [
     "JobState",
     "cancel",
     "check_cluster",
-    "describe",
     "job_states",
     "launch",
     "read_submission",
@@ -45,6 +48,7 @@ def launch(
     Raises:
         UserError: the cluster can't run these jobs; nothing was started.
         RunnerError: it took some of them only; these are recorded.
+        KeyboardInterrupt: an inline job was told to stop; those after it were not begun.
     """
     check_cluster(cluster, max((job.devices for job in jobs), default=0))
     if isinstance(cluster, InlineCluster):
@@ -96,11 +100,21 @@ def _run_inline(jobs: Sequence[JobRequest], target: Callable[[str], int]) -> tup
             process=here,
         )
         write_submission(job.job_dir, submission)
-    return tuple(target(str(job.job_dir)) for job in jobs)
+    waiting, statuses = deque(jobs), []
+    try:
+        while waiting:
+            job = waiting.popleft()
+            if _is_cancelled(job):
+                continue
+            statuses.append(target(str(job.job_dir)))
+            # A job that was cancelled by itself lets the others go on; the signal otherwise meant all.
+            if statuses[-1] == INTERRUPTED and not _is_cancelled(job):
+                raise KeyboardInterrupt
+    finally:
+        for job in waiting:
+            withdraw_submission(job.job_dir)
+    return tuple(statuses)
 
 
-def describe(cluster: Cluster) -> str:
-    """Return where jobs will run, in a few words."""
-    given = cluster.model_dump(exclude_defaults=True, exclude={"kind", "env", "setup"})
-    words = [f"{key}={value}" for key, value in given.items()]
-    return " ".join([cluster.kind, *words])
+def _is_cancelled(job: JobRequest) -> bool:
+    return (job.job_dir / CANCELLED).exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -11,9 +11,17 @@ from typing import Literal, TypeAlias
 from runner.launch.attempts import Attempt, State, attempts, read_state
 from runner.launch.output import STDERR_FILE
 from runner.launch.processes import is_running
-from runner.launch.slurm_answer import SlurmJob, ask_slurm
+from runner.launch.slurm_answer import SlurmJob, array_tasks, ask_slurm
 from runner.launch.slurm_commands import SlurmSilentError
-from runner.launch.submission import CANCELLED_FILE, Submission, read_submission, submitit_stderr
+from runner.launch.submission import (
+    Intent,
+    Submission,
+    read_intent,
+    read_submission,
+    submitit_folder,
+    submitit_stderr,
+)
+from runner.runs import CANCELLED
 
 JobStateName: TypeAlias = Literal[
     "not_submitted",
@@ -30,6 +38,7 @@ JobStateName: TypeAlias = Literal[
     "lost",
 ]
 _TAIL_BYTES = 8192
+_SILENT = "Slurm does not answer"
 _ENDS: Mapping[str, JobStateName] = {
     "BOOT_FAIL": "node_fail",
     "CANCELLED": "cancelled",
@@ -56,7 +65,7 @@ class JobState:
 
     Attributes:
         reason: why, in one line: what it waits for, what its worker or Slurm said at the end.
-        slurm: its id as Slurm's commands take it.
+        slurm: its id as Slurm's commands take it; empty where Slurm may have it and doesn't say.
         node: where it runs or ran.
         attempt: the newest attempt of the newest submission.
         record: what that attempt's worker last wrote.
@@ -94,7 +103,7 @@ class _Files:
 
     @property
     def cancelled(self) -> bool:
-        return (self.job_dir / CANCELLED_FILE).exists()
+        return (self.job_dir / CANCELLED).exists()
 
     @property
     def last_words(self) -> str:
@@ -110,9 +119,10 @@ def job_states(run_dir: Path) -> dict[str, JobState]:
     Where Slurm does not answer, the files alone are told, and the reason says so.
     """
     folders = sorted(path for path in (run_dir / "jobs").glob("*") if path.is_dir())
-    files = {folder.name: _read(run_dir, folder) for folder in folders}
+    orphans, silence = _orphans(run_dir, folders)
+    files = {folder.name: _read(run_dir, folder, orphans) for folder in folders}
     ids = [f.submission.id for f in files.values() if f and _needs_slurm(f)]
-    answers, silence = _ask(ids)
+    answers, silence = ({}, silence) if silence else _ask(ids)
     return {
         name: JobState(name, "not_submitted") if f is None else _judge(f, answers, silence)
         for name, f in files.items()
@@ -123,14 +133,41 @@ def _ask(ids: list[str]) -> tuple[Mapping[str, SlurmJob], str]:
     try:
         return ask_slurm(ids), ""
     except SlurmSilentError as error:
-        return {}, f"Slurm does not answer: {error}"
+        return {}, f"{_SILENT}: {error}"
 
 
-def _read(run_dir: Path, job_dir: Path) -> _Files | None:
+def _orphans(run_dir: Path, folders: Sequence[Path]) -> tuple[Mapping[int, str] | None, str]:
+    """Return the living Slurm jobs of the run that no submission names, by array task.
+
+    None stands for no answer. There is never more than one such array, as nothing more is launched
+    while it lives; Slurm is asked only where an intent was left alone.
+    """
+    if not any(read_intent(folder) for folder in folders):
+        return {}, ""
+    known = {submission.id for folder in folders if (submission := read_submission(folder))}
+    try:
+        living = array_tasks(submitit_folder(run_dir))
+    except SlurmSilentError as error:
+        return None, f"{_SILENT}: {error}"
+    return {task: job_id for task, job_id in living if job_id not in known}, ""
+
+
+def _meant(intent: Intent, record: State | None, orphans: Mapping[int, str] | None) -> Submission | None:
+    """Return the submission that an intent led to, by its worker's word or Slurm's, or None."""
+    job_id = record.slurm if record and record.slurm else "" if orphans is None else orphans.get(intent.task)
+    if job_id is None:
+        return None
+    return Submission(kind="slurm", id=job_id, submitted=intent.submitted, first_attempt=intent.first_attempt)
+
+
+def _read(run_dir: Path, job_dir: Path, orphans: Mapping[int, str] | None) -> _Files | None:
     """Return what is on disk about a job, or None if nobody ever submitted it."""
     submission, tried = read_submission(job_dir), attempts(job_dir)
     newest = tried[-1] if tried else None
     record = read_state(newest) if newest else None
+    if (intent := read_intent(job_dir)) is not None:
+        own = record if newest and newest.number >= intent.first_attempt else None
+        submission = _meant(intent, own, orphans) or submission
     if submission is None:  # the submitter died before it could write; the worker's word is enough
         if record is None:
             return None
@@ -158,8 +195,15 @@ def _judge(files: _Files, answers: Mapping[str, SlurmJob], silence: str) -> JobS
     if files.submission.kind != "slurm":
         return _judge_process(files)
     if silence:
-        return _ended(files) or files.state(_word(files), silence)
+        return _judge_in_silence(files, silence)
     return _judge_slurm(files, answers.get(files.submission.id))
+
+
+def _judge_in_silence(files: _Files, silence: str) -> JobState:
+    """Judge a job that Slurm doesn't speak of: one that was interrupted may have been started again."""
+    if files.record and files.record.state != "interrupted" and (ended := _ended(files)) is not None:
+        return ended
+    return files.state(_word(files), silence)
 
 
 def _judge_slurm(files: _Files, job: SlurmJob | None) -> JobState:
@@ -174,6 +218,8 @@ def _judge_slurm(files: _Files, job: SlurmJob | None) -> JobState:
 
 def _judge_process(files: _Files) -> JobState:
     """Judge a job of this machine, or of another whose file system this one shares."""
+    if files.submission.kind == "inline" and files.record is None and files.cancelled:
+        return files.state("cancelled", _WORDS["cancelled"])  # its command passes it over
     if (ended := _ended(files)) is not None:
         return ended
     worker = files.record.process if files.record else files.submission.process

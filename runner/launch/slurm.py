@@ -19,7 +19,14 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from runner.errors import ConfigError, Fault, RunnerError, UserError
 from runner.launch.attempts import next_attempt
 from runner.launch.slurm_commands import SlurmSilentError, run_slurm
-from runner.launch.submission import JobRequest, Submission, submitit_folder, write_submission
+from runner.launch.submission import (
+    Intent,
+    JobRequest,
+    Submission,
+    submitit_folder,
+    write_intent,
+    write_submission,
+)
 from runner.spec import SlurmCluster
 
 _OWN_KEYS = {
@@ -81,9 +88,11 @@ def _submit_chunk(
     executor = SlurmExecutor(submitit_folder(run_dir), python=f"{shlex.quote(sys.executable)} -P")
     executor.update_parameters(**parameters)
     first = {job.name: next_attempt(job.job_dir) for job in jobs}
+    now = time.time()
+    for task, job in enumerate(jobs):
+        write_intent(job.job_dir, Intent(task=task, submitted=now, first_attempt=first[job.name]))
     with redirect_stderr(StringIO()):  # submitit prints what sbatch said; the error says it too
         handles = executor.map_array(target, [str(job.job_dir) for job in jobs])
-    now = time.time()
     for job, handle in zip(jobs, handles, strict=True):
         submission = Submission(kind="slurm", id=handle.job_id, submitted=now, first_attempt=first[job.name])
         write_submission(job.job_dir, submission)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from runner.launch.slurm_commands import SlurmSilentError, run_slurm
 
@@ -84,6 +86,20 @@ def _squeue(parents: Sequence[str]) -> dict[str, SlurmJob]:
         job_id: SlurmJob(job_id, state, node, "" if reason == "None" else reason)
         for job_id, state, node, reason in rows
     }
+
+
+def array_tasks(folder: Path) -> list[tuple[int, str]]:
+    """Return (array task, job id) of every living job of this user whose script lies in *folder*.
+
+    Raises:
+        SlurmSilentError: Slurm gave no answer.
+    """
+    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%o"]
+    printed = run_slurm([*command, f"--user={os.getuid()}"])
+    rows = (line.split("|", 2) for line in printed.splitlines())
+    living = [(job_id, Path(script)) for job_id, state, script in rows if _is_live(SlurmJob(job_id, state))]
+    own = [job_id for job_id, script in living if script.parent.resolve() == folder.resolve()]
+    return [(int(job_id.partition("_")[2] or 0), job_id) for job_id in own]
 
 
 def _sacct(parents: Sequence[str]) -> dict[str, SlurmJob]:

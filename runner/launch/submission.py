@@ -9,10 +9,10 @@ from typing import Literal
 import msgspec
 
 from runner.launch.processes import Process
-from runner.runs import write_file
+from runner.runs import CANCELLED, write_file
 
 SUBMISSION_FILE = "submission.json"
-CANCELLED_FILE = "cancelled"
+INTENT_FILE = "submitting.json"
 SUBMITIT_FOLDER = "submitit"
 
 
@@ -49,10 +49,47 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     process: Process | None = None
 
 
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that is about to be handed to Slurm; its submission's record takes the place of this.
+
+    Where this is left alone, nobody knows whether Slurm has the job: the submitter was killed between
+    the two, or sbatch failed and may have done its work all the same.
+
+    Attributes:
+        task: index in the array.
+        submitted: Unix time.
+        first_attempt: number of the first attempt that can belong to the submission.
+    """
+
+    task: int
+    submitted: float
+    first_attempt: int
+
+
+def write_intent(job_dir: Path, intent: Intent) -> None:
+    """Say that the job is about to be submitted."""
+    write_file(job_dir / INTENT_FILE, msgspec.json.encode(intent))
+
+
+def read_intent(job_dir: Path) -> Intent | None:
+    """Return the intent that no submission was recorded for, if there is one."""
+    try:
+        data = (job_dir / INTENT_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    return msgspec.json.decode(data, type=Intent)
+
+
 def write_submission(job_dir: Path, submission: Submission) -> None:
     """Record a submission; a marker of an earlier cancellation is gone from now on."""
     write_file(job_dir / SUBMISSION_FILE, msgspec.json.encode(submission))
-    (job_dir / CANCELLED_FILE).unlink(missing_ok=True)
+    (job_dir / CANCELLED).unlink(missing_ok=True)
+    (job_dir / INTENT_FILE).unlink(missing_ok=True)
+
+
+def withdraw_submission(job_dir: Path) -> None:
+    """Forget a submission that will not be begun."""
+    (job_dir / SUBMISSION_FILE).unlink()
 
 
 def read_submission(job_dir: Path) -> Submission | None:

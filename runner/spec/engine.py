@@ -16,7 +16,7 @@ class EngineSettings(Spec):
     """Name of the engine."""
     concurrency: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
     """Requests in flight at once, per job; auto starts at the kind's default and follows 429s."""
-    timeout: float = Field(600.0, gt=0)
+    timeout: float = Field(600.0, gt=0, le=1_000_000)
     """Seconds that one request may take."""
     max_attempts: int = Field(6, ge=1)
     """Times that one request is tried before it counts as failed."""

@@ -47,10 +47,10 @@ class Experiment(Spec):
     cluster: Cluster = LocalCluster()
     """An option of conf/cluster/: local, inline, slurm; or a map."""
     cache: bool | Literal["refresh", "strict"] = True
-    """true asks only what no run asked before; false neither reads nor fills the cache; refresh asks anew."""
-    max_errors: int | None = Field(None, ge=1)
     """true asks only what no earlier run asked; strict also counts the engine's version; refresh asks anew;
     false neither reads nor fills the cache."""
+    max_errors: int | None = Field(None, ge=1)
+    """Stop the job once this many rows have failed for good."""
 
     @property
     def reads_cache(self) -> bool:

@@ -23,8 +23,8 @@ class Model(Spec):
     quantization: str | None = None
     """As the engine spells it, such as awq, gptq or fp8."""
     tokenizer: str | None = None
-    """Another tokenizer than the model's own: a folder or hub name."""
+    """Another tokenizer than the model's own: a folder or file (relative to the root), or a hub name."""
     chat_template: str | None = None
-    """Another chat template than the model's own: a Jinja2 file."""
+    """Another chat template than the model's own: a Jinja2 file, relative to the project root."""
     omit: tuple[str, ...] = ()
     """Sampling parameters that are not sent to this model, whatever the experiment says."""

@@ -105,7 +105,7 @@ class Questioner:
         turn = self._bare()
         forms, answer = self._rng.choices(
             ((("{}",), turn.answer), (PHRASINGS, turn.answer), (AS_JSON, f'{{"answer": {turn.answer}}}')),
-            weights=(0.5, 0.46, 0.04),
+            weights=(0.5, 0.45, 0.05),
         )[0]
         return Turn(self._rng.choice(forms).format(turn.question), answer)
 

@@ -22,8 +22,8 @@ LENGTHS = (160, 48, 160, 320, 160, 48, 160, 768, 160, 48, 160, 320, 160, 48, 160
 class Schedule:
     """How long and how fast to learn; all of it counted in steps."""
 
-    steps: int = 1800
-    warm_up: int = 60
+    steps: int = 3000
+    warm_up: int = 80
     seed: int = 1
     threads: int = 2
 
@@ -34,8 +34,8 @@ class Schedule:
     def stage(self, step: int) -> Stage:
         """Return what to learn from at *step*: mostly bare questions at first, then everything."""
         if step < 0.3 * self.steps:
-            return Stage(SHORT, 4096, plain=step % 4 > 0)
-        return Stage(LENGTHS[step % len(LENGTHS)], 8192, plain=False)
+            return Stage(SHORT, 2048, plain=step % 4 > 0)
+        return Stage(LENGTHS[step % len(LENGTHS)], 4096, plain=False)
 
 
 def new_model() -> LlamaForCausalLM:
@@ -80,7 +80,7 @@ def train(schedule: Schedule) -> LlamaForCausalLM:
             for group in optimizer.param_groups:
                 group["lr"] = group["full_rate"] * schedule.rate(step)
             optimizer.step()
-        if step % 50 == 0 or step == schedule.steps - 1:
+        if step % 100 == 0 or step == schedule.steps - 1:
             print(f"step {step:5}  loss {loss.item():.4f}  {time.monotonic() - started:6.1f} s", flush=True)
     model.train(mode=False)
     return model
@@ -92,8 +92,8 @@ def _optimizers(model: LlamaForCausalLM) -> tuple[torch.optim.Optimizer, ...]:
     inside = {id(weight) for weight in matrices}
     rest = [weight for weight in model.parameters() if id(weight) not in inside]
     return (
-        torch.optim.Muon([{"params": matrices, "full_rate": 0.02}], weight_decay=0.01),
-        torch.optim.AdamW([{"params": rest, "full_rate": 3e-3}], betas=(0.9, 0.98), weight_decay=0.0),
+        torch.optim.Muon([{"params": matrices, "full_rate": 0.015}], momentum=0.9, weight_decay=0.01),
+        torch.optim.AdamW([{"params": rest, "full_rate": 8e-3}], betas=(0.9, 0.98), weight_decay=0.0),
     )
 
 

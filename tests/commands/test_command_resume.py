@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-import fcntl
+import os
+import socket
 
-from runner.start import launch_missing
-from runner.work import RETRY_FINAL
+from runner.runs import RETRY_FINAL
+from runner.start import jobs_of, launch_jobs
 from tests.commands.conftest import MakeProject
 
 
@@ -44,7 +45,7 @@ def test_resume_is_refused_while_a_job_lives(project: MakeProject) -> None:
     """The living job is named; once it is cancelled the run can be resumed."""
     made = project({})
     run = made.prepare("cluster=local", "engine.latency=60")
-    launch_missing(run)
+    launch_jobs(run, jobs_of(run))
 
     refused = made.ran("resume", code=2)
     cancelled = made.ran("cancel", "last")
@@ -73,7 +74,7 @@ def test_cancel_of_every_point_stops_the_job(project: MakeProject) -> None:
     """A running job none of whose points is wanted is cancelled too."""
     made = project({})
     run = made.prepare("cluster=local", "engine.latency=60")
-    launch_missing(run)
+    launch_jobs(run, jobs_of(run))
 
     outcome = made.ran("cancel", "last", "0")
 
@@ -87,7 +88,7 @@ def test_cancel_drops_a_point_of_a_running_job(project: MakeProject) -> None:
     run = made.prepare(
         "sampling.temperature=0,1", "cluster=local", "engine.latency=0.3", "engine.concurrency=1"
     )
-    launch_missing(run)
+    launch_jobs(run, jobs_of(run))
 
     outcome = made.ran("cancel", "last", "1")
 
@@ -114,8 +115,8 @@ def test_resume_keeps_a_second_resume_out(project: MakeProject) -> None:
     made = project({})
     run = made.prepare()
 
-    with (run.path / ".resume.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with run.launching("resume"):
         outcome = made.ran("resume", code=2)
 
-    assert outcome.err == f"runner: another command is resuming {run.name} already\n"
+    holder = f"runner resume, process {os.getpid()} on {socket.gethostname()}"
+    assert outcome.err == f"runner: {run.name} is being launched by {holder}\n"

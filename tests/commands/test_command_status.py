@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from runner.start import jobs_of, launch_jobs, launch_missing
+from runner.start import jobs_of, launch_jobs
 from tests.commands.conftest import MakeProject
 from tests.commands.test_command_run import FAILING
 
@@ -60,7 +60,7 @@ def test_status_watch_ends_with_the_run(project: MakeProject) -> None:
     """Watching a local job goes on until it has ended, and shows the results."""
     made = project({})
     run = made.prepare("cluster=local", "engine.latency=0.2", "engine.concurrency=1")
-    launch_missing(run)
+    launch_jobs(run, jobs_of(run))
 
     outcome = made.ran("status", "--watch")
 
@@ -72,7 +72,7 @@ def test_logs_of_a_local_job_name_their_file(project: MakeProject) -> None:
     """What a worker printed stands under the name of its file, and following ends with the job."""
     made = project({})
     run = made.prepare("cluster=local", *FAILING)
-    launch_missing(run)
+    launch_jobs(run, jobs_of(run))
 
     outcome = made.ran("logs", "-f")
 

@@ -133,13 +133,17 @@ def test_an_unknown_host_is_an_error_of_connecting(run: Run) -> None:
     run(ask())
 
 
-def test_a_connection_that_does_not_come_is_a_timeout() -> None:
-    """A full backlog leaves a connection unanswered; *connect_timeout* ends the wait."""
+@pytest.mark.parametrize("seconds", [(0.2, 20.0), (20.0, 0.2)], ids=["connect", "whole"])
+def test_a_connection_that_does_not_come_is_an_error_of_connecting(seconds: tuple[float, float]) -> None:
+    """A full backlog leaves a connection unanswered; whichever time ends the wait, nobody is there."""
 
     async def ask(url: str) -> None:
-        async with HttpClient(connect_timeout=0.2) as client:
-            with pytest.raises(HttpTimeout, match="timed out"):
-                await post(client, url)
+        async with HttpClient(connect_timeout=seconds[0]) as client:
+            with pytest.raises(HttpConnectError, match="timed out"):
+                await post(client, url, timeout=seconds[1])
+            with pytest.raises(HttpConnectError, match="timed out"):
+                async with client.stream("GET", url, headers=(), timeout=seconds[1]):
+                    pass
 
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
@@ -148,6 +152,35 @@ def test_a_connection_that_does_not_come_is_a_timeout() -> None:
             waiting.settimeout(0)
             waiting.connect_ex(listener.getsockname())
         asyncio.run(ask(f"http://127.0.0.1:{listener.getsockname()[1]}/"))
+
+
+@both_loops
+def test_a_kept_connection_on_which_no_answer_comes_is_a_timeout(run: Run) -> None:
+    """Nothing is connected for the second request, and yet the server is there."""
+
+    async def ask(server: HttpServer) -> None:
+        async with HttpClient() as client:
+            assert (await post(client, server.url("/"), b"first")).status == 200
+            with pytest.raises(HttpTimeout, match="timed out"):
+                await post(client, server.url("/"), b"second", timeout=0.2)
+        assert server.connections == 1
+
+    with HttpServer({"/": in_turn(echo, stalls)}) as server:
+        run(ask(server))
+
+
+def test_a_handshake_that_does_not_come_is_an_error_of_connecting() -> None:
+    """Whoever accepts a connection and never speaks TLS is no server of HTTPS."""
+
+    async def ask(url: str) -> None:
+        async with HttpClient(connect_timeout=0.2) as client:
+            with pytest.raises(HttpConnectError, match="timed out"):
+                await post(client, url)
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+        asyncio.run(ask(f"https://127.0.0.1:{listener.getsockname()[1]}/"))
 
 
 @both_loops

@@ -68,6 +68,7 @@ def openai(message: str, code: str | None = None) -> dict[str, Any]:
         (413, b"<html>Payload too large</html>", BadRequestError),
         (429, openai("Rate limit reached", "rate_limit_exceeded"), RateLimitError),
         (429, openai("You exceeded your current quota", "insufficient_quota"), EngineError),
+        (402, openai("Insufficient credits"), EngineError),
         (408, openai("Request timed out"), ServerError),
         (409, openai("Conflict"), ServerError),
         (500, b"", ServerError),
@@ -177,6 +178,20 @@ def test_refused_connection_is_a_failed_connection() -> None:
 
         with pytest.raises(ConnectionFailedError, match=url):
             asyncio.run(ask("openai_compatible", chat_request(), base_url=url))
+
+
+def test_host_that_swallows_connections_is_a_failed_connection() -> None:
+    """What can't be reached doesn't keep every request waiting for a later run."""
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for waiting in (first, second):
+            waiting.settimeout(0)
+            waiting.connect_ex(listener.getsockname())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+        with pytest.raises(ConnectionFailedError, match="timed out"):
+            asyncio.run(ask("openai_compatible", chat_request(), base_url=url, timeout=0.2))
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 500])

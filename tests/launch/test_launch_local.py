@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import UserError
-from runner.launch import cancel, describe, job_states, launch, read_submission
+from runner.launch import cancel, job_states, launch, read_submission
 from runner.launch.attempts import State
 from runner.launch.processes import is_running, session_members
 from runner.spec import InlineCluster, LocalCluster, SlurmCluster
@@ -233,11 +233,3 @@ def test_slurm_flags_of_the_runner_are_refused_together(tmp_path: Path) -> None:
     assert "cluster.sbatch.output: the runner sets this flag itself" in str(caught.value)
     assert "write cluster.cpus" in str(caught.value)
     assert "constraint" not in str(caught.value)
-
-
-def test_cluster_is_described_by_what_was_set() -> None:
-    """Defaults and environment stay out of the description."""
-    cluster = SlurmCluster(partition="gpu", time="4:00:00", env={"A": "1"})
-
-    assert describe(cluster) == "slurm partition=gpu time=4:00:00"
-    assert describe(LocalCluster()) == "local"

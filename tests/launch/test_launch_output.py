@@ -15,12 +15,12 @@ from runner.launch.attempts import (
     State,
     attempts,
     begin_attempt,
-    is_alive,
     read_state,
     slurm_job_id,
     write_state,
 )
 from runner.launch.masking import Masker
+from runner.launch.processes import is_running
 from tests.launch.launch_kit import ROOT, wait_for
 
 _PROGRAM = """
@@ -130,9 +130,9 @@ def test_zombie_is_not_alive() -> None:
     ) as child:
         assert child.stdout is not None
         state = msgspec.json.decode(child.stdout.readline(), type=State)
-        alive = is_alive(state)
+        alive = is_running(state.process)
         os.kill(child.pid, signal.SIGKILL)
-        wait_for(lambda: is_alive(state) is False)
+        wait_for(lambda: is_running(state.process) is False)
 
     assert alive is True
 

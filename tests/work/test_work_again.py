@@ -14,8 +14,7 @@ import pytest
 from runner.fold import fold_run
 from runner.points import PointRecords
 from runner.records import RECORDS_FILE
-from runner.runs import RunFolder
-from runner.work import CANCELLED, RETRY_FINAL
+from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from tests.http_server import Exchange, HttpServer
 from tests.work.work_kit import CHAT, Echo, Lab, completion, served, sums
 

@@ -9,7 +9,7 @@ import pytest
 from runner.errors import ConfigError
 from runner.jobs import read_job
 from runner.points import PointRecords
-from runner.work import CANCELLED
+from runner.runs import CANCELLED
 from tests.http_server import HttpServer
 from tests.work.work_kit import CHAT, Echo, Lab, served, sums
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.work import RETRY_FINAL
+from runner.runs import RETRY_FINAL
 from tests.http_server import Behaviour, Exchange, HttpServer, answers, resets
 from tests.work.work_kit import CHAT, Echo, Lab, completion, served, sums
 

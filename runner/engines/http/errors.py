@@ -1,8 +1,8 @@
 """What can go wrong between this process and a server, in the words of libcurl.
 
 HttpError
-├── HttpConnectError   no connection: refused, unknown host, TLS, proxy
-├── HttpTimeout        no connection, or no complete answer, in time
+├── HttpConnectError   no connection: refused, not in time, unknown host, TLS, proxy
+├── HttpTimeout        no complete answer in time
 ├── HttpReset          the connection ended, or broke the protocol, before the answer was complete
 └── HttpClosed         the client was closed, or is not open
 
@@ -37,11 +37,11 @@ class HttpError(Exception):
 
 
 class HttpConnectError(HttpError):
-    """No connection to the server: refused, unknown host, TLS or proxy."""
+    """No connection to the server: refused, not had in time, unknown host, TLS or proxy."""
 
 
 class HttpTimeout(HttpError):  # noqa: N818 - the family's name says error, the member's what happened
-    """No connection, or no complete answer, within the time allowed."""
+    """A connection, but no complete answer within the time allowed."""
 
 
 class HttpReset(HttpError):  # noqa: N818
@@ -74,6 +74,9 @@ CLOSED = (-1, "the client was closed while the request was in flight")
 type_of_code[CLOSED[0]] = HttpClosed
 
 
-def http_error(url: str, code: int, reason: str) -> HttpError:
+def http_error(url: str, code: int, reason: str, *, connected: bool = True) -> HttpError:
     """The error that libcurl's result *code* means; what is not named here ended a connection."""
-    return type_of_code.get(code, HttpReset)(url, reason or pycurl.easy_strerror(code))
+    kind = type_of_code.get(code, HttpReset)
+    if kind is HttpTimeout and not connected:
+        kind = HttpConnectError
+    return kind(url, reason or pycurl.easy_strerror(code))

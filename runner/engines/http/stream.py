@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pycurl
 
-from runner.engines.http.errors import http_error
+from runner.engines.http.errors import HttpError
 from runner.engines.http.transfer import Fault, Transfer
 from runner.engines.http.values import find_header
 
@@ -22,7 +22,7 @@ HELD_BYTES = 1024 * 1024
 class StreamedTransfer(Transfer):
     """Hands on what arrives, and stops receiving while nobody takes it."""
 
-    __slots__ = ("_held", "_news", "_paused", "_ready", "fault", "head", "lines", "over", "status")
+    __slots__ = ("_held", "_news", "_paused", "_ready", "failure", "head", "lines", "over", "status")
 
     def __init__(self, method: str, connect_timeout: float) -> None:
         super().__init__(method, connect_timeout)
@@ -34,13 +34,13 @@ class StreamedTransfer(Transfer):
         self.status = 0
         self.head = b""
         self.over = False
-        self.fault: Fault | None = None
+        self.failure: HttpError | None = None
         self.curl.setopt(pycurl.HEADERFUNCTION, self._receive_line)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._receive)
 
     def settle(self, fault: Fault | None) -> None:
         self.over = True
-        self.fault = fault
+        self.failure = None if fault is None else self.error(fault)
         self._news.set()
 
     async def opened(self) -> None:
@@ -56,9 +56,9 @@ class StreamedTransfer(Transfer):
         self._news.clear()
 
     def check(self) -> None:
-        """Raises the fault that ended the transfer, if there was one."""
-        if self.fault is not None:
-            raise http_error(self.url, *self.fault)
+        """Raises what ended the transfer, if it wasn't the answer's end."""
+        if self.failure is not None:
+            raise self.failure
 
     def take(self) -> bytes | None:
         """The next chunk, if one is here."""

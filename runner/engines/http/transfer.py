@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pycurl
 
 from runner import __version__
-from runner.engines.http.errors import http_error
+from runner.engines.http.errors import HttpError, http_error
 from runner.engines.http.values import HttpResponse
 
 if TYPE_CHECKING:
@@ -85,6 +85,13 @@ class Transfer:
         """Called once for each start: the transfer is over, with libcurl's *fault* or without."""
         raise NotImplementedError
 
+    def error(self, fault: Fault) -> HttpError:
+        """The error that a *fault* of this transfer means."""
+        # Something of the request was sent: a connection was had, new or kept, TLS included. That is
+        # all that tells: a kept one has no time of connecting, a failed one has one of starting.
+        connected = self.curl.getinfo(pycurl.REQUEST_SIZE) > 0
+        return http_error(self.url, *fault, connected=connected)
+
     def close(self) -> None:
         self.curl.close()
 
@@ -115,7 +122,7 @@ class WholeTransfer(Transfer):
     def answer(self, fault: Fault | None) -> HttpResponse:
         """The complete answer, of which the handle keeps nothing; an `HttpError` if there is a *fault*."""
         if fault is not None:
-            raise http_error(self.url, *fault)
+            raise self.error(fault)
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         answer = HttpResponse(status, b"".join(self._chunks), b"".join(self._lines))
         self._chunks.clear()

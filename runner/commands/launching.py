@@ -1,0 +1,53 @@
+"""Launches the jobs of a run and shows what comes of them; `run` and `resume` end here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from runner.commands.arguments import typed
+from runner.commands.console import console
+from runner.commands.follow import follow
+from runner.commands.report import print_outcome
+from runner.errors import RunnerError, UserError
+from runner.jobs import Job
+from runner.launch import job_states
+from runner.outcome import run_outcome
+from runner.runs import RunFolder
+from runner.start import launch_jobs
+
+
+def launch_and_show(run: RunFolder, jobs: Sequence[Job], held: ExitStack, *, wait: bool) -> int:
+    """Launch *jobs*, follow them, print what came of them, and return the exit code.
+
+    Args:
+        run: their run.
+        jobs: what to launch.
+        held: holds the right to launch; it is let go of once that is done.
+        wait: follow jobs on Slurm too; otherwise what to type next is printed instead.
+    """
+
+    def start() -> None:
+        _launch(run, jobs)
+        held.close()
+
+    if not wait and all(job.points[0].experiment().cluster.kind == "slurm" for job in jobs):
+        start()
+        for verb in ("status", "logs", "cancel", "resume"):
+            console().print(f"  runner {verb} {typed(run)}")
+        return 0
+    follow(run, start)
+    return print_outcome(run_outcome(run))
+
+
+def _launch(run: RunFolder, jobs: Sequence[Job]) -> None:
+    """Launch the jobs; where not one could be, the error says how to take the run up."""
+    try:
+        launch_jobs(run, jobs)
+    except RunnerError as error:
+        if any(state.active for state in job_states(run.path).values()):
+            raise
+        kind = UserError if isinstance(error, UserError) else RunnerError
+        raise kind(
+            f"{error}\n    no job was started; the run is kept, to go on with: runner resume {typed(run)}"
+        ) from error
