@@ -176,7 +176,6 @@ def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
         "axes": spec.axes,
         "step": STEP,
         "expected": spec.expected,
-        "served": records.mark("served"),
         "ok": counts.get(OK, 0),
         "errors": counts.get(ERROR, 0),
         "missing": spec.expected - counts.get(OK, 0) - counts.get(ERROR, 0),

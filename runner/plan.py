@@ -107,7 +107,8 @@ class _Resolver:
     def _model_faults(self, experiment: Experiment, kind: EngineKind) -> list[Fault]:
         """Find a folder's name that would be sent to a server; a model of another engine left it there."""
         name = experiment.model.name
-        found = None if kind.capabilities.local or Path(name).is_absolute() else self._places.find(name)
+        asks_server = "base_url" in kind.settings.model_fields and not Path(name).is_absolute()
+        found = self._places.find(name) if asks_server else None
         if found is None or not (found / "config.json").is_file():
             return []
         problem = (

@@ -57,7 +57,7 @@ def launch_jobs(run: RunFolder, jobs: Sequence[Job]) -> None:
     """Start jobs on the cluster that their experiment names; inline ones have ended when this returns.
 
     Raises:
-        KeyboardInterrupt: an inline job was told to stop; those after it were not begun.
+        StoppedJobsError: an inline job was told to stop; those after it were not begun.
     """
     from runner.work import run_job  # loads the whole worker
 

@@ -22,7 +22,7 @@ from runner.commands.arguments import typed
 from runner.commands.console import count
 from runner.commands.lines import JobLines, describe
 from runner.errors import RunnerError
-from runner.launch import cancel, job_states
+from runner.launch import StoppedJobsError, cancel, job_states
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
 
@@ -41,7 +41,7 @@ def follow(run: RunFolder, start: Callable[[], None]) -> None:
     """Call *start*, which launches jobs (and may run them to their end), and show them until all ended.
 
     Raises:
-        InterruptedRunError: on Ctrl-C, after the jobs of this machine were stopped; those in Slurm are
+        InterruptedRunError: on Ctrl-C, or where an inline job was told to stop, after the jobs of this machine were stopped; those in Slurm are
             left alone. Says how to go on.
     """
     watcher = _Watcher(run)
@@ -51,7 +51,7 @@ def follow(run: RunFolder, start: Callable[[], None]) -> None:
         watcher.launched.set()
         while not watcher.ended.wait(1.0):
             pass
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StoppedJobsError):
         raise InterruptedRunError(_leave(run, launched=watcher.launched.is_set())) from None
     finally:
         watcher.stop()

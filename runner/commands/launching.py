@@ -11,7 +11,7 @@ from runner.commands.follow import follow
 from runner.commands.report import print_outcome
 from runner.errors import RunnerError, UserError
 from runner.jobs import Job
-from runner.launch import job_states
+from runner.launch import StoppedJobsError, job_states
 from runner.outcome import run_outcome
 from runner.runs import RunFolder
 from runner.start import launch_jobs
@@ -44,6 +44,8 @@ def _launch(run: RunFolder, jobs: Sequence[Job]) -> None:
     """Launch the jobs; where not one could be, the error says how to take the run up."""
     try:
         launch_jobs(run, jobs)
+    except StoppedJobsError:
+        raise
     except RunnerError as error:
         if any(state.active for state in job_states(run.path).values()):
             raise

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from runner.errors import UserError
+from runner.errors import RunnerError, UserError
 from runner.launch.attempts import next_attempt
 from runner.launch.cancel import cancel
 from runner.launch.gpus import check_devices, visible_devices
@@ -29,12 +29,19 @@ from runner.spec import Cluster, InlineCluster, LocalCluster, SlurmCluster
 __all__ = [
     "JobRequest",
     "JobState",
+    "StoppedJobsError",
     "cancel",
     "check_cluster",
     "job_states",
     "launch",
     "read_submission",
 ]
+
+
+class StoppedJobsError(RunnerError):
+    """Raised when an inline job was told to stop; those after it were not begun."""
+
+    exit_code = INTERRUPTED
 
 
 def launch(
@@ -48,7 +55,7 @@ def launch(
     Raises:
         UserError: the cluster can't run these jobs; nothing was started.
         RunnerError: it took some of them only; these are recorded.
-        KeyboardInterrupt: an inline job was told to stop; those after it were not begun.
+        StoppedJobsError: an inline job was told to stop; those after it were not begun.
     """
     check_cluster(cluster, max((job.devices for job in jobs), default=0))
     if isinstance(cluster, InlineCluster):
@@ -109,7 +116,7 @@ def _run_inline(jobs: Sequence[JobRequest], target: Callable[[str], int]) -> tup
             statuses.append(target(str(job.job_dir)))
             # A job that was cancelled by itself lets the others go on; the signal otherwise meant all.
             if statuses[-1] == INTERRUPTED and not _is_cancelled(job):
-                raise KeyboardInterrupt
+                raise StoppedJobsError(f"job {job.name} was told to stop")
     finally:
         for job in waiting:
             withdraw_submission(job.job_dir)

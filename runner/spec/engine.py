@@ -14,7 +14,7 @@ class EngineSettings(Spec):
 
     kind: str
     """Name of the engine."""
-    concurrency: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
+    concurrency: Annotated[int, Field(gt=0, le=100_000)] | Literal["auto"] = "auto"
     """Requests in flight at once, per job; auto starts at the kind's default and follows 429s."""
     timeout: float = Field(600.0, gt=0, le=1_000_000)
     """Seconds that one request may take."""

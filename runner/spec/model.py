@@ -25,6 +25,6 @@ class Model(Spec):
     tokenizer: str | None = None
     """Another tokenizer than the model's own: a folder or file (relative to the root), or a hub name."""
     chat_template: str | None = None
-    """Another chat template than the model's own: a Jinja2 file, relative to the project root."""
+    """Another chat template than the model's own: a Jinja2 file below the project root."""
     omit: tuple[str, ...] = ()
     """Sampling parameters that are not sent to this model, whatever the experiment says."""

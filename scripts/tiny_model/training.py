@@ -22,10 +22,10 @@ LENGTHS = (160, 48, 160, 320, 160, 48, 160, 768, 160, 48, 160, 320, 160, 48, 160
 class Schedule:
     """How long and how fast to learn; all of it counted in steps."""
 
-    steps: int = 3000
+    steps: int = 2400
     warm_up: int = 80
     seed: int = 1
-    threads: int = 2
+    threads: int = 1
 
     def rate(self, step: int) -> float:
         """Return the share of the full learning rate at *step*: it rises, stays, and falls to zero."""

@@ -25,7 +25,8 @@ def test_init_and_run_score_the_tiny_model(project: MakeProject, monkeypatch: py
 
     outcome = made.ran("run", "experiment.yaml", "cluster=inline")
 
-    assert float(outcome.lines[-4].split()[2]) >= 0.9
+    (scored,) = [line for line in outcome.lines if "±" in line]
+    assert float(scored.split()[2]) >= 0.9
 
 
 def test_init_never_overwrites(project: MakeProject) -> None:

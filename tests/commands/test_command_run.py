@@ -7,15 +7,15 @@ from tests.commands.conftest import MakeProject
 FAILING = ("engine.error=server_error", "engine.error_rate=0.5", "engine.max_attempts=1")
 
 
-def test_run_ends_with_a_table_and_the_next_command(project: MakeProject) -> None:
-    """A newcomer sees the score, where the results are, and what to type next."""
+def test_run_ends_with_a_table_and_its_results(project: MakeProject) -> None:
+    """The score and where the results are; on a server no sweep is proposed."""
     outcome = project({}).ran("run", "sums.yaml")
 
     assert [line.split() for line in outcome.lines[1:3]] == [
-        ["point", "rows", "exact_match"],
+        ["point", "answers", "exact_match"],
         ["0", "6", "0.500", "±", "0.224"],
     ]
-    assert outcome.lines[-1] == "next:    runner run sums.yaml -m sampling.temperature=0,1,2,3"
+    assert outcome.lines[-1].startswith("results: runs/sums/")
 
 
 def test_run_of_what_is_cached_starts_no_job(project: MakeProject) -> None:

@@ -24,7 +24,7 @@ MODELINE = re.compile(r"^# yaml-language-server: \$schema=([^#\s]+)(?:#/\$defs/(
 EXPERIMENTS = sorted((shipped() / "experiments").glob("*.yaml"))
 OPTIONS = sorted((shipped() / "conf").glob("*/*.yaml"))
 TEMPLATES = sorted(path.parent for path in (shipped() / "templates").glob("*/user.j2"))
-NEEDED = {"openai_compatible": ["engine.base_url=http://localhost:8000/v1"]}
+NEEDED = {"openai_compatible": ["engine.base_url=http://localhost:8000/v1", "model.name=served"]}
 README_LINES = 110
 
 

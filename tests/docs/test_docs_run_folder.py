@@ -22,7 +22,11 @@ def test_every_file_of_a_run_is_documented(project: Path) -> None:
     assert main(["rescore", "last", "scorers=[numeric]"]) == 0
     runs = project / "runs"
     made = [path.relative_to(runs) for path in runs.rglob("*") if path.is_file()]
-    names = {path.name for path in made if not _OWN & set(path.parts) and path.name != ".lock"}
+    names = {
+        path.name
+        for path in made
+        if not _OWN & set(path.parts) and path.suffix != ".lock" and path.name != ".lock"
+    }
 
     assert "records.jsonl" in names
     assert {name for name in names if name not in PAGE.read_text()} == set()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.launch import cancel, job_states, launch
+from runner.launch import StoppedJobsError, cancel, job_states, launch
 from runner.launch.attempts import State, begin_attempt, write_state
 from runner.runs import CANCELLED
 from runner.spec import InlineCluster
@@ -21,7 +21,7 @@ def _stopped(job_dir: str) -> int:
 def test_inline_jobs_after_an_interrupted_one_are_not_begun(tmp_path: Path) -> None:
     """One Ctrl-C means the whole command; what was not begun counts as not submitted, not as failed."""
     run = make_run(tmp_path, {"a": {}, "b": {}})
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(StoppedJobsError, match="job a was told to stop"):
         launch(run, requests(run), InlineCluster(), _stopped)
     states = job_states(run)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from runner.fold import fold_run
+from runner.launch import StoppedJobsError
 from runner.points import PointRecords
 from runner.records import RECORDS_FILE
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
@@ -102,10 +103,12 @@ def test_a_signal_ends_a_conversation_between_its_slots(lab: Lab) -> None:
         await exchange.answer(completion("yes"))
 
     with HttpServer({CHAT: stop_after_first}) as server:
-        first = lab.run(engine=served(server.url("/v1")), prompt={"turns": TWO})
-        second = lab.work(first.run)
+        run = lab.prepare(engine=served(server.url("/v1")), prompt={"turns": TWO})
+        with pytest.raises(StoppedJobsError, match="was told to stop"):
+            lab.work(run)
+        second = lab.work(run)
 
-    assert first.state()["state"] == "interrupted"
+    assert second.state(1)["state"] == "interrupted"
     assert asked == ["a", "then a"]
     assert second.count.ok == 1
 
