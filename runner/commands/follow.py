@@ -41,7 +41,7 @@ def follow(run: RunFolder, start: Callable[[], None]) -> None:
     """Call *start*, which launches jobs (and may run them to their end), and show them until all ended.
 
     Raises:
-        InterruptedRunError: on Ctrl-C, or where an inline job was told to stop, after the jobs of this machine were stopped; those in Slurm are
+        InterruptedRunError: on Ctrl-C, after the jobs of this machine were stopped; those in Slurm are
             left alone. Says how to go on.
     """
     watcher = _Watcher(run)
