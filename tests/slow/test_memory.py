@@ -24,7 +24,7 @@ PAGES_MB = 2 * 64 + 48
 
 
 def _peak(project: Project, *words: object) -> float:
-    """Return the peak memory (MB) of a whole command: planning, asking, scoring and folding in one process."""
+    """Peak memory (MB) of a whole command: planning, asking, scoring and folding in one process."""
     started = project.start(*words)
     _, status, usage = os.wait4(started.process.pid, 0)
     started.process.returncode = os.waitstatus_to_exitcode(status)
