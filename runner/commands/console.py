@@ -16,10 +16,18 @@ _PIPE_WIDTH = 2000
 """Columns where nobody looks at a terminal: no line is broken or cut."""
 
 
+class _Console(Console):
+    """A console whose reader may go, as with ``| head``: what to do then is the command line's to say."""
+
+    def on_broken_pipe(self) -> None:
+        """Let it be raised; rich would exit with 1, which means that a run failed."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Return the console for results; text is printed as it is, without any markup."""
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
+    return _Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
 
 
 def table(left: Sequence[str], right: Sequence[str] = ()) -> Table:

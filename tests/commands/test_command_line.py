@@ -83,3 +83,16 @@ def test_completion_offers(project: MakeProject, line: str, expected: set[str]) 
 def test_completion_prints_code_for_the_shell(project: MakeProject, shell: str) -> None:
     """The printed line registers the command."""
     assert "runner" in project({}).ran("completion", shell).out
+
+
+def test_output_whose_reader_has_gone_is_no_failure(project: MakeProject) -> None:
+    """Piping into something that reads only a line, such as head, exits 0."""
+    made = project({})
+    command = [sys.executable, "-m", "runner", "plan", "sums.yaml"]
+
+    with subprocess.Popen(command, cwd=made.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, errors = process.communicate()
+
+    assert (process.returncode, errors) == (0, b"")
