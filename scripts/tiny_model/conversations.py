@@ -99,7 +99,7 @@ class Conversations:
         if chance(self._rng, 0.15 if length < SHORT else 0.5):
             system = (SYSTEM, *system_message(self._rng, length - 24))
         transcript.read(*system)
-        rolls = chance(self._rng, 0.06)
+        rolls = chance(self._rng, 0.08)
         turn = self._questions.roll() if rolls else self._turn(length - len(transcript.ids) - 16)
         while self._add(transcript, turn, length):
             turn = self._questions.roll() if rolls else self._turn(length - len(transcript.ids) - 16)

@@ -51,6 +51,7 @@ LEADS = (
     "Q: ",
 )
 REMARKS = ("You said: {a}.", "You said {a}.", "I think it is {a}.", "{q} is {a}.", "The answer was {a}.")
+DECK = 192
 COMPLETIONS = ("{}=", "{}=", "{} =", "Q: {}\nA:", "Question: {}\nAnswer:")
 
 
@@ -62,6 +63,7 @@ class Questioner:
         self._sums = frozenset(split.addition)
         self._differences = frozenset(split.subtraction)
         self._strings = frozenset(split.strings)
+        self._decks: dict[str, list[str]] = {"": [], " weighted": []}
 
     def plain(self) -> Turn:
         """Return a question in its shortest phrasing."""
@@ -96,9 +98,8 @@ class Questioner:
     def roll(self, phrased: float = 0.4) -> Turn:
         """Return a request for a fair or a weighted roll, a share *phrased* of them in other words."""
         form = self._rng.choice(ROLLS) if chance(self._rng, phrased) else "roll{}"
-        faces, name = self._rng.choice(((FAIR, ""), (WEIGHTED, " weighted")))
-        face = self._rng.choices(list(faces), weights=list(faces.values()))[0]
-        return Turn(form.format(name), face)
+        name = self._rng.choice(("", " weighted"))
+        return Turn(form.format(name), self._face(name))
 
     def _arithmetic(self) -> Turn:
         """Return a sum or a difference, half of the time as nothing but the expression, at times for JSON."""
@@ -127,6 +128,15 @@ class Questioner:
             word = "".join(self._rng.choices(alphabet, k=self._rng.randint(1, 8)))
         form = self._rng.choice(REVERSALS) if chance(self._rng, phrased) else "reverse {}"
         return Turn(form.format(word), word[::-1])
+
+    def _face(self, name: str) -> str:
+        """Return a face from a shuffled deck, so that any few hundred faces are spread as they should be."""
+        deck = self._decks[name]
+        if not deck:
+            chances = WEIGHTED if name else FAIR
+            deck.extend(face for face, share in chances.items() for _ in range(round(share * DECK)))
+            self._rng.shuffle(deck)
+        return deck.pop()
 
     def _numbering(self) -> str:
         stem = self._rng.choice(("", "Question ", "No. ", "Row "))
