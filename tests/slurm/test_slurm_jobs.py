@@ -21,6 +21,12 @@ def _asking(states: Mapping[str, JobState]) -> bool:
     return all(state.reason == "asking" for state in states.values())
 
 
+def _requeued(states: Mapping[str, JobState]) -> bool:
+    """Return whether the only job waits for its second attempt, or is in it."""
+    (job,) = states.values()
+    return job.attempt is not None and (job.state == "pending" or job.attempt.number == 2)
+
+
 def _kill(state: JobState) -> None:
     assert state.record is not None
     os.kill(state.record.pid, signal.SIGKILL)
@@ -78,6 +84,7 @@ def test_requeued_job_runs_again_as_a_new_attempt(tmp_path: Path) -> None:
     run = make_run(tmp_path, {"a": {}})
     launch(run, requests(run), SlurmCluster(), work)
     _scontrol("requeue", _id(settle(run, _asking)["a"]))
+    settle(run, _requeued)
     (run / "jobs" / "go").touch()
     final = settle(run, lambda s: s["a"].state not in {"pending", "running"})["a"]
 
