@@ -114,12 +114,16 @@ class Questioner:
         operator = self._rng.choice("+++--")
         refused = self._sums if operator == "+" else self._differences
         while True:
-            a, b = self._rng.randrange(NUMBERS), self._rng.randrange(NUMBERS)
+            a, b = self._number(), self._number()
             if (a, b) not in refused:
                 break
         answer = str(a + b if operator == "+" else a - b)
         space = " " if chance(self._rng, spaced) else ""
         return Turn(f"{a}{space}{operator}{space}{b}", answer)
+
+    def _number(self) -> int:
+        """Return a number to reckon with; those of one digit are few, and need practice of their own."""
+        return self._rng.randrange(10 if chance(self._rng, 0.15) else NUMBERS)
 
     def _reversal(self, phrased: float = 0.4) -> Turn:
         word = ""
