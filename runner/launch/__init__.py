@@ -11,13 +11,15 @@ from pathlib import Path
 from runner.errors import RunnerError, UserError
 from runner.launch.attempts import next_attempt
 from runner.launch.cancel import cancel
-from runner.launch.gpus import check_devices, visible_devices
+from runner.launch.gpus import check_devices, offered_devices
+from runner.launch.job_state import JobState
 from runner.launch.preemption import INTERRUPTED
 from runner.launch.processes import this_process
-from runner.launch.query import JobState, job_states
+from runner.launch.query import job_states
 from runner.launch.submission import (
     JobRequest,
     Submission,
+    forget_cancellation,
     read_submission,
     submitit_folder,
     withdraw_submission,
@@ -78,7 +80,7 @@ def check_cluster(cluster: Cluster, devices: int) -> None:
         devices: GPUs that the largest of them takes.
 
     Raises:
-        UserError: too few GPUs here, or no Slurm to submit to.
+        UserError: too few GPUs here, one that isn't to be used, or no Slurm to submit to.
     """
     if isinstance(cluster, SlurmCluster):
         if shutil.which("sbatch") is None:
@@ -87,7 +89,7 @@ def check_cluster(cluster: Cluster, devices: int) -> None:
                 "or on this machine: cluster=local"
             )
     elif isinstance(cluster, LocalCluster) and devices:
-        check_devices(devices, visible_devices() if cluster.devices is None else cluster.devices)
+        check_devices(devices, offered_devices(cluster.devices))
 
 
 def _submit_local(run_dir: Path, jobs: Sequence[JobRequest], target: Callable[[str], int]) -> None:
@@ -106,6 +108,7 @@ def _run_inline(jobs: Sequence[JobRequest], target: Callable[[str], int]) -> tup
             first_attempt=next_attempt(job.job_dir),
             process=here,
         )
+        forget_cancellation(job.job_dir)
         write_submission(job.job_dir, submission)
     waiting, statuses = deque(jobs), []
     try:

@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from runner.errors import RunnerError
+from runner.launch.job_state import JobState
 from runner.launch.preemption import GRACE_SECONDS
 from runner.launch.processes import is_running, this_process
-from runner.launch.query import JobState, job_states
+from runner.launch.query import job_states
 from runner.launch.slurm_commands import run_slurm
-from runner.launch.submission import Submission, read_submission
+from runner.launch.submission import read_submission
 from runner.runs import CANCELLED
 
 KILL_SECONDS = 2 * GRACE_SECONDS
@@ -37,33 +38,41 @@ def cancel(
         grace: seconds that a local worker has between SIGTERM and SIGKILL.
 
     Raises:
-        RunnerError: Slurm did not take the cancellation.
+        RunnerError: Slurm did not take the cancellation, or a worker is on another machine.
     """
     active = [state for state in job_states(run_dir).values() if state.active]
-    chosen = [state for state in active if jobs is None or state.name in jobs]
+    wanted = [state for state in active if jobs is None or state.name in jobs]
+    elsewhere = [state for state in wanted if _is_elsewhere(state)]
+    chosen = [state for state in wanted if state not in elsewhere]
     if mark:  # all of them first: whoever runs jobs one after another passes marked ones over
         for state in chosen:
             (run_dir / "jobs" / state.name / CANCELLED).touch()
-    known = {state.name: read_submission(run_dir / "jobs" / state.name) for state in active}
-    inline = [state for state in active if _is_inline(known[state.name])]
-    _stop_inline([state for state in inline if state in chosen], inline, known)
-    _stop_slurm([state for state in chosen if state.slurm is not None])
-    _stop_local([s for s in chosen if s.slurm is None and s not in inline], known, grace)
+    inline = [state for state in active if _is_inline(run_dir, state)]
+    _stop_inline([state for state in inline if state in chosen], inline)
+    try:
+        _stop_slurm([state for state in chosen if state.slurm is not None])
+    finally:
+        _stop_local([s for s in chosen if s.slurm is None and s not in inline], grace)
+    if elsewhere:
+        names = ", ".join(f"{state.name} on {state.process.host}" for state in elsewhere if state.process)
+        raise RunnerError(f"workers of other machines can be stopped only there: {names}")
     return [state.name for state in chosen]
 
 
-def _is_inline(submission: Submission | None) -> bool:
+def _is_elsewhere(state: JobState) -> bool:
+    return state.process is not None and is_running(state.process) is None
+
+
+def _is_inline(run_dir: Path, state: JobState) -> bool:
+    submission = read_submission(run_dir / "jobs" / state.name)
     return submission is not None and submission.kind == "inline"
 
 
-def _stop_inline(
-    chosen: Sequence[JobState], active: Sequence[JobState], known: dict[str, Submission | None]
-) -> None:
+def _stop_inline(chosen: Sequence[JobState], active: Sequence[JobState]) -> None:
     """Tell the command that runs its jobs itself to stop the present one, if that is among the chosen."""
     if not chosen or (len(chosen) < len(active) and not any(state.record for state in chosen)):
         return
-    workers = {s.process for state in chosen if (s := known[state.name]) and s.process}
-    for worker in workers - {this_process()}:
+    for worker in {state.process for state in chosen if state.process} - {this_process()}:
         if is_running(worker):
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGTERM)
@@ -77,14 +86,8 @@ def _stop_slurm(chosen: Sequence[JobState]) -> None:
         raise RunnerError(f"{names} may have been submitted, which only Slurm knows; {unknown[0].reason}")
 
 
-def _stop_local(chosen: Sequence[JobState], known: dict[str, Submission | None], grace: float) -> None:
-    workers = []
-    for state in chosen:
-        submission = known[state.name]
-        worker = state.record.process if state.record else submission.process if submission else None
-        if worker:
-            workers.append(worker)
-    if workers:
+def _stop_local(chosen: Sequence[JobState], grace: float) -> None:
+    if workers := [state.process for state in chosen if state.process]:
         from runner.launch.local import stop
 
         stop(workers, grace)

@@ -36,6 +36,15 @@ class Devices:
         self.ids = tuple(ids)
         self._locks = list(locks)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What gives a process, and the engines that it starts, these devices and no other.
+
+        Numbers are those of nvidia-smi, which counts along the PCI bus; CUDA by itself puts the fastest
+        first. They are not turned into UUIDs, which many versions of vLLM don't take.
+        """
+        return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(self.ids)}
+
     def release(self) -> None:
         """Let others have the devices; a second call does nothing."""
         while self._locks:
@@ -50,6 +59,27 @@ class Devices:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def offered_devices(chosen: Sequence[int] | None = None) -> tuple[str, ...]:
+    """Return the GPUs that jobs may use, each once: *chosen* ones, else all that are visible.
+
+    Raises:
+        UserError: a chosen one isn't there, or CUDA_VISIBLE_DEVICES leaves it out.
+    """
+    visible = _by_lock(visible_devices())
+    if chosen is None:
+        return tuple(visible.values())
+    named = _by_lock([str(device) for device in chosen])
+    outside = [device for lock, device in named.items() if lock not in visible]
+    shell = "CUDA_VISIBLE_DEVICES" in os.environ
+    if outside and (shell or visible):
+        raise UserError(
+            f"cluster.devices names GPU {', '.join(outside)}, but "
+            f"{'CUDA_VISIBLE_DEVICES allows' if shell else 'nvidia-smi lists'} only "
+            f"{', '.join(visible.values()) or 'none'}"
+        )
+    return tuple(named.values())
 
 
 def visible_devices() -> tuple[str, ...]:
@@ -107,11 +137,10 @@ def take_devices(
     """
     if count == 0:
         return Devices()
-    names = [str(device) for device in (visible_devices() if devices is None else devices)]
-    check_devices(count, names)
+    locks = _by_lock([str(device) for device in (visible_devices() if devices is None else devices)])
+    check_devices(count, list(locks.values()))
     folder = _lock_folder(lock_dir)
-    locks = dict(zip(names, _lock_names(names), strict=True))
-    queue = f"queue-{hashlib.sha256(' '.join(sorted(locks.values())).encode()).hexdigest()[:12]}.lock"
+    queue = f"queue-{hashlib.sha256(' '.join(sorted(locks)).encode()).hexdigest()[:12]}.lock"
     with _opened(folder / queue) as turn:
         while not _lock(turn):
             time.sleep(_POLL_SECONDS)
@@ -123,7 +152,7 @@ def take_devices(
 def _take(count: int, locks: dict[str, str], folder: Path) -> Devices | None:
     """Lock *count* devices, or none of them."""
     held: dict[str, int] = {}
-    for device, name in locks.items():
+    for name, device in locks.items():
         fd = _open(folder / name)
         if _lock(fd):
             held[device] = fd
@@ -136,17 +165,16 @@ def _take(count: int, locks: dict[str, str], folder: Path) -> Devices | None:
     return None
 
 
-def _lock_names(devices: Sequence[str]) -> list[str]:
-    """Return the lock of each device; an index and its UUID share one."""
-    if all(device.isdecimal() for device in devices):
-        return [f"gpu-{device}.lock" for device in devices]
-    indices = {uuid: index for index, uuid in _installed().items()}
-    named = []
+def _by_lock(devices: Sequence[str]) -> dict[str, str]:
+    """Return lock -> device, in the given order; an index and its UUID share one: the first counts."""
+    numbers = all(device.isdecimal() for device in devices)
+    uuids = {} if numbers else _installed()
+    locks: dict[str, str] = {}
     for device in devices:
-        same = [index for uuid, index in indices.items() if uuid.startswith(device)]
+        same = [index for index, uuid in uuids.items() if uuid.startswith(device)]
         name = same[0] if len(same) == 1 else re.sub(r"[^A-Za-z0-9-]", "_", device)
-        named.append(f"gpu-{name}.lock")
-    return named
+        locks.setdefault(f"gpu-{name}.lock", device)
+    return locks
 
 
 def _lock_folder(given: Path | None) -> Path:

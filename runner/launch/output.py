@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from runner.launch import masking
 from runner.launch.attempts import Attempt
+from runner.launch.kept import mask_files
 
 STDOUT_FILE = "stdout.log"
 STDERR_FILE = "stderr.log"
@@ -23,18 +25,35 @@ def redirect_output(attempt: Attempt, secrets: Sequence[str] = ()) -> Iterator[N
     """Send descriptors 1 and 2, for children too, into stdout.log and stderr.log.
 
     With *secrets* the output passes through a child process that masks these values; it survives a
-    crash of the worker. On leaving, the old descriptors are back and all that was printed is in the files.
+    crash of the worker, and what a setup line printed is masked where Slurm put it. On leaving, the old
+    descriptors are back and all that was printed is in the files. An error is printed there too and ends
+    the process with code 1: submitit would write it where nothing masks it.
     """
+    if secrets:
+        mask_files(_kept_logs(), secrets)
     files = [_append(attempt.path / name) for name in (STDOUT_FILE, STDERR_FILE)]
     masker = _Masking(files, secrets) if secrets else None
     saved = [os.dup(fd) for fd in (1, 2)]
     try:
         _point(masker.inlets if masker else files)
         yield
+    except Exception:  # noqa: BLE001 - the job's boundary
+        traceback.print_exc()
+        raise SystemExit(1) from None
     finally:
         _point(saved)
         if masker:
             masker.finish()
+
+
+def _kept_logs() -> list[Path]:
+    """Return the logs that submitit names for this process, if it started it."""
+    if "SUBMITIT_FOLDER" not in os.environ:
+        return []
+    from submitit import JobEnvironment
+
+    paths = JobEnvironment().paths
+    return [paths.stdout, paths.stderr]
 
 
 def _append(path: Path) -> int:

@@ -18,11 +18,14 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from runner.errors import ConfigError, Fault, RunnerError, UserError
 from runner.launch.attempts import next_attempt
+from runner.launch.orphans import find_orphans
+from runner.launch.processes import this_process
 from runner.launch.slurm_commands import SlurmSilentError, run_slurm
 from runner.launch.submission import (
     Intent,
     JobRequest,
     Submission,
+    forget_cancellation,
     submitit_folder,
     write_intent,
     write_submission,
@@ -66,6 +69,7 @@ def submit(
     """
     if faults := check_slurm(cluster):
         raise ConfigError(faults)
+    _clear_stillborn(run_dir)
     chunks = list(_chunks(jobs, _max_array_size()))
     submitted: list[str] = []
     with _outside_allocation():
@@ -80,6 +84,15 @@ def submit(
                 raise _refusal(error, [chunk[0].name for chunk in chunks], submitted) from error
 
 
+def _clear_stillborn(run_dir: Path) -> None:
+    """Cancel what a killed submitter left in Slurm without anything to run; each would take its GPUs once."""
+    try:
+        if stillborn := [orphan.id for orphan in find_orphans(run_dir) if not orphan.ready]:
+            run_slurm(["scancel", "--quiet", *stillborn])
+    except SlurmSilentError as error:
+        raise RunnerError(f"Slurm does not answer: {error}") from error
+
+
 def _submit_chunk(
     run_dir: Path, jobs: Sequence[JobRequest], parameters: Mapping[str, Any], target: Callable[[str], int]
 ) -> str:
@@ -90,7 +103,9 @@ def _submit_chunk(
     first = {job.name: next_attempt(job.job_dir) for job in jobs}
     now = time.time()
     for task, job in enumerate(jobs):
-        write_intent(job.job_dir, Intent(task=task, submitted=now, first_attempt=first[job.name]))
+        intent = Intent(task=task, submitted=now, first_attempt=first[job.name], process=this_process())
+        write_intent(job.job_dir, intent)
+        forget_cancellation(job.job_dir)
     with redirect_stderr(StringIO()):  # submitit prints what sbatch said; the error says it too
         handles = executor.map_array(target, [str(job.job_dir) for job in jobs])
     for job, handle in zip(jobs, handles, strict=True):

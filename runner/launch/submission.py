@@ -59,11 +59,13 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
         task: index in the array.
         submitted: Unix time.
         first_attempt: number of the first attempt that can belong to the submission.
+        process: the submitter.
     """
 
     task: int
     submitted: float
     first_attempt: int
+    process: Process | None = None
 
 
 def write_intent(job_dir: Path, intent: Intent) -> None:
@@ -80,10 +82,14 @@ def read_intent(job_dir: Path) -> Intent | None:
     return msgspec.json.decode(data, type=Intent)
 
 
-def write_submission(job_dir: Path, submission: Submission) -> None:
-    """Record a submission; a marker of an earlier cancellation is gone from now on."""
-    write_file(job_dir / SUBMISSION_FILE, msgspec.json.encode(submission))
+def forget_cancellation(job_dir: Path) -> None:
+    """Remove the marker of an earlier cancellation; before a job is handed over, so as to keep a new one."""
     (job_dir / CANCELLED).unlink(missing_ok=True)
+
+
+def write_submission(job_dir: Path, submission: Submission) -> None:
+    """Record a submission."""
+    write_file(job_dir / SUBMISSION_FILE, msgspec.json.encode(submission))
     (job_dir / INTENT_FILE).unlink(missing_ok=True)
 
 
@@ -104,6 +110,11 @@ def read_submission(job_dir: Path) -> Submission | None:
 def submitit_folder(run_dir: Path) -> Path:
     """Return the folder of submitit's own logs and pickles."""
     return run_dir / SUBMITIT_FOLDER
+
+
+def submitit_pickle(run_dir: Path, job_id: str) -> Path:
+    """Return the file that names what submitit has its worker run."""
+    return submitit_folder(run_dir) / f"{job_id}_submitted.pkl"
 
 
 def submitit_stderr(run_dir: Path, submission: Submission) -> Path:

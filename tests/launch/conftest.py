@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.launch.processes import is_running
-from runner.launch.submission import read_submission
+from runner.launch.worker_lock import LOCK_FILE, find_holder
 from tests.launch.launch_kit import ROOT
 
 
@@ -26,12 +25,6 @@ def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def no_survivors(tmp_path: Path) -> Iterator[None]:
     """Kill local workers that a test left running."""
     yield
-    for file in tmp_path.glob("runs/*/*/jobs/*/submission.json"):
-        submission = read_submission(file.parent)
-        if (
-            submission
-            and submission.kind == "local"
-            and submission.process
-            and is_running(submission.process)
-        ):
-            os.killpg(submission.process.pid, signal.SIGKILL)
+    for lock in tmp_path.glob(f"**/jobs/*/{LOCK_FILE}"):
+        if worker := find_holder(lock.parent):
+            os.killpg(worker.pid, signal.SIGKILL)

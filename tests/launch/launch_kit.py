@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +31,36 @@ def requests(run: Path) -> list[JobRequest]:
         JobRequest(path.parent.name, path.parent, json.loads(path.read_text()).get("devices", 0))
         for path in sorted(run.glob("jobs/*/job.json"))
     ]
+
+
+_SUBMITTER = """
+import os, signal, sys
+from pathlib import Path
+from runner.launch import cancel, launch
+from runner.spec import LocalCluster, SlurmCluster
+from tests.launch import launch_kit, launch_worker
+
+cluster, run, file, act = sys.argv[1:]
+
+def hook(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(file):
+        eval(act)
+
+sys.addaudithook(hook)
+clusters = {"local": LocalCluster, "slurm": SlurmCluster}
+launch(Path(run), launch_kit.requests(Path(run)), clusters[cluster](), launch_worker.work)
+"""
+
+
+def submit_and(act: str, run: Path, cluster: str, file: str) -> int:
+    """Launch a run's jobs in a process that acts as soon as it is about to write *file*; return its code."""
+    words = [sys.executable, "-c", _SUBMITTER, cluster, str(run), file, act]
+    return subprocess.run(words, cwd=ROOT, check=False).returncode
+
+
+def submit_and_die(run: Path, cluster: str, file: str) -> None:
+    """Launch a run's jobs in a process that kills itself with -9 as soon as it is about to write *file*."""
+    assert submit_and("os.kill(os.getpid(), signal.SIGKILL)", run, cluster, file) == -signal.SIGKILL
 
 
 def wait_for(ready: Callable[[], bool], seconds: float = 30) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from runner.errors import UserError
 from runner.launch import job_states, launch
-from runner.launch.gpus import take_devices, visible_devices
+from runner.launch.gpus import offered_devices, take_devices, visible_devices
 from runner.spec import LocalCluster
 from tests.launch.launch_kit import make_run, requests, settle, wait_for
 from tests.launch.launch_worker import work
@@ -180,3 +180,40 @@ def test_index_and_uuid_of_one_device_share_its_lock(tmp_path: Path) -> None:
         take_devices(1, [1, 0], tmp_path / "locks") as other,
     ):
         assert other.ids == ("0",)
+
+
+def test_devices_are_numbered_as_nvidia_smi_does(tmp_path: Path) -> None:
+    """CUDA by itself puts the fastest first, so that its GPU 1 may be another one."""
+    with take_devices(2, [3, 1], tmp_path) as devices:
+        assert devices.environment == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": "3,1"}
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize("visible", ["0,GPU-aa11", "0,0", "GPU-aa", "GPU-aa11,GPU-aa"])
+def test_device_that_is_named_twice_is_one(visible: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of two GPUs is refused, where it would wait for ever for the second."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    assert len(offered_devices()) == 1
+    with pytest.raises(UserError, match=r"takes 2 GPUs .* offers 1"):
+        take_devices(2)
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize("visible", ["1", "GPU-bb22", "MIG-77,GPU-bb"])
+def test_devices_outside_of_cuda_visible_devices_are_refused(
+    visible: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the submitting shell was given bounds cluster.devices, numbered or not."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    assert offered_devices([1]) == ("1",)
+    with pytest.raises(UserError, match=r"cluster\.devices names GPU 0, but CUDA_VISIBLE_DEVICES allows"):
+        offered_devices([0, 1])
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_devices_that_are_not_installed_are_refused() -> None:
+    """A job on such a device would find none."""
+    with pytest.raises(UserError, match=r"cluster\.devices names GPU 7, but nvidia-smi lists only 0, 1"):
+        offered_devices([0, 7])

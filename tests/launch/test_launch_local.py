@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import UserError
+from runner.errors import RunnerError, UserError
 from runner.launch import cancel, job_states, launch, read_submission
 from runner.launch.attempts import State
-from runner.launch.processes import is_running, session_members
+from runner.launch.local import stop
+from runner.launch.processes import find_process, is_running, session_members
+from runner.runs import CANCELLED
 from runner.spec import InlineCluster, LocalCluster, SlurmCluster
-from tests.launch.launch_kit import ROOT, ended, make_run, requests, settle, wait_for
+from tests.launch.launch_kit import ROOT, ended, make_run, requests, settle, submit_and, wait_for
 from tests.launch.launch_worker import work
 
 
@@ -125,6 +127,39 @@ def test_cancel_kills_a_stubborn_worker_and_all_its_session(tmp_path: Path) -> N
     assert job_states(run)["a"].state == "cancelled"
 
 
+_STUBBORN_CHILD = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+def test_children_of_a_worker_that_dies_at_once_are_stopped_too(tmp_path: Path) -> None:
+    """A worker that leaves on SIGTERM before anybody looks doesn't leave its server behind."""
+    command = ["sh", "-c", f'sh -c "{_STUBBORN_CHILD}" & wait']
+    leaders = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, cwd=tmp_path)
+        for _ in range(8)
+    ]
+    for leader in leaders:
+        assert leader.stdout is not None
+        assert leader.stdout.readline() == b"ready\n"
+    workers = [worker for leader in leaders if (worker := find_process(leader.pid))]
+    stop(workers, 0.1)
+    for leader in leaders:
+        leader.wait()
+        assert leader.stdout is not None
+        leader.stdout.close()
+    wait_for(lambda: not any(session_members(leader.pid) for leader in leaders))
+
+    assert len(workers) == len(leaders)
+
+
+def test_cancellation_while_jobs_are_handed_over_is_kept(tmp_path: Path) -> None:
+    """A job cancelled between its worker's start and the record of it stays cancelled."""
+    run = make_run(tmp_path, {"a": {}})
+    code = submit_and("cancel(Path(run))", run, "local", "submission.json")
+
+    assert code == 0
+    assert job_states(run)["a"].state == "cancelled"
+
+
 def test_cancel_leaves_a_stranger_with_the_same_pid_alone(tmp_path: Path) -> None:
     """A pid counts only together with its start time and boot."""
     run = make_run(tmp_path, {"a": {"seconds": 0}})
@@ -173,7 +208,7 @@ def test_lost_submission_file_leaves_the_workers_word(tmp_path: Path) -> None:
 
 
 def test_worker_on_another_host_is_not_called_dead(tmp_path: Path) -> None:
-    """Where runs/ is shared, only the worker's own host can look for its process."""
+    """Where runs/ is shared, only the worker's own host can look for its process, or stop it."""
     run = make_run(tmp_path, {"a": {}})
     launch(run, requests(run), LocalCluster(), work)
     wait_for(lambda: _is_asking(run, "a"))
@@ -185,6 +220,9 @@ def test_worker_on_another_host_is_not_called_dead(tmp_path: Path) -> None:
 
     assert (state.state, state.node) == ("running", "elsewhere")
     assert "elsewhere" in state.reason
+    with pytest.raises(RunnerError, match="can be stopped only there: a on elsewhere"):
+        cancel(run)
+    assert not (run / "jobs" / "a" / CANCELLED).exists()
 
 
 def test_inline_jobs_run_here_one_after_the_other(tmp_path: Path) -> None:

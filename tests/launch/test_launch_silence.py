@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from runner.errors import RunnerError
-from runner.launch import cancel, job_states
+from runner.launch import cancel, job_states, launch
 from runner.launch.attempts import State, WorkerState, begin_attempt, write_state
 from runner.launch.submission import Intent, Submission, write_intent, write_submission
-from tests.launch.launch_kit import make_run
+from runner.spec import LocalCluster
+from tests.launch.launch_kit import make_run, requests
+from tests.launch.launch_worker import work
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +55,14 @@ def test_intent_without_a_submission_may_live_while_slurm_is_silent(tmp_path: Pa
     assert (states["a"].state, states["b"].state) == ("pending", "not_submitted")
     with pytest.raises(RunnerError, match="a may have been submitted, which only Slurm knows"):
         cancel(run)
+
+
+def test_silent_slurm_does_not_keep_local_jobs_from_being_stopped(tmp_path: Path) -> None:
+    """One run may have jobs in both; the error comes when all was done that can be."""
+    run = make_run(tmp_path, {"a": {}, "b": {}})
+    write_intent(run / "jobs" / "a", Intent(task=0, submitted=time.time(), first_attempt=1))
+    launch(run, [one for one in requests(run) if one.name == "b"], LocalCluster(), work)
+    with pytest.raises(RunnerError, match="a may have been submitted"):
+        cancel(run)
+
+    assert job_states(run)["b"].state == "cancelled"

@@ -18,12 +18,11 @@ ROWS = 60
 CONCURRENCY = 8
 
 
-def _kill_once_there(started: Started, runs: Path, pattern: str) -> None:
+def _wait_until_there(started: Started, runs: Path, pattern: str) -> None:
     deadline = time.monotonic() + SECONDS
     while not any(runs.glob(f"*/*/{pattern}")):
         assert time.monotonic() < deadline, started.printed
         time.sleep(0.0005)
-    started.kill_tree()
 
 
 @pytest.mark.parametrize(
@@ -34,6 +33,8 @@ def _kill_once_there(started: Started, runs: Path, pattern: str) -> None:
         "jobs/*/job.json",
         "resolved.json",
         "submitit",
+        "jobs/*/.worker.lock",
+        "submitit/*_submitted.pkl",
         "jobs/*/submission.json",
         "jobs/*/1",
         "jobs/*/1/state.json",
@@ -46,7 +47,9 @@ def test_run_killed_at_its_start_is_taken_up(
     """Everything is killed the moment that a file appears; a resume, or a new run, completes the rows."""
     project.rows(ROWS)
     project.experiment(engine=served(server.url("/v1"), concurrency=CONCURRENCY))
-    _kill_once_there(project.start("run", "exp.yaml"), project.folder / "runs", file)
+    started = project.start("run", "exp.yaml")
+    _wait_until_there(started, project.folder / "runs", file)
+    started.kill_tree()
     server.wait_until(lambda s: s.open == 0)
     known = bool(all_runs(project.folder / "runs"))
     lost = counting.total - recorded(project.last).total() if known else counting.total
@@ -55,6 +58,37 @@ def test_run_killed_at_its_start_is_taken_up(
     assert len(results(project.last)) == ROWS
     assert lost <= CONCURRENCY
     assert counting.total == ROWS + lost
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "jobs/*/.worker.lock",
+        "submitit/*_submitted.pkl",
+        "submitit/*_log.err",
+        "jobs/*/submission.json",
+        "jobs/*/1",
+        "jobs/*/1/state.json",
+    ],
+)
+def test_killed_command_leaves_no_more_than_one_worker(
+    file: str, project: Project, server: HttpServer, counting: Counting
+) -> None:
+    """The command alone is killed: where a worker lives a resume is refused, and nothing is asked twice."""
+    project.rows(ROWS)
+    project.experiment(engine=served(server.url("/v1"), concurrency=CONCURRENCY))
+    started = project.start("run", "exp.yaml")
+    _wait_until_there(started, project.folder / "runs", file)
+    started.process.kill()
+    started.process.wait()
+    at_once = project.start("resume", "last")
+    code = at_once.wait()
+    project.settle(project.last, lambda status: status["state"] not in {"pending", "running"})
+    project.command("resume", "last")
+
+    assert code == 0 or (code == 2 and "is under way" in at_once.printed), at_once.printed
+    assert len(results(project.last)) == ROWS
+    assert counting.total == ROWS
 
 
 def test_cut_records_and_empty_files_hold_nothing(

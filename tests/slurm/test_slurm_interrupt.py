@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,39 +11,23 @@ from pathlib import Path
 import pytest
 
 from runner.launch import cancel, job_states, launch
+from runner.launch.slurm_answer import array_tasks
+from runner.launch.submission import submitit_folder
 from runner.spec import SlurmCluster
 from tests.commands.conftest import MakeProject, project
-from tests.launch.launch_kit import ROOT, count, ended, make_run, requests, settle, wait_for
+from tests.launch.launch_kit import count, ended, make_run, requests, settle, submit_and_die, wait_for
 from tests.launch.launch_worker import work
 
 __all__ = ["project"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
-_SUBMIT = (
-    "import sys; from pathlib import Path; from tests.launch import launch_kit, launch_worker;"
-    "from runner.launch import launch; from runner.spec import SlurmCluster; run = Path(sys.argv[1]);"
-    "launch(run, launch_kit.requests(run), SlurmCluster(), launch_worker.work)"
-)
-
-
-def _killed_submission(tmp_path: Path, jobs: int) -> Path:
-    """Return a run whose submitter was killed the moment that sbatch had done its work."""
-    run = make_run(tmp_path, {f"j{number}": {} for number in range(jobs)})
-    sbatch = tmp_path / "bin" / "sbatch"
-    sbatch.parent.mkdir()
-    sbatch.write_text(f'#!/bin/sh\n{shutil.which("sbatch")} "$@" && kill -9 $PPID\n')
-    sbatch.chmod(0o755)
-    env = {**os.environ, "PATH": f"{sbatch.parent}:{os.environ['PATH']}"}
-    done = subprocess.run([sys.executable, "-c", _SUBMIT, str(run)], env=env, cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
-    return run
-
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_jobs_of_a_killed_submitter_are_found(tmp_path: Path, jobs: int) -> None:
     """No file names them, yet they are known and can be stopped; a new submission then speaks for itself."""
-    run = _killed_submission(tmp_path, jobs)
+    run = make_run(tmp_path, {f"j{number}": {} for number in range(jobs)})
+    submit_and_die(run, "slurm", "submission.json")
     found = job_states(run)
     stopped = cancel(run)
     states = settle(run, ended)
@@ -56,6 +39,23 @@ def test_jobs_of_a_killed_submitter_are_found(tmp_path: Path, jobs: int) -> None
     assert len({state.slurm for state in found.values()}) == len(stopped) == jobs
     assert count(states, "complete") == 0
     assert count(final, "complete") == jobs
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_jobs_without_anything_to_run_are_not_waited_for(tmp_path: Path, jobs: int) -> None:
+    """Killed before submitit said what to run: they don't count, and a new submission clears them away."""
+    run = make_run(tmp_path, {f"j{number}": {} for number in range(jobs)})
+    submit_and_die(run, "slurm", "_submitted.pkl")
+    dead = {job_id for _, job_id in array_tasks(submitit_folder(run))}
+    found = job_states(run)
+    (run / "jobs" / "go").touch()
+    launch(run, requests(run), SlurmCluster(), work)
+    final = settle(run, ended)
+
+    assert len(dead) == jobs
+    assert {state.state for state in found.values()} == {"not_submitted"}
+    assert count(final, "complete") == jobs
+    assert not dead & {job_id for _, job_id in array_tasks(submitit_folder(run))}
 
 
 def test_ctrl_c_leaves_slurm_jobs_running(project: MakeProject) -> None:
@@ -84,7 +84,22 @@ def test_refused_submission_says_how_to_go_on(project: MakeProject) -> None:
 
     assert "sbatch refused the jobs:" in outcome.err
     assert (
-        f"no job was started; the run is kept, to go on with: runner resume {made.last.name}" in outcome.err
+        f"no job was started; the run is kept: mend that, then: runner resume {made.last.name}" in outcome.err
     )
     assert not any(line.startswith("  runner ") for line in outcome.lines)
     assert job_states(made.last.path)["0-parrot"].state == "not_submitted"
+
+
+def test_secret_that_a_failed_setup_prints_is_masked_where_it_is_shown(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No worker started that could have masked it on disk: status and logs do so."""
+    made = project({})
+    monkeypatch.setenv("SERVICE_KEY", "hunter22-hunter22")
+    setup = "cluster.setup=['echo no $SERVICE_KEY >&2; exit 7']"
+    made.ran("run", "sums.yaml", "cluster=slurm", setup)
+    settle(made.last.path, ended)
+    told = [made.ran("status", code=1).out, made.ran("logs").out]
+
+    assert all("no ***" in text for text in told), told
+    assert not any("hunter22" in text for text in told)

@@ -11,7 +11,7 @@ import pytest
 from runner.errors import RunnerError, UserError
 from runner.launch import JobRequest, JobState, cancel, job_states, launch, read_submission
 from runner.spec import SlurmCluster
-from tests.launch.launch_kit import count, ended, make_run, requests, settle
+from tests.launch.launch_kit import count, ended, make_run, requests, settle, wait_for
 from tests.launch.launch_worker import work
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
@@ -205,6 +205,18 @@ def test_environment_and_setup_come_before_the_worker(tmp_path: Path) -> None:
     assert final["a"].state == "complete"
     assert seen.read_text().startswith("it's $HOME|2|")
     assert "Comment=two words" in seen.read_text()
+
+
+def test_secrets_that_setup_prints_are_masked(tmp_path: Path) -> None:
+    """Slurm writes these logs itself; the worker masks them at its start, and keeps their length."""
+    run = make_run(tmp_path, {"a": {"secrets": ["hunter22"], "seconds": 0}})
+    launch(run, requests(run), SlurmCluster(setup=("echo out hunter22; echo err hunter22 >&2",)), work)
+    job_id = settle(run, ended)["a"].slurm
+    out, err = (run / "submitit" / f"{job_id}_0_log.{kind}" for kind in ("out", "err"))
+    wait_for(lambda: "Exiting after successful completion" in out.read_text())
+
+    assert out.read_text().startswith("out ********\nsubmitit INFO")
+    assert err.read_text() == "err ********\n"
 
 
 def test_worker_that_never_started_is_failed_with_its_log(tmp_path: Path) -> None:

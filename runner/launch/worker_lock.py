@@ -1,0 +1,83 @@
+"""One worker a job on this machine: a lock that is held from before the worker starts until it is gone.
+
+The submitter takes it and the worker inherits it, so that there is no moment at which a kill of either
+would leave a worker that nobody knows of. It is an flock: across hosts it holds only where the file
+system passes flocks on. Slurm's jobs have none, since its queue says what lives, and a node that is gone
+may keep its locks on a network file system for minutes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from runner.errors import RunnerError
+from runner.launch.processes import Process, find_process
+
+LOCK_FILE = ".worker.lock"
+
+LOCK_FD = 200
+"""The lock's descriptor in every worker; so high that it is no submitter's."""
+
+_SECONDS = 15.0
+"""How long a worker that has said its last word may take to be gone."""
+_POLL_SECONDS = 0.05
+
+
+def take_lock(job_dir: Path, seconds: float = _SECONDS) -> int:
+    """Take a job's lock for a worker to inherit, and return its descriptor, which is the caller's to close.
+
+    Raises:
+        RunnerError: a worker still holds it after so many seconds.
+    """
+    fd = os.open(job_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    deadline = time.monotonic() + seconds
+    while not _flock(fd, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            os.close(fd)
+            worker = find_holder(job_dir)
+            named = f"process {worker.pid}" if worker else "a process"
+            raise RunnerError(f"job {job_dir.name}: {named} still works on it; stop it, then resume the run")
+        time.sleep(_POLL_SECONDS)
+    return fd
+
+
+def keep_lock() -> None:
+    """In a worker: hold the inherited lock to the end, and keep it from every child."""
+    os.set_inheritable(LOCK_FD, False)  # noqa: FBT003 - it takes no keyword
+    os.register_at_fork(after_in_child=lambda: os.close(LOCK_FD))
+
+
+def is_locked(job_dir: Path) -> bool:
+    """Tell whether a worker of the job lives, or is about to be started."""
+    try:
+        fd = os.open(job_dir / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
+
+
+def find_holder(job_dir: Path) -> Process | None:
+    """Return the worker that holds a job's lock, where this host can see it."""
+    lock = str((job_dir / LOCK_FILE).resolve())
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with suppress(FileNotFoundError, PermissionError, ProcessLookupError):
+            if str((entry / "fd" / str(LOCK_FD)).readlink()) == lock:
+                return find_process(int(entry.name))
+    return None
+
+
+def _flock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
