@@ -165,7 +165,7 @@ def _rows(spec: type[Spec], base: type[Spec] | None = None) -> list[list[str]]:
             _code(key),
             "option or map" if spec is experiment_type() and key in GROUPS else _type(one),
             _LEFT_OUT.get((spec.__name__, key)) or ("needed" if key in required else _default(one)),
-            one.get("description", ""),
+            " ".join(one.get("description", "").split()),
         ]
         for key, one in schema["properties"].items()
         if key not in known and not (base is not None and key == "kind")
@@ -195,7 +195,7 @@ def _type(schema: Json) -> str:
         return "map"
     if schema.get("type") == "array":
         return f"list of {_items(schema['items'])}"
-    bounds = [f"{sign}{schema[name]:g}" for name, sign in _BOUNDS.items() if name in schema]
+    bounds = [f"{sign}{schema[name]}".removesuffix(".0") for name, sign in _BOUNDS.items() if name in schema]
     return " ".join([_WORDS[schema["type"]], *([", ".join(bounds)] if bounds else [])])
 
 

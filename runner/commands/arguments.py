@@ -32,9 +32,13 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
 
 def add_file(parser: argparse.ArgumentParser) -> None:
     """Take an experiment file and overrides in Hydra's grammar."""
-    parser.add_argument("file", help="experiment file, or the name of one in experiments/")
+    file = parser.add_argument("file", help="experiment file, or the name of one in experiments/")
+    file.required = False  # `_file` tells which there are, where argparse would name its own variable
     parser.add_argument(
-        "overrides", nargs="*", help="key=value in Hydra's grammar, such as sampling.temperature=0.7"
+        "overrides",
+        nargs="*",
+        default=[],
+        help="key=value in Hydra's grammar, such as sampling.temperature=0.7",
     )
     parser.add_argument("-m", "--multirun", action="store_true", help="sweep over values separated by commas")
     add_runs(parser)
@@ -68,17 +72,31 @@ def print_config(arguments: argparse.Namespace) -> bool:
     if arguments.resolve and arguments.cfg is None:
         raise UserError("--resolve goes with --cfg job")
     if arguments.cfg is not None:
-        print(raw_config(arguments.file, arguments.overrides, resolve=arguments.resolve), end="")
+        print(raw_config(_file(arguments), arguments.overrides, resolve=arguments.resolve), end="")
     if arguments.info is not None:
-        print(defaults_info(arguments.file, arguments.overrides))
+        print(defaults_info(_file(arguments), arguments.overrides))
     return arguments.cfg is not None or arguments.info is not None
+
+
+def _file(arguments: argparse.Namespace) -> str:
+    """Return the experiment that `add_file` took.
+
+    Raises:
+        UserError: none was named.
+    """
+    from runner.config import experiment_names
+
+    if arguments.file is None or ("=" in arguments.file and not Path(arguments.file).exists()):
+        known = ", ".join(experiment_names())
+        raise UserError(f"name an experiment: its file, such as experiment.yaml, or one of {known}")
+    return str(arguments.file)
 
 
 def compose_from(arguments: argparse.Namespace) -> Composition:
     """Compose what `add_file` took."""
     from runner.config import compose
 
-    return compose(arguments.file, arguments.overrides, multirun=arguments.multirun, runs=arguments.runs)
+    return compose(_file(arguments), arguments.overrides, multirun=arguments.multirun, runs=arguments.runs)
 
 
 def plan_from(arguments: argparse.Namespace) -> Plan:

@@ -1,7 +1,7 @@
 """The only user of Hydra and OmegaConf: file + overrides (+ sweep) -> points."""
 
 from runner.config.complete import completions
-from runner.config.compose import compose, find_experiment
+from runner.config.compose import compose, experiment_names, find_experiment
 from runner.config.point import Composition, Point
 from runner.config.show import defaults_info, raw_config
 from runner.config.user_schema import json_schema
@@ -12,6 +12,7 @@ __all__ = [
     "completions",
     "compose",
     "defaults_info",
+    "experiment_names",
     "find_experiment",
     "json_schema",
     "raw_config",

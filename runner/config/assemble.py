@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from runner.config.choices import Chooser, Chosen
+from runner.config.deletions import nothing_there, other_value, there
 from runner.config.document import Key, Origin, dotted
 from runner.config.interpolation import resolved_text, unresolved
 from runner.config.keys import GROUPS
@@ -26,6 +27,7 @@ class Raw:
         faults: what is wrong so far.
         winners: top-level key -> the whole value that won, and the index of its layer.
         failed: top-level keys that could not be laid at all.
+        undeleted: where a deletion found nothing.
     """
 
     config: dict[str, Json] = field(default_factory=dict)
@@ -34,6 +36,7 @@ class Raw:
     faults: list[Fault] = field(default_factory=list)
     winners: dict[str, tuple[int, Given]] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
+    undeleted: list[Key] = field(default_factory=list)
 
     def source(self, place: Key) -> str:
         """Return where the value at *place* was written, or empty where nobody wrote it."""
@@ -49,8 +52,14 @@ class Raw:
         return best[1].at(best[2]) if best else ""
 
 
-def assemble(layers: Sequence[Layer], chooser: Chooser) -> Raw:
-    """Return the config that *layers*, lowest first, come to."""
+def assemble(layers: Sequence[Layer], chooser: Chooser, swept: Collection[Key] = ()) -> Raw:
+    """Return the config that *layers*, lowest first, come to.
+
+    Args:
+        layers: what each gives.
+        chooser: expands the choices.
+        swept: what axes give that stand in no layer, as something fixed them; it may be deleted.
+    """
     raw = Raw()
     keys = dict.fromkeys(
         key for layer in layers for key in (*layer.whole, *(str(path[0]) for path, _ in layer.parts))
@@ -63,6 +72,8 @@ def assemble(layers: Sequence[Layer], chooser: Chooser) -> Raw:
             except ConfigError as error:
                 raw.faults.extend(error.faults)
                 raw.failed.add(key)
+    lost = [path for path in raw.undeleted if not any(key[: len(path)] == path for key in swept)]
+    raw.faults += [nothing_there(path, raw.config) for path in lost]
     return raw
 
 
@@ -80,6 +91,8 @@ def _assemble_key(
     if whole is not None:
         raw.winners[key] = (start, whole)
         _note_replaced(raw, key, whole, layers[:start])
+        if whole.value is DELETED:
+            _check_deleted(raw, key, whole, layers[:start])
     for layer in layers[start:]:
         for path, given in layer.parts:
             if path[0] == key:
@@ -109,6 +122,14 @@ def _chosen_by_interpolation(key: str, whole: Given, chooser: Chooser, context: 
     return Chosen(unresolved(chosen.value, str(text), whole.value), chosen.trail)
 
 
+def _check_deleted(raw: Raw, key: str, deletion: Given, below: Sequence[Layer]) -> None:
+    given = next((layer.whole[key].value for layer in reversed(below) if key in layer.whole), DELETED)
+    if given is DELETED and not any(path[0] == key for layer in below for path, _ in layer.parts):
+        raw.undeleted.append((key,))
+    elif fault := other_value((key,), given, deletion.only):
+        raw.faults.append(fault)
+
+
 def _note_replaced(raw: Raw, key: str, whole: Given, below: Sequence[Layer]) -> None:
     replaced = next((layer.whole[key] for layer in reversed(below) if key in layer.whole), None)
     if replaced is None or replaced.value is None or replaced.value == whole.value:
@@ -121,6 +142,12 @@ def _note_replaced(raw: Raw, key: str, whole: Given, below: Sequence[Layer]) -> 
 
 def _lay_part(raw: Raw, base: Json, path: Key, given: Given, chooser: Chooser) -> Json:
     value = given.value
+    if value is DELETED and not there(base, path[1:]):
+        raw.undeleted.append(path)
+        return base
+    if value is DELETED and (fault := other_value(path, found_at(base, path[1:]), given.only)):
+        raw.faults.append(fault)
+        return base
     if path[0] == "scorers" and len(path) == 2 and isinstance(value, str):  # noqa: PLR2004 - scorers.NAME
         chosen = chooser.scorer(str(path[1]), given)
         value = chosen.value
@@ -131,9 +158,9 @@ def _lay_part(raw: Raw, base: Json, path: Key, given: Given, chooser: Chooser) -
         value = DELETED
     before = found_at(base, path[1:])
     if before is not None and before != value and given.origin.label == "command line":
-        new = "the default" if value is DELETED else brief(value)
+        new = "the default" if value is DELETED else brief(value, path)
         where = raw_source(raw, path)
-        raw.notes.append(f"{dotted(path)}: {new} (command line) replaces {brief(before)}{where}")
+        raw.notes.append(f"{dotted(path)}: {new} (command line) replaces {brief(before, path)}{where}")
     return laid(base, path, 1, value, given.origin.at())
 
 
@@ -162,8 +189,8 @@ def laid(base: Json, path: Key, depth: int, value: Any, source: str) -> Json:
     if isinstance(base, list):
         return _laid_in_list(base, path, depth, value, source)
     if base is not None and not isinstance(base, dict):
-        here = dotted(path[:depth])
-        raise ConfigError([Fault(dotted(path), f"{here} is {brief(base)}, which has no keys", "", source)])
+        problem = f"{dotted(path[:depth])} is {brief(base, path)}, which has no keys"
+        raise ConfigError([Fault(dotted(path), problem, "", source)])
     built = dict(base or {})
     if value is DELETED and depth == len(path) - 1:
         built.pop(part, None)

@@ -12,7 +12,9 @@ from runner.config.hydra_options import hydra_option, needs_hydra
 from runner.config.keys import LATER_ENGINES, LATER_SCORERS, nearest
 from runner.config.layers import Given
 from runner.config.reader import Reader
+from runner.config.values import brief
 from runner.engines.registry import engine_kinds
+from runner.engines.weights import is_hub_name
 from runner.errors import ConfigError, Fault
 from runner.scoring.registry import scorer_kinds
 from runner.spec import CLUSTER_KINDS
@@ -57,7 +59,7 @@ class Chooser:
         if isinstance(value, dict):
             return Chosen(value, (((), given.origin),))
         if not isinstance(value, str):
-            problem = f"{value!r} given, expected the name of an option or a map"
+            problem = f"{brief(value)} given, expected the name of an option or a map"
             raise self._fault(group, problem, nearest("", self._reader.options(group)), given.origin)
         key = (given.group or group, value)
         if key not in self._known:
@@ -113,6 +115,8 @@ class Chooser:
             return Chosen({"name": name}, (((), origin),))
         options = self._reader.options("model")
         hint = nearest(name, [*options, *self._siblings(name)], say_known=False)
+        if not hint and is_hub_name(name):
+            hint = f"did you mean hf:{name}?"
         known = f"options: {', '.join(options) or 'none'}"
         forms = "; or write hf:ORG/NAME for the hub, KIND:NAME for an engine, ./FOLDER for weights"
         problem = f"{name} is neither an option of conf/model/ nor a folder"

@@ -96,7 +96,16 @@ def find_experiment(file: Path | str) -> Path:
         for candidate in (folder / given, folder / f"{given}.yaml"):
             if candidate.is_file():
                 return candidate.resolve()
-    names = sorted({p.stem for folder in folders[:3] if folder.is_dir() for p in folder.glob("*.yaml")})
+    names = _names(folders[:3])
     looked = ", ".join(str(folder) for folder in folders[:3])
     problem = f"no such experiment file (looked in {looked})"
     raise ConfigError([Fault(str(file), problem, nearest(given.stem, names))])
+
+
+def experiment_names() -> list[str]:
+    """Return the names that `find_experiment` takes besides files of the working folder."""
+    return _names([Path.cwd() / "experiments", shipped() / "experiments"])
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
 
 from runner.config.document import Key, dotted
 from runner.config.keys import FRONT, LATER_KEYS, nearest
-from runner.config.values import brief
+from runner.config.subschema import branch, expected, inner_schema, subschema, value_at
+from runner.config.values import brief, names_variables
 from runner.errors import Fault
-from runner.schema import experiment_type
 from runner.values import Json
 
 _TAGS = {"union_tag_invalid", "union_tag_not_found"}
 _LINES = {"value_error", "assertion_error"}
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    return experiment_type().model_json_schema()
 
 
 def explain(
@@ -66,26 +60,64 @@ def _place(loc: tuple[int | str, ...], kind: str, config: Json) -> Key:
 
 
 def _problem(one: Any, place: Key, config: dict[str, Json], written: dict[str, Json]) -> tuple[str, str]:
-    kind = one["type"]
+    kind, schema = one["type"], _schema_of(one["loc"], place, config)
     if kind == "extra_forbidden":
-        known = [key for key in _properties(place[:-1], config) if key != "kind"]
-        known += [] if place[:-1] else [key for key in FRONT if key not in known]
-        return "unknown key", nearest(str(place[-1]), known)
+        return "unknown key", _known_keys(place, config)
     if kind == "missing":
-        described = _subschema(place[:-1], config).get("properties", {}).get(place[-1], {})
-        return f"missing, expected {_expected(_subschema(place, config))}", described.get("description", "")
-    shown = brief(_shown(written, place))
+        described = subschema(place[:-1], config).get("properties", {}).get(place[-1], {})
+        return f"missing, expected {expected(schema)}", described.get("description", "")
+    if one["loc"][-1] == "[key]":
+        return f"{place[-1]} can't be a name here", ""
+    if names_variables(place):
+        return f"expected {expected(schema)}", "what is given is not shown: it may be a key"
+    value = value_at(written, place)
     if kind in _TAGS:
-        kinds = list(_subschema(place, config).get("discriminator", {}).get("mapping", {}))
-        given = (_shown(written, place) or {}).get("kind")
-        if given is None:
-            return "kind is missing", f"known: {', '.join(kinds)}"
-        return f"there is no kind {brief(given)}", nearest(str(given), kinds)
+        return _unknown_kind(schema, value)
+    problem = f"{brief(value)} given, expected {expected(schema)}"
     if kind in _LINES:
-        reason = str(one["ctx"]["error"]).replace(str(one["input"]), str(_shown(written, place)))
-        return f"{shown} given: {reason}", ""
-    schema = _subschema(place, config)
-    return f"{shown} given, expected {_expected(schema)}", _quoting(kind, one["input"])
+        problem = _told(str(one["ctx"]["error"]).replace(str(one["input"]), str(value)), value)
+    return problem, _quoting(kind, one["input"])
+
+
+def _schema_of(loc: tuple[int | str, ...], place: Key, config: dict[str, Json]) -> dict[str, Any]:
+    """Return the schema of what is wrong: of *place*, or of the key that a text there stands for."""
+    schema = subschema(place, config)
+    short = isinstance(value_at(config, place), str) and loc[-1] in schema.get("properties", {})
+    return inner_schema(schema, loc[-1]) if short else schema
+
+
+def _unknown_kind(schema: dict[str, Any], value: Json) -> tuple[str, str]:
+    kinds = list(schema.get("discriminator", {}).get("mapping", {}))
+    given = value.get("kind") if isinstance(value, dict) else None
+    if given is None:
+        return "kind is missing", f"known: {', '.join(kinds)}"
+    return f"there is no kind {brief(given)}", nearest(str(given), kinds)
+
+
+def _told(reason: str, value: Json) -> str:
+    """Return a validator's own words, with the value in front where they don't tell it."""
+    told = str(value) in reason or "(given: " in reason
+    return reason if told else f"{brief(value)} given: {reason}"
+
+
+def _known_keys(place: Key, config: dict[str, Json]) -> str:
+    """Return a hint at what an unknown key may mean: that of another kind, or one like it."""
+    kinds = _kinds_with(place, config)
+    if kinds:
+        given = dotted((*place[:-1], "kind"))
+        return f"it belongs to kind {' and '.join(kinds)}; {given} is {value_at(config, place[:-1])['kind']}"
+    known = [key for key in _properties(place[:-1], config) if key != "kind"]
+    known += [] if place[:-1] else [key for key in FRONT if key not in known]
+    return nearest(str(place[-1]), known)
+
+
+def _kinds_with(place: Key, config: dict[str, Json]) -> list[str]:
+    """Return the kinds that have the last key of *place*, where what holds it is one of several."""
+    if len(place) < 2:  # noqa: PLR2004 - a key in a map in the config
+        return []
+    union = inner_schema(subschema(place[:-2], config), place[-2])
+    kinds = union.get("discriminator", {}).get("mapping", {})
+    return [kind for kind, ref in kinds.items() if place[-1] in branch({"$ref": ref}, None)["properties"]]
 
 
 def _quoting(kind: str, given: Json) -> str:
@@ -93,96 +125,8 @@ def _quoting(kind: str, given: Json) -> str:
     return "put it in quotes to make it text" if kind == "string_type" and single else ""
 
 
-def _shown(written: Json, place: Key) -> Json:
-    value = written
-    for part in place:
-        if isinstance(value, dict):
-            value = value.get(str(part))
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            return value
-    return value
-
-
 def _properties(place: Key, config: dict[str, Json]) -> list[str]:
-    return list(_subschema(place, config).get("properties", {}))
-
-
-def _subschema(place: Key, config: Json) -> dict[str, Any]:
-    """Return the JSON Schema of what belongs at *place*; unions are decided by the config's `kind`."""
-    value: Json = config
-    schema = _branch(_schema(), value)
-    for part in place:
-        value = _shown(value, (part,))
-        inner = schema.get("properties", {}).get(part)
-        if inner is None:
-            inner = schema.get("items") if isinstance(part, int) else schema.get("additionalProperties")
-        schema = _branch(inner if isinstance(inner, dict) else {}, value)
-    return schema
-
-
-def _branch(schema: dict[str, Any], value: Json) -> dict[str, Any]:
-    """Follow references, and a union's branch where *value* tells which."""
-    while True:
-        if "$ref" in schema:
-            schema = _schema()["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
-            continue
-        mapping = schema.get("discriminator", {}).get("mapping", {})
-        if isinstance(value, dict) and value.get("kind") in mapping:
-            schema = {"$ref": mapping[value["kind"]]}
-            continue
-        branches = [branch for branch in schema.get("anyOf", ()) if branch.get("type") != "null"]
-        fits = [b for b in branches if "$ref" in b or b.get("type") in _types(value)]
-        if len(branches) == 1 or (len(fits) == 1 and isinstance(value, dict | list)):
-            schema = (fits or branches)[0]
-            continue
-        return schema
-
-
-def _types(value: Json) -> set[str]:
-    if isinstance(value, dict):
-        return {"object"}
-    return {"array"} if isinstance(value, list) else set()
-
-
-_NAMES = {
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "text",
-    "boolean": "true or false",
-    "object": "a map",
-    "null": "null",
-}
-_BOUNDS = (
-    ("minimum", "of at least"),
-    ("exclusiveMinimum", "above"),
-    ("maximum", "of at most"),
-    ("exclusiveMaximum", "below"),
-)
-
-
-def _expected(schema: dict[str, Any]) -> str:
-    """Return in words what *schema* takes."""
-    if "$ref" in schema:
-        schema = _branch(schema, None)
-    if "anyOf" in schema or "oneOf" in schema:
-        every = schema.get("anyOf") or schema["oneOf"]
-        branches = [branch for branch in every if branch.get("type") != "null"]
-        return " or ".join(dict.fromkeys(_expected(branch) for branch in branches))
-    if "enum" in schema:
-        return "one of " + ", ".join(str(item) for item in schema["enum"])
-    if "const" in schema:
-        return str(schema["const"])
-    if schema.get("type") == "array":
-        return f"a list (each {_expected(schema.get('items', {}))})"
-    text = _NAMES.get(schema.get("type", ""), "a value")
-    bounds = [f"{words} {schema[name]:g}" for name, words in _BOUNDS if name in schema]
-    if "pattern" in schema:
-        bounds.append(f"that matches {schema['pattern']}")
-    if schema.get("minLength") == 1:
-        bounds.append("that isn't empty")
-    return " ".join([text, " and ".join(bounds)]).strip()
+    return list(subschema(place, config).get("properties", {}))
 
 
 def later_keys(config: dict[str, Json], source: Callable[[Key], str]) -> list[Fault]:

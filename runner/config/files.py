@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from runner.config.keys import nearest
 from runner.config.reader import Reader
 from runner.engines.registry import engine_kinds
+from runner.engines.weights import is_hub_name
 from runner.errors import Fault
 from runner.shipped import shipped
 from runner.spec import Experiment, Model
 from runner.values import Json
 
-_HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
 _ROWS = {".jsonl", ".ndjson", ".csv"}
-_PATH_LIKE = ("./", "../", "/", "~")
 
 
 class Files:
@@ -119,7 +117,7 @@ class Files:
     def _no_model_file(self, field: str, name: str, shown: str) -> Fault | None:
         given = Path(name).expanduser()
         names = self._names(self._bases(given.parent))
-        hub = field == "tokenizer" and _is_hub_name(name)
+        hub = field == "tokenizer" and is_hub_name(name)
         hint = nearest(given.name, names[:50], say_known=field == "chat_template")
         if hub and not hint:
             return None
@@ -133,12 +131,10 @@ class Files:
         given = Path(name).expanduser()
         folders = self._bases(given.parent)
         hint = nearest(given.name, self._names(folders), say_known=False)
-        if _is_hub_name(name) and not hint:
+        if name.startswith("hf:") and is_hub_name(name.removeprefix("hf:")):
+            hint = f"did you mean model={shown}, or model.name={shown.removeprefix('hf:')}?"
+        if is_hub_name(name) and not hint:
             return None
         looked = self._reader.folders(self._bases(Path(shown).parent))
         problem = f"{shown} is neither a folder (looked in {looked}) nor a hub name such as ORG/NAME"
         return Fault("model.name", problem, hint)
-
-
-def _is_hub_name(name: str) -> bool:
-    return _HUB_NAME.match(name) is not None and not name.startswith(_PATH_LIKE)

@@ -14,7 +14,15 @@ from runner.config.document import Key, Origin, dotted
 from runner.config.explain import explain, later_keys
 from runner.config.files import Files
 from runner.config.interpolation import missing, resolve
-from runner.config.keys import DEFAULT_ENGINE, LATER_DATASETS, LATER_ENGINES, LATER_SCORERS, LATER_TASKS
+from runner.config.keys import (
+    BROUGHT,
+    DEFAULT_CLUSTER,
+    DEFAULT_ENGINE,
+    LATER_DATASETS,
+    LATER_ENGINES,
+    LATER_SCORERS,
+    LATER_TASKS,
+)
 from runner.config.layers import Given
 from runner.config.values import LARGEST, brief, oversized
 from runner.engines.registry import engine_kinds
@@ -25,7 +33,6 @@ from runner.spec import Experiment
 from runner.values import Json
 
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
-_BROUGHT = ("engine", "topology", "sampling")
 
 
 class Finisher:
@@ -46,12 +53,14 @@ class Finisher:
         raw.faults += later_keys(config, raw.source)
         model = config.get("model")
         if isinstance(model, dict):
-            config["model"] = {key: value for key, value in model.items() if key not in _BROUGHT}
-            for group in _BROUGHT:
+            config["model"] = {key: value for key, value in model.items() if key not in BROUGHT}
+            for group in BROUGHT:
                 if model.get(group) is not None:
                     self._bring(raw, config, group, model[group])
         if isinstance(config.get("engine", {}), dict):
             config["engine"] = {"kind": DEFAULT_ENGINE, **config.get("engine", {})}
+        if isinstance(config.get("cluster"), dict):
+            config["cluster"] = {"kind": DEFAULT_CLUSTER, **config["cluster"]}
         return config
 
     def _bring(self, raw: Raw, config: dict[str, Json], group: str, brought: Json) -> None:
@@ -86,13 +95,11 @@ class Finisher:
             Fault(dotted(place), "must be given", f"such as {dotted(place)}=VALUE", raw.source(place))
             for place in missing(config)
         ]
-        raw.faults += [
-            Fault(dotted(place), f"too large: whole numbers go up to {LARGEST}", "", raw.source(place))
-            for place in oversized(config)
-        ]
+        large = list(oversized(config))
         config = self._kinds(raw, dict(config))
-        if raw.faults:
+        if raw.faults or large:
             self._validated(raw, config, written, partly=True)
+            self._refuse_large(raw, large)
             return None
         experiment = self._validated(raw, config, written)
         if experiment is None:
@@ -113,6 +120,16 @@ class Finisher:
             known = raw.failed | {fault.place.split(".", maxsplit=1)[0] for fault in raw.faults}
             raw.faults += [f for f in faults if not partly or f.place.split(".", maxsplit=1)[0] not in known]
             return None
+
+    @staticmethod
+    def _refuse_large(raw: Raw, places: list[Key]) -> None:
+        """Add a fault for each number that has no narrower bound of its own."""
+        known = {fault.place for fault in raw.faults}
+        raw.faults += [
+            Fault(dotted(place), f"too large: whole numbers go up to {LARGEST}", "", raw.source(place))
+            for place in places
+            if dotted(place) not in known
+        ]
 
     def _kinds(self, raw: Raw, config: dict[str, Json]) -> dict[str, Json]:
         """Fill in kinds that can be told, and refuse those of later parts by name."""

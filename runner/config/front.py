@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runner.config.assemble import Raw, assemble
 from runner.config.choices import Chooser
 from runner.config.document import Document
-from runner.config.layers import command_layer, extended, file_layer, refuse_misplaced
+from runner.config.layers import command_layer, extended, file_layer, refuse_misplaced, split
 from runner.config.overrides import Change
 from runner.config.reader import Reader
 from runner.config.sweep import Axis, Entry, combinations, command_axes, file_axes, free_axes
@@ -30,6 +30,7 @@ class Front:
         self.names = [*(one.origin.label for one in documents), "command line"]
         self._chooser = chooser
         axes = [*file_axes(self.layers), *command_axes(changes, len(self.layers) - 1)]
+        self._swept = {split(key) for axis in axes for key in axis.keys}
         self.axes, self.notes = free_axes(axes, self.layers)
 
     def combinations(self) -> Iterator[tuple[tuple[Axis, Entry], ...]]:
@@ -41,4 +42,4 @@ class Front:
         layers = list(self.layers)
         for axis, entry in combination:
             layers[axis.layer] = layers[axis.layer].given(entry)
-        return assemble(layers, self._chooser)
+        return assemble(layers, self._chooser, self._swept)

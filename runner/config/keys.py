@@ -29,8 +29,14 @@ LATER_ENGINES = (
 )
 LATER_SCORERS = ("judge", "pairwise")
 
+BROUGHT = ("engine", "topology", "sampling")
+"""What a model may bring; the experiment's own is laid over it."""
+
 DEFAULT_ENGINE = "mistralrs"
 """Runs a model when neither the experiment nor the model names an engine."""
+
+DEFAULT_CLUSTER = "local"
+"""Where jobs run when nobody names a kind of cluster."""
 
 
 def nearest(given: str, known: list[str] | tuple[str, ...], *, say_known: bool = True) -> str:

@@ -32,11 +32,13 @@ class Given:
 
     Attributes:
         group: where an option is looked up, when that isn't the key it stands under.
+        only: the value that a deletion must find; None for any.
     """
 
     value: Json
     origin: Origin
     group: str = ""
+    only: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,14 @@ def command_layer(changes: Sequence[Change]) -> Layer:
     layer = Layer()
     for change in changes:
         if not change.sweep:
-            value = DELETED if change.action == "delete" else change.value
-            layer = layer.given({dotted(change.key): Given(value, COMMAND_LINE, change.group)})
+            layer = layer.given({dotted(change.key): _given(change)})
     return layer
+
+
+def _given(change: Change) -> Given:
+    if change.action == "delete":
+        return Given(DELETED, COMMAND_LINE, change.group, only=change.found)
+    return Given(change.value, COMMAND_LINE, change.group)
 
 
 def refuse_misplaced(changes: Sequence[Change]) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from math import isfinite
 from typing import Any, Literal
 
+from runner.config.values import names_variables
 from runner.errors import ConfigError, Fault
 from runner.values import Json
 
@@ -25,7 +28,8 @@ class Change:
         key: what is changed: dotted parts, or for ``group@package=`` the package.
         group: the group an option is taken from, for ``group@package=``; else empty.
         action: ``key=``, ``+key=``, ``++key=`` or ``~key``.
-        values: the value, or all of them for a sweep; empty for ``~key``.
+        values: the value, or all of them for a sweep; empty for ``~key``, and what it must find for
+            ``~key=value``.
         sweep: whether the values are an axis.
         comma: whether the axis was written as ``a,b``.
     """
@@ -41,7 +45,12 @@ class Change:
     @property
     def value(self) -> Json:
         """The only value; None for a deletion."""
-        return self.values[0] if self.values else None
+        return self.values[0] if self.values and self.action != "delete" else None
+
+    @property
+    def found(self) -> Json:
+        """The value that a deletion must find; None for any."""
+        return self.values[0] if self.action == "delete" and self.values else None
 
 
 def parse_overrides(overrides: Sequence[str], options: Callable[[str], list[str]]) -> list[Change]:
@@ -83,13 +92,17 @@ def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Chan
     package = parsed.package
     if parsed.value_type == ValueType.INTERVAL_SWEEP:
         raise ConfigError([Fault(key, "interval() has no end of values; use range() or choice()", "", _HERE)])
+    if parsed.type == OverrideType.DEL and parsed.is_sweep_override():
+        raise ConfigError([Fault(key, "a deletion can't be swept", f"write ~{key}", _HERE)])
     values = _values(parsed, options)
+    if not values:
+        raise ConfigError([Fault(key, "the sweep has no values", "range() leaves its end out", _HERE)])
     return Change(
         line=line,
         key=tuple((key if package is None else package).split(".")),
         group="" if package is None else key,
         action=actions[parsed.type],
-        values=values if parsed.is_sweep_override() or parsed.type != OverrideType.DEL else (),
+        values=() if parsed.value_type is None else values,
         sweep=parsed.is_sweep_override(),
         comma=parsed.value_type == ValueType.SIMPLE_CHOICE_SWEEP,
     )
@@ -99,7 +112,7 @@ _HERE = "command line"
 
 
 def _values(parsed: Any, options: Callable[[str], list[str]]) -> tuple[Json, ...]:
-    from hydra.core.override_parser.types import Glob
+    from hydra.core.override_parser.types import Glob, RangeSweep
 
     raw = parsed._value  # noqa: SLF001 - value() forgets which quotes were written
     if isinstance(raw, Glob):
@@ -110,9 +123,20 @@ def _values(parsed: Any, options: Callable[[str], list[str]]) -> tuple[Json, ...
                 Fault(parsed.key_or_group, "glob() matches no option", f"known: {known}", _HERE)
             ])
         return found
+    if isinstance(raw, RangeSweep):
+        parsed = replace(parsed, _value=_in_decimal(raw))
     if parsed.is_sweep_override():
         return tuple(_plain(item) for item in parsed.sweep_iterator())
     return (_plain(raw),)
+
+
+def _in_decimal(sweep: Any) -> Any:
+    """Return a range that steps through the numbers as typed: 0.7, not 0.7000000000000001."""
+    typed = {name: getattr(sweep, name) for name in ("start", "stop", "step")}
+    if not all(isfinite(number) for number in typed.values()):
+        raise ValueError("a range has an end")
+    fractions = {name: Decimal(repr(number)) for name, number in typed.items() if isinstance(number, float)}
+    return replace(sweep, **fractions)
 
 
 def _plain(parsed: Any) -> Json:
@@ -135,6 +159,9 @@ def _fault(line: str, message: str) -> Fault:
     if not sign:
         hint = f"write {line}=VALUE, or ~{line} to go back to the default" if line else ""
         return Fault(line or "''", "an override is key=value", hint, _HERE)
+    if names_variables(tuple(key.lstrip("+~").split("."))):
+        problem = "can't be read; expected the NAME of an environment variable"
+        return Fault(key, problem, "what is given is not shown: it may be a key", _HERE)
     reason = message.splitlines()[0] if message else "not readable"
     inner = value.strip("'\"").replace('"', '\\"')
     hint = f"quote the value for the shell and for the override: '{key}=\"{inner}\"'"

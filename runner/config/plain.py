@@ -18,6 +18,7 @@ from omegaconf import open_dict
 
 from runner.config.assemble import Raw, assemble, found_at
 from runner.config.choices import Chooser
+from runner.config.deletions import nothing_there, there
 from runner.config.document import COMMAND_LINE, Document, dotted
 from runner.config.hydra_source import composing, config_name, loader
 from runner.config.interpolation import omegaconf
@@ -69,10 +70,15 @@ class Composer:
         """
         choices = [change for change in changes if self.is_choice(change)]
         config = copy.deepcopy(self.base(choices).config)
-        for change in changes:
-            if change not in choices:
+        faults: list[Fault] = []
+        for change in (one for one in changes if one not in choices):
+            if change.action == "delete" and not there(_container(config), change.key):
+                faults.append(nothing_there(change.key, _container(config)))
+            else:
                 with composing(self._reader, dotted(change.key), "command line"):
                     _apply(config, change)
+        if faults:
+            raise ConfigError(faults)
         return _container(config)
 
     def defaults_list(self, changes: Sequence[Change]) -> list[tuple[str, str, str]]:
@@ -134,7 +140,7 @@ def _apply(config: Any, change: Change) -> None:
         type=action,
         key_or_group=dotted(change.key) if not change.group else change.group,
         value_type=ValueType.ELEMENT,
-        _value=change.value,
+        _value=change.found if change.action == "delete" else change.value,
         package=dotted(change.key) if change.group else None,
         input_line=change.line,
     )
@@ -157,11 +163,12 @@ class Plain:
                 Fault("extends", "a file with `defaults:` can't extend another", hint, source)
             ])
         self._document = document
-        self._changes = [change for change in changes if not change.sweep]
+        given = [change for change in changes if not change.sweep]
+        self._changes = [change for change in given if change.key[0] != "sweep"]
         self._reader = reader
         self._chooser = chooser
         self._composer = Composer(document, reader)
-        layers = [file_layer(document), command_layer(self._changes)]
+        layers = [file_layer(document), command_layer(given)]
         axes = [*file_axes(layers), *command_axes(changes, 1)]
         self.axes, self.notes = free_axes(axes, layers)
 
@@ -196,8 +203,10 @@ class Plain:
             raw.trail.append((change.key, COMMAND_LINE))
             before = found_at(plain, change.key) if change in self._changes else None
             if before is not None and before != change.value and change.action != "add":
-                new = "the default" if change.action == "delete" else brief(change.value)
-                raw.notes.append(f"{dotted(change.key)}: {new} (command line) replaces {brief(before)}")
+                new = "the default" if change.action == "delete" else brief(change.value, change.key)
+                raw.notes.append(
+                    f"{dotted(change.key)}: {new} (command line) replaces {brief(before, change.key)}"
+                )
 
     def defaults_list(self) -> list[tuple[str, str, str]]:
         """Return Hydra's defaults list: path, package and parent of each config, in order."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
+from runner.config.deletions import nothing_there
 from runner.config.document import COMMAND_LINE, dotted
 from runner.config.keys import GROUPS, SETTINGS, nearest
 from runner.config.layers import DELETED, Given, Layer, split
 from runner.config.overrides import Change
+from runner.config.values import brief, names_variables
 from runner.errors import ConfigError, Fault
 
 Entry: TypeAlias = dict[str, Given]
@@ -47,10 +49,19 @@ def file_axes(layers: Sequence[Layer]) -> list[Axis]:
     faults: list[Fault] = []
     if whole is not None and isinstance(whole.value, dict):
         given = {k: (Given(v, whole.origin.under(k)), start) for k, v in whole.value.items()}
-    elif whole is not None and whole.value is not None and whole.value is not DELETED:
+    elif whole is not None and whole.value is DELETED:
+        if not any(_gives_sweep(layer) for layer in layers[:start]):
+            faults.append(nothing_there(("sweep",), {}))
+    elif whole is not None and whole.value is not None:
         faults.append(Fault("sweep", "expected a map of keys to lists", _EXAMPLE, whole.origin.at()))
     for index, layer in enumerate(layers[start:], start):
         parts = [(dotted(path[1:]), one) for path, one in layer.parts if path[0] == "sweep"]
+        axes_below = {"sweep": dict.fromkeys(given)}
+        faults += [
+            nothing_there(("sweep", key), axes_below)
+            for key, one in parts
+            if one.value is DELETED and key not in given
+        ]
         given |= {key: (one, index) for key, one in parts}
     axes = [
         axis
@@ -65,13 +76,18 @@ def file_axes(layers: Sequence[Layer]) -> list[Axis]:
 _EXAMPLE = "such as sweep: {sampling.temperature: [0, 1]}"
 
 
+def _gives_sweep(layer: Layer) -> bool:
+    return "sweep" in layer.whole or any(path[0] == "sweep" for path, _ in layer.parts)
+
+
 def _file_axis(key: str, given: Given, layer: int, faults: list[Fault]) -> Axis | None:
     value, origin = given.value, given.origin
     place = f"sweep.{key}"
     if value is None or value is DELETED:
         return None
     if not isinstance(value, list) or not value:
-        problem = "an empty list" if value == [] else f"{value!r} given, expected a list of values"
+        shown = brief(value, split(key))
+        problem = "an empty list" if value == [] else f"{shown} given, expected a list of values"
         faults.append(Fault(place, problem, _EXAMPLE, origin.at()))
         return None
     head = key.split(".", maxsplit=1)[0]
@@ -125,9 +141,10 @@ def refuse_commas(changes: Sequence[Change]) -> None:
         if change.sweep:
             key, _, text = change.line.partition("=")
             hint = f"for a sweep add -m; for a list write {key}=[{text}]; for text write {key}='\"{text}\"'"
-            if not change.comma:
+            if not change.comma or names_variables(change.key):
                 hint = "add -m"
-            problem = f"{text} is a sweep, and -m was not given"
+            shown = "what was given" if names_variables(change.key) else text
+            problem = f"{shown} is a sweep, and -m was not given"
             faults.append(Fault(dotted(change.key), problem, hint, COMMAND_LINE.label))
     if faults:
         raise ConfigError(faults)

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import yaml
 
 from runner.config.document import Key
+from runner.secrets import MASK
+from runner.spec import ENV_NAME
 from runner.values import Json
 
 LARGEST = 2**63 - 1
 """Whole numbers beyond can't be counted with, sent or stored."""
 
 _WIDTH = 60
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_VARIABLES = {"api_key_env", "headers_env"}
 
 
-def brief(value: Json) -> str:
-    """Return *value* on one line, as YAML, cut if long."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True)
+def names_variables(place: Key) -> bool:
+    """Tell whether names of environment variables belong at *place*; what else stands there may be a key."""
+    return not _VARIABLES.isdisjoint(place)
+
+
+def brief(value: Json, place: Key = ()) -> str:
+    """Return *value*, which stands at *place*, on one line, as YAML, cut if long; keys are masked."""
+    shown = _discreet(value, hidden=names_variables(place))
+    text = yaml.safe_dump(shown, default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True)
     line = text.removesuffix("...\n").strip()
     return line if len(line) <= _WIDTH else line[: _WIDTH - 3] + "..."
+
+
+def _discreet(value: Json, *, hidden: bool) -> Json:
+    if isinstance(value, dict):
+        return {key: _discreet(one, hidden=hidden or key in _VARIABLES) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_discreet(one, hidden=hidden) for one in value]
+    named = value is None or (isinstance(value, str) and re.fullmatch(ENV_NAME, value))
+    if hidden and not named:
+        return MASK
+    return _CREDENTIALS.sub(f"{MASK}@", value) if isinstance(value, str) else value
 
 
 def oversized(value: Json, place: Key = ()) -> Iterator[Key]:

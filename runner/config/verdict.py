@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runner.config.layers import split
 from runner.config.point import Point
 from runner.config.values import brief
 from runner.errors import ConfigError, Fault
@@ -53,6 +54,6 @@ class Verdict:
     def _named(self, fault: Fault, where: list[dict[str, Json]]) -> Fault:
         if len(where) == self._count:
             return fault
-        values = ", ".join(f"{key}={brief(value)}" for key, value in where[0].items())
+        values = ", ".join(f"{key}={brief(value, split(key))}" for key, value in where[0].items())
         more = f" and {len(where) - 1} more" if len(where) > 1 else ""
         return Fault(f"{fault.place} [{values}{more}]", fault.problem, fault.hint, fault.source)

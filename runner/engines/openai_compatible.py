@@ -11,11 +11,10 @@ from pydantic import AfterValidator, Field
 
 from runner.engines.base import Capabilities, EngineKind
 from runner.errors import Fault
-from runner.spec import EngineSettings, Model
+from runner.spec import EngineSettings, EnvName, Model
 
 _ENDPOINTS = ("/chat/completions", "/completions")
 _HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
-_ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 def _base_url(value: str) -> str:
@@ -45,11 +44,9 @@ class OpenAICompatible(EngineSettings):
     """A running server with an OpenAI-compatible API."""
     base_url: Annotated[str, AfterValidator(_base_url)]
     """Address up to and without /chat/completions, such as http://localhost:8000/v1."""
-    api_key_env: str | None = Field(None, pattern=_ENV_NAME)
+    api_key_env: EnvName | None = None
     """Environment variable that holds the key, sent as a bearer token; left out sends none."""
-    headers_env: dict[
-        Annotated[str, Field(pattern=_HEADER_NAME)], Annotated[str, Field(pattern=_ENV_NAME)]
-    ] = Field(default_factory=dict)
+    headers_env: dict[Annotated[str, Field(pattern=_HEADER_NAME)], EnvName] = Field(default_factory=dict)
     """Further headers: name of the header -> environment variable that holds its value."""
 
     def secret_names(self) -> tuple[str, ...]:

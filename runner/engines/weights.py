@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from runner.errors import Fault
 from runner.spec import Model
 
 _REPOSITORY = "models--"
+_HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
+_PATH_LIKE = ("./", "../", "/", "~")
+
+
+def is_hub_name(name: str) -> bool:
+    """Tell whether *name* has the form ORG/NAME of names on the hub."""
+    return _HUB_NAME.match(name) is not None and not name.startswith(_PATH_LIKE)
 
 
 def hub_cache() -> Path:
@@ -69,8 +77,9 @@ def weights_fault(model: Model) -> Fault | None:
     if weights_folder(model) is not None:
         return None
     revision = f" at revision {model.revision}" if model.revision else ""
+    download = f"hf download {model.name}" + (f" --revision {model.revision}" if model.revision else "")
     return Fault(
         "model.name",
         f"{model.name}{revision} is neither a folder nor in the local Hugging Face cache ({hub_cache()})",
-        f"hf download {model.name}" if model.name.count("/") == 1 else "give the path of a folder of weights",
+        f"to have it here: {download}" if is_hub_name(model.name) else "give the path of a folder of weights",
     )

@@ -2,7 +2,7 @@
 
 from runner.spec.cluster import CLUSTER_KINDS, Cluster, InlineCluster, LocalCluster, SlurmCluster
 from runner.spec.dataset import CsvDataset, Dataset, JsonlDataset, Shard
-from runner.spec.engine import EngineSettings
+from runner.spec.engine import ENV_NAME, EngineSettings, EnvName
 from runner.spec.experiment import Experiment
 from runner.spec.model import Model
 from runner.spec.prompt import Prompt, Slot, Turn
@@ -12,10 +12,12 @@ from runner.spec.topology import Topology
 
 __all__ = [
     "CLUSTER_KINDS",
+    "ENV_NAME",
     "Cluster",
     "CsvDataset",
     "Dataset",
     "EngineSettings",
+    "EnvName",
     "Experiment",
     "InlineCluster",
     "JsonlDataset",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from runner.spec.base import Spec
+from runner.spec.base import Spec, said
 
 
 class _Cluster(Spec):
@@ -20,7 +20,7 @@ class LocalCluster(_Cluster):
     kind: Literal["local"] = "local"
     """Jobs as processes on this machine."""
     devices: tuple[int, ...] | None = None
-    """GPUs that jobs may use; left out means CUDA_VISIBLE_DEVICES, else all there are."""
+    """GPUs that jobs may use, as nvidia-smi numbers them; left out means what CUDA_VISIBLE_DEVICES allows."""
 
 
 class InlineCluster(_Cluster):
@@ -36,6 +36,10 @@ def _minutes(value: Any) -> Any:
 
 
 _TIME = r"^(\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2})$"
+_TIME_SAID = said("a Slurm time such as 30, 1:30:00 or 2-12:00:00")
+_Time: TypeAlias = Annotated[
+    str, Field(pattern=_TIME, json_schema_extra=_TIME_SAID), BeforeValidator(_minutes)
+]
 
 
 class SlurmCluster(_Cluster):
@@ -49,7 +53,7 @@ class SlurmCluster(_Cluster):
     """sbatch --account."""
     qos: str | None = None
     """sbatch --qos."""
-    time: Annotated[str, Field(pattern=_TIME), BeforeValidator(_minutes)] | None = None
+    time: _Time | None = None
     """sbatch --time: minutes, minutes:seconds, hours:minutes:seconds or days-hours."""
     gres: str | None = None
     """sbatch --gres, such as gpu:h100:2; left out means as many GPUs as the topology needs."""

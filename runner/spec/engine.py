@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from runner.spec.base import Spec
+from runner.spec.base import Spec, said
+
+ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+EnvName: TypeAlias = Annotated[
+    str, Field(pattern=ENV_NAME, json_schema_extra=said("the NAME of an environment variable"))
+]
+"""Where a secret is found; never the secret."""
 
 
 class EngineSettings(Spec):

@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field, SerializeAsAny
 
-from runner.spec.base import Spec
+from runner.spec.base import Spec, said
 from runner.spec.cluster import Cluster, LocalCluster
 from runner.spec.dataset import Dataset
 from runner.spec.engine import EngineSettings
 from runner.spec.model import Model
 from runner.spec.prompt import Prompt
-from runner.spec.sampling import Sampling
+from runner.spec.sampling import MOST_SAMPLES, Sampling
 from runner.spec.scorer import ScorerSettings
 from runner.spec.topology import Topology
 
@@ -24,7 +24,13 @@ class Experiment(Spec):
     `runner.schema.experiment_type`, which is what validates a config.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+        json_schema_extra=said(
+            "a letter or digit, then up to 99 letters, digits, dots, _ and -, such as addition-2"
+        ),
+    )
     """Names the folder under runs/; left out means the file's name."""
     task: Literal["chat", "complete"] = "chat"
     """chat sends messages; complete sends the prompt as it is, without a chat template."""
@@ -36,7 +42,7 @@ class Experiment(Spec):
     """GPUs for one copy of the model."""
     sampling: Sampling = Sampling()
     """How answers are drawn."""
-    samples: int = Field(1, ge=1)
+    samples: int = Field(1, ge=1, le=MOST_SAMPLES)
     """Independent answers for each row."""
     prompt: Prompt
     """A folder of templates/, one string, or a map."""
@@ -45,7 +51,7 @@ class Experiment(Spec):
     scorers: dict[str, SerializeAsAny[ScorerSettings]] = Field(default_factory=dict)
     """Scorers by name: a list of options of conf/scorers/, or a map."""
     cluster: Cluster = LocalCluster()
-    """An option of conf/cluster/: local, inline, slurm; or a map."""
+    """An option of conf/cluster/: local, inline, slurm; or a map, of kind local unless it names another."""
     cache: bool | Literal["refresh", "strict"] = True
     """true asks only what no earlier run asked; strict also counts the engine's version; refresh asks anew;
     false neither reads nor fills the cache."""

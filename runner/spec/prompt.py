@@ -6,14 +6,18 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from runner.spec.base import Spec
+from runner.spec.base import Spec, said
 from runner.spec.sampling import Sampling
 
 
 class Slot(Sampling):
     """A place in a conversation that the model fills; sampling values here count for it alone."""
 
-    as_: str = Field(alias="as", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    as_: str = Field(
+        alias="as",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        json_schema_extra=said("letters, digits and _, such as answer_1, with no digit first"),
+    )
     """Name of the answer in later turns and scorers."""
 
     def given(self) -> dict[str, Any]:

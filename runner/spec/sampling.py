@@ -13,6 +13,13 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+MOST_SAMPLES = 1_000_000
+"""Most independent answers for a row."""
+
+_LARGEST = 2**63 - 1
+"""Largest seed that engines take."""
+
+
 class Sampling(Spec):
     """What is left out is resolved to the engine's stated default when the plan is made, and sent."""
 
@@ -28,8 +35,8 @@ class Sampling(Spec):
     """Most tokens to generate for one answer."""
     stop: Annotated[tuple[str, ...], BeforeValidator(_as_list)] | None = Field(None, max_length=16)
     """Strings that end the answer; they are not part of it. One string or a list."""
-    seed: int | None = Field(None, ge=0)
-    """Seed of the first sample; sample k is sent seed + k."""
+    seed: int | None = Field(None, ge=0, le=_LARGEST - MOST_SAMPLES)
+    """Seed of the first sample; sample k is sent seed + k, a signed 64-bit integer."""
     n: int | None = Field(None, ge=1)
     """Choices in one response; `samples` asks for independent answers instead."""
     logprobs: bool | None = None

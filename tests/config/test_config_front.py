@@ -179,6 +179,14 @@ def test_hours_on_a_cluster_stay_text(project: Project) -> None:
     assert project.one("cluster.time=240", file=file).cluster.model_dump()["time"] == "240"
 
 
+def test_key_of_a_cluster_overlays_the_default(project: Project) -> None:
+    """Jobs run here when nobody names a kind of cluster."""
+    for override in ("cluster.devices=[0]", "cluster={devices: [0]}"):
+        cluster = project.one(override).cluster
+
+        assert (cluster.kind, cluster.model_dump()["devices"]) == ("local", (0,))
+
+
 def test_escapes_in_double_quotes_are_read_as_meant(project: Project) -> None:
     """A stop string of two line ends can be given on the command line."""
     assert project.one(r'sampling.stop=["\n\n"]').sampling.stop == ("\n\n",)

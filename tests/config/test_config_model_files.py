@@ -78,7 +78,7 @@ def test_all_files_that_are_not_there_are_told_together(project: Project) -> Non
 
 
 @pytest.mark.parametrize(
-    "key", ["dataset.limit", "dataset.offset", "dataset.seed", "samples", "sampling.seed", "max_errors"]
+    "key", ["dataset.limit", "dataset.offset", "sampling.top_k", "sampling.n", "max_errors"]
 )
 def test_number_too_large_to_count_with_is_a_fault(project: Project, key: str) -> None:
     """Neither JSON nor SQLite holds it."""
@@ -90,6 +90,6 @@ def test_number_too_large_to_count_with_is_a_fault(project: Project, key: str) -
 def test_timeout_beyond_any_clock_is_a_fault(project: Project) -> None:
     """A bound that no timer overflows."""
     assert (
-        "engine.timeout (command line): 1.0e+300 given, expected a number above 0 and of at most 1e+06"
+        "engine.timeout (command line): 1.0e+300 given, expected a number above 0 and of at most 1000000"
         in (project.refused("engine.timeout=1e300"))
     )

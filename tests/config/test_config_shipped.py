@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from runner.config.keys import GROUPS
 from runner.places import Places
 from runner.shipped import shipped
 
+ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = sorted(path.stem for path in (shipped() / "experiments").glob("*.yaml"))
 OPTIONS = sorted(
     (group, path.stem) for group in GROUPS for path in (shipped() / "conf" / group).glob("*.yaml")
@@ -46,6 +50,21 @@ def test_shipped_yaml_says_what_it_is(file: Path) -> None:
 
     assert lines[0].startswith("# ")
     assert any(line.startswith("# yaml-language-server: $schema=") for line in lines[:4])
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.relative_to(shipped()).as_posix())
+def test_modeline_names_what_a_wheel_holds(file: Path) -> None:
+    """The schema lies in the same place relative to the file, in a checkout and in the package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    places = {ROOT / source: Path(target) for source, target in packed.items()}
+    folder = next(source for source in places if file.is_relative_to(source))
+    named = re.search(r"\$schema=([^#\s]+)", file.read_text())
+
+    assert named is not None
+    target = Path(os.path.normpath(places[folder] / file.parent.relative_to(folder) / named[1]))
+    assert (file.parent / named[1]).is_file()
+    assert target == places[ROOT / "docs" / "schema.json"]
 
 
 def test_temperature_sweeps_one_model() -> None:

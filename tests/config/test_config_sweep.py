@@ -81,6 +81,16 @@ def test_command_line_axes_multiply_with_the_files(project: Project) -> None:
     assert len(axes) == 8
 
 
+def test_range_steps_through_the_numbers_as_typed(project: Project) -> None:
+    """0.7 is no sum of floats, and an end that the steps reach is left out."""
+    points = project.composed("sampling.top_p=range(0.1,1,0.1)", multirun=True).points
+
+    assert [point.axes["sampling.top_p"] for point in points] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert points[6].experiment.sampling.top_p == 0.7
+    assert project.axes("sampling.temperature=range(1,1.3,0.1)", multirun=True) == [[1.0], [1.1], [1.2]]
+    assert project.axes("samples=range(3,1,-1)", multirun=True) == [[3], [2]]
+
+
 def test_axis_on_command_line_takes_the_place_of_the_files(project: Project) -> None:
     """The same key is swept once."""
     file = project.file(BASE + "sweep: {samples: [1, 2]}\n")

@@ -85,3 +85,4 @@ def test_shipped_folders_are_found(installed: Path, tmp_path: Path) -> None:
         ).stdout.split()
         assert found.is_relative_to(installed.parent)
         assert set(tracked) <= there
+    assert (place / "docs" / "schema.json").is_file()
