@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,10 @@ from runner.errors import AskError, BadRequestError, EngineError, RenderError, R
 from runner.feed import Feed
 from runner.journal import Batch, Journal
 from runner.launch.preemption import GRACE_SECONDS
-from runner.progress import Counts
+from runner.progress import Counts, Source
 from runner.questions import OpenPoint, Question
 from runner.records import ERROR, MISSING, Record
-from runner.survey import batches
+from runner.survey import Serving, batches
 from runner.values import Response
 
 SAME_REFUSALS = 20
@@ -98,9 +99,16 @@ class Asking:
         finally:
             await _end([feeder, *workers], everything)
             await self._desk.journal.flush()
-        if self._stop.done():
+        if self._stop.done() and not self._all_done():
             self._stop.result()
         self._stop.cancel()
+
+    def _all_done(self) -> bool:
+        """Tell whether max_errors stopped what had ended anyway: final errors alone don't fail a job."""
+        done = self._desk.counter.done_of
+        wanted = [p.spec for p in self._desk.points if p.spec.index not in self._dropped]
+        too_many = isinstance(self._stop.exception(), TooManyErrorsError)
+        return too_many and all(done[spec.index] >= spec.expected for spec in wanted)
 
     async def _feed(self) -> None:
         for point in self._desk.points:
@@ -116,35 +124,34 @@ class Asking:
             done = await self._desk.journal.done(index, batch)
             undone = [q for q in batch if (q.row.id, q.sample) not in done] if done else batch
             self._answered.forget()
-            await self._feeding.give(await self._serve(point, [q for q in undone if self._prepared(q)]))
+            await self._feeding.give(await self._serve(point, undone))
             if self._last is not None:
                 await self._last.wait()
 
-    async def _serve(self, point: OpenPoint, ready: list[Question]) -> list[Question]:
+    async def _serve(self, point: OpenPoint, undone: list[Question]) -> list[Question]:
         """Answer questions as far as stored responses go; return those with something to ask."""
-        stuck: list[Question] = []
-        while ready:
-            found = await self._stored(point, [q.key for q in ready])
-            going = []
-            for question in ready:
-                data = found.get(question.key)
-                if data is None:
-                    stuck.append(question)
-                elif question.take_stored(data):
-                    self._finish(question.record(), cached=True)
-                else:
-                    going.append(question)
-            ready = [q for q in going if self._prepared(q)]
-        return stuck
+        serving = Serving(undone)
+        while keys := serving.keys:
+            own = await self._own(point, keys)
+            for question in serving.ready if own else ():
+                if question.key in own:
+                    question.source = Source.SHARED
+            serving.take(own | self._cached(point, keys, own))
+        for question in serving.complete:
+            self._finish(question.record(), question.source)
+        for _, record in serving.failed:
+            self._finish(record)
+        return serving.stuck
 
-    async def _stored(self, point: OpenPoint, keys: list[bytes]) -> dict[bytes, bytes]:
-        if not keys:
+    async def _own(self, point: OpenPoint, keys: list[bytes]) -> dict[bytes, bytes]:
+        """Return what this job was answered; without a cache only what an earlier attempt of it was."""
+        return await self._desk.journal.find(keys, before=not point.experiment.fills_cache)
+
+    def _cached(self, point: OpenPoint, keys: list[bytes], own: Container[bytes]) -> dict[bytes, bytes]:
+        """Return what earlier runs were answered, of what this job wasn't."""
+        if not point.experiment.reads_cache:
             return {}
-        # Without a cache only what an earlier attempt of this very job answered counts.
-        found = await self._desk.journal.find(keys, before=not point.experiment.fills_cache)
-        if point.experiment.reads_cache:
-            found |= self._desk.cache.find([key for key in keys if key not in found])
-        return found
+        return self._desk.cache.find([key for key in keys if key not in own])
 
     def _prepared(self, question: Question) -> bool:
         try:
@@ -180,7 +187,9 @@ class Asking:
 
     async def _keep(self, question: Question) -> None:
         record = question.record()
-        await (self._finish(record) if question.complete else self._desk.journal.commit(record)).wait()
+        complete = question.complete
+        batch = self._finish(record, question.source) if complete else self._desk.journal.commit(record)
+        await batch.wait()
         self._answered.add(question.key)
 
     def _over(self, question: Question) -> bool:
@@ -190,12 +199,16 @@ class Asking:
     async def _fill(self, question: Question, *, looked_up: bool) -> bool:
         """Fill one slot from what is stored or by asking; False if there is nothing more to ask."""
         if not looked_up or question.key in self._answered:
-            found = await self._stored(question.point, [question.key])
+            keys = [question.key]
+            own = await self._own(question.point, keys)
+            found = own or self._cached(question.point, keys, own)
             if (data := found.get(question.key)) is not None:
+                question.source = max(question.source, Source.SHARED if own else Source.CACHED)
                 question.take_stored(data)
                 return True
         if self._over(question):
             return False
+        question.source = Source.ASKED
         self._desk.counter.requests += 1
         response = await self._desk.engine.generate(question.request)
         self._count(response)
@@ -210,10 +223,10 @@ class Asking:
             self._succeeded = True
             self._settle_refusals()
 
-    def _finish(self, record: Record, *, cached: bool = False) -> Batch:
+    def _finish(self, record: Record, source: Source = Source.ASKED) -> Batch:
         """Count a result and commit it."""
         assert record.result is not None
-        self._desk.counter.count(record.point, record.result.state, cached=cached)
+        self._desk.counter.count(record.point, record.result.state, source)
         if record.result.state == ERROR:
             self._check_errors(record.point)
         self._last = self._desk.journal.commit(record)

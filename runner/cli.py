@@ -13,7 +13,7 @@ from runner.errors import RunnerError, UserError
 
 COMMANDS = {
     "run": "run an experiment",
-    "plan": "show what a run would do: jobs, points, requests, cache hits, tokens",
+    "plan": "show what a run would do: jobs, requests, cache hits, tokens",
     "render": "show the messages of some rows as they would be sent",
     "status": "show how a run stands, from any terminal, at any time",
     "logs": "show the logs of a run's jobs",
@@ -23,8 +23,8 @@ COMMANDS = {
     "cache": "show what the cache holds, or why a request missed it",
     "init": "write a first experiment into a folder",
     "schema": "print the JSON Schema of an experiment file, for editors",
-    "doctor": "show what is installed, which GPUs, which keys are set, whether Slurm answers",
-    "completion": "print the line that makes your shell complete commands, files, overrides and runs",
+    "doctor": "show what is here: packages, GPUs, keys, Slurm, folders",
+    "completion": "make your shell complete commands, files, overrides and runs",
 }
 """Every command with its one-line summary; `runner.commands.NAME` holds it."""
 

@@ -1,7 +1,7 @@
-"""What a worker knows was asked and done before, by this and earlier attempts of its job.
+"""What was asked and done before: by this and earlier attempts of a worker's job, or earlier in a plan.
 
-Kept in a private temporary database, so that memory stays flat however many rows there are; it is
-built anew by each attempt and needs no durability.
+Kept in private temporary databases, so that memory stays flat however many rows there are; they are
+built anew each time and need no durability.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Self
 from runner.cache import connect, holds, marks
 from runner.records import ERROR, OK, Record, read_record, read_records
 
-_TABLES = """
+_QUICK = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -65536;
+"""
+_TABLES = """
 CREATE TABLE done(point INTEGER, id TEXT, sample INTEGER, PRIMARY KEY(point, id, sample)) WITHOUT ROWID;
 CREATE TABLE seen(key BLOB PRIMARY KEY, log INTEGER, start INTEGER) WITHOUT ROWID;
 """
@@ -26,15 +28,31 @@ _DONE = "INSERT OR IGNORE INTO done VALUES (?,?,?)"
 _UNDONE = "DELETE FROM done WHERE point = ? AND id = ? AND sample = ?"
 
 
+class Keys:
+    """A set of request keys, in a private database on disk: memory stays flat however many there are."""
+
+    def __init__(self) -> None:
+        self._db = _private("CREATE TABLE keys(key BLOB PRIMARY KEY) WITHOUT ROWID;")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def add(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Add *keys*, some hundred at a time; return those that are new."""
+        query = f"SELECT key FROM keys WHERE key IN ({marks(keys)})"
+        fresh = set(keys).difference(key for (key,) in self._db.execute(query, list(keys)))
+        self._db.executemany("INSERT INTO keys VALUES (?)", ((key,) for key in sorted(fresh)))
+        return fresh
+
+
 class Known:
     """Looks up answers by request key, and rows that need not be asked."""
 
     def __init__(self, log: Path) -> None:
-        # An empty name is SQLite's private database on disk, gone when it is closed.
-        self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._db.executescript(_TABLES)
-        # One transaction to the end: a commit costs the more, the more rows there are.
-        self._db.execute("BEGIN")
+        self._db = _private(_TABLES)
         self._logs = [log]
         self._end = 0
         self.any_done = False
@@ -115,3 +133,13 @@ class Known:
 
 def _done_states(*, retry_final: bool) -> tuple[str, ...]:
     return (OK,) if retry_final else (OK, ERROR)
+
+
+def _private(tables: str) -> sqlite3.Connection:
+    """Open a database of nobody else's."""
+    # An empty name is SQLite's private database on disk, gone when it is closed.
+    db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+    db.executescript(_QUICK + tables)
+    # One transaction to the end: a commit costs the more, the more rows there are.
+    db.execute("BEGIN")
+    return db

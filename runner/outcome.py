@@ -9,8 +9,9 @@ import msgspec
 from runner.fold import Failure, PointCounts, fold_run
 from runner.jobs import read_job
 from runner.launch.attempts import attempts, read_state
+from runner.launch.job_state import JobState
 from runner.launch.output import STDERR_FILE
-from runner.launch.query import JobState, job_states
+from runner.launch.query import job_states
 from runner.progress import Progress
 from runner.runs import CANCELLED, RunFolder
 from runner.values import Json
@@ -22,7 +23,8 @@ _EXIT_CODES = {"running": 0, "pending": 0, "complete": 0, "errors": 3, "incomple
 class JobOutcome(msgspec.Struct, frozen=True):
     """One job: its state, why, and how far it is.
 
-    ``progress`` is of the newest attempt; ``spent`` sums what was sent and received over all attempts.
+    ``progress`` is of the newest attempt; ``spent`` sums over all attempts what was sent and received, and
+    the results that cost nothing.
     """
 
     name: str
@@ -50,7 +52,12 @@ class PointOutcome(msgspec.Struct, frozen=True):
 
 
 class RunOutcome(msgspec.Struct, frozen=True):
-    """A run; ``state`` is pending, running, or how it ended: see docs/errors.md."""
+    """A run; ``state`` is pending, running, or how it ended: see docs/errors.md.
+
+    Of every point ``expected = ok + errors + missing``. Of the whole run's ``ok + errors`` the points'
+    ``served`` and the jobs' ``spent.cached`` came from the cache and ``spent.shared`` from equal requests of
+    the run; the others had requests of their own, or could not be rendered.
+    """
 
     name: str
     path: str
@@ -85,7 +92,7 @@ def _spent(folder: Path) -> Progress:
     """Sum what all attempts at a job sent and received."""
     states = [state for attempt in attempts(folder) if (state := read_state(attempt)) is not None]
     known = [msgspec.convert(state.progress, Progress) for state in states]
-    names = ("cached", "requests", "prompt_tokens", "completion_tokens")
+    names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens")
     return Progress(**{name: sum(getattr(one, name) for one in known) for name in names})
 
 

@@ -16,7 +16,7 @@ from runner.config import Composition, Point
 from runner.engines.base import EngineKind
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault, UserError
-from runner.prompts import PromptSource, SlotSource, compile_prompt, resolve_prompt
+from runner.prompts import PromptSource, compile_prompt, resolve_prompt
 from runner.render import TemplateError, compile_template, unknown_names
 from runner.scoring.metrics import check_report
 from runner.spec import Experiment, Prompt, SlurmCluster, Topology
@@ -194,9 +194,8 @@ def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
 def _sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSource | None) -> list[Fault]:
     asked = {f"sampling.{name}": name for name in experiment.sampling.given()}
     if prompt is not None:
-        for slot in prompt.turns:
-            if isinstance(slot, SlotSource):
-                asked |= {f"prompt.turns.{slot.name}.{name}": name for name in slot.sampling}
+        for slot in prompt.slots:
+            asked |= {f"prompt.turns.{slot.name}.{name}": name for name in slot.sampling}
     omitted, takes = set(experiment.model.omit), kind.capabilities.takes(experiment.task)
     faults = [
         Fault(place, f"engine {kind.name} can't honour {name}", _who_takes(name, experiment.task))

@@ -5,19 +5,35 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import msgspec
 
 from runner.records import ERROR, MISSING
 
 
+class Source(IntEnum):
+    """Where a result's answers came from; where they came from several places, the last of these counts."""
+
+    CACHED = 0
+    """From what earlier runs were answered."""
+    SHARED = 1
+    """From what this run was answered for an equal request."""
+    ASKED = 2
+    """From requests of its own, or there is none, as of a row that can't be rendered."""
+
+
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """A moment of a job; counts are of results (row and sample) unless said otherwise.
+
+    What an attempt adds to ``done`` is ``cached + shared`` and what it asked for itself. Of an attempt
+    that was killed these are the counts of its last half-second or so.
 
     Attributes:
         total: results of the complete job.
         done: finished in this and earlier attempts, final errors included.
         cached: answered by the cache alone, in this attempt.
+        shared: answered without a request of their own by what others of the job asked, in this attempt.
         failed: final errors, in this attempt.
         missing: failed for now: a resume asks again.
         requests: requests sent; one that is tried again counts once.
@@ -25,11 +41,13 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
         completion_tokens: tokens received.
         started: Unix time when the first request could be sent.
         phase: what the job is about, such as ``waiting for a GPU``.
+        trouble: why requests wait to be sent again, where some do.
     """
 
     total: int = 0
     done: int = 0
     cached: int = 0
+    shared: int = 0
     failed: int = 0
     missing: int = 0
     requests: int = 0
@@ -37,6 +55,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     completion_tokens: int = 0
     started: float | None = None
     phase: str = ""
+    trouble: str = ""
 
 
 @dataclass(slots=True)
@@ -48,11 +67,13 @@ class Counts:
 
     total: int = 0
     cached: int = 0
+    shared: int = 0
     missing: int = 0
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     phase: str = ""
+    trouble: str = ""
     started: float | None = None
     done_of: Counter[int] = field(default_factory=Counter)
     failed_of: Counter[int] = field(default_factory=Counter)
@@ -61,9 +82,14 @@ class Counts:
         """Note that asking begins now."""
         self.started = time.time()
 
-    def count(self, point: int, state: str, *, cached: bool) -> None:
+    def tell(self, trouble: str) -> None:
+        """Note why requests wait to be sent again; nothing once none does."""
+        self.trouble = trouble
+
+    def count(self, point: int, state: str, source: Source) -> None:
         """Count a result."""
-        self.cached += cached
+        self.cached += source is Source.CACHED
+        self.shared += source is Source.SHARED
         if state == MISSING:
             self.missing += 1
             return
@@ -74,14 +100,16 @@ class Counts:
     def snapshot(self) -> Progress:
         """Return the counts as a value."""
         return Progress(
-            self.total,
-            self.done_of.total(),
-            self.cached,
-            self.failed_of.total(),
-            self.missing,
-            self.requests,
-            self.prompt_tokens,
-            self.completion_tokens,
-            self.started,
-            self.phase,
+            total=self.total,
+            done=self.done_of.total(),
+            cached=self.cached,
+            shared=self.shared,
+            failed=self.failed_of.total(),
+            missing=self.missing,
+            requests=self.requests,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            started=self.started,
+            phase=self.phase,
+            trouble=self.trouble,
         )

@@ -10,6 +10,7 @@ import msgspec
 from runner.data import Rows, open_rows
 from runner.errors import AskError, RowError
 from runner.jobs import PointSpec
+from runner.progress import Source
 from runner.prompts import compile_prompt
 from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result
 from runner.render import Template, compile_template
@@ -139,6 +140,7 @@ class Question:
         "request",
         "row",
         "sample",
+        "source",
         "unsaved",
     )
 
@@ -150,6 +152,7 @@ class Question:
         self.finish: dict[str, str] = {}
         self.keys: list[str] = []
         self.unsaved: list[Answer] = []
+        self.source = Source.CACHED
         self.request: Request
         self.canonical: bytes
         self.key: bytes

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -139,7 +139,7 @@ def find_run(runs: Path, text: str) -> RunFolder:
     Args:
         runs: the folder of all runs.
         text: a run's folder, its name, a unique prefix of ``name/stamp`` or of the stamp, ``last``,
-            or ``name/last``.
+            or ``name/last``; each but the stamp's prefix also below the path of a folder of runs.
 
     Raises:
         UserError: none or several runs match.
@@ -147,21 +147,42 @@ def find_run(runs: Path, text: str) -> RunFolder:
     given = Path(text).expanduser()
     if (given / "resolved.json").is_file():
         return RunFolder(given.resolve())
-    known = all_runs(runs)
-    if not known:
-        raise UserError(f"there are no runs in {runs}; start one with: runner run FILE")
-    experiment, _, rest = text.rstrip("/").rpartition("/")
-    if rest == "last":
-        matching = [run for run in known if experiment in {"", run.path.parent.name}]
-        if matching:
-            return matching[-1]
-    matching = [run for run in known if run.name.startswith(text) or run.path.name.startswith(text)]
+    known, wanted = all_runs(runs), text.rstrip("/")
+    matching = _matching(known, wanted)
+    if not matching and (below := _named_below(given)) is not None:
+        runs, wanted = below
+        known = all_runs(runs)
+        matching = _matching(known, wanted)
     if len(matching) == 1:
         return matching[0]
+    if not known:
+        raise UserError(f"there are no runs in {runs}; start one with: runner run FILE")
     names = [run.name for run in known]
     if matching:
         listed = ", ".join(run.name for run in matching[-5:])
         raise UserError(f"{text!r} names {len(matching)} runs; give more of the name: {listed}")
-    near = get_close_matches(text, [*names, *{name.split("/")[0] for name in names}], n=3)
+    near = get_close_matches(wanted, [*names, *{name.split("/")[0] for name in names}], n=3)
     hint = f"did you mean {near[0]}?" if near else f"the newest are {', '.join(names[-3:])}"
     raise UserError(f"no run {text!r} in {runs}; {hint}")
+
+
+def _matching(known: Sequence[RunFolder], wanted: str) -> list[RunFolder]:
+    """Return the runs that a name or a beginning of one means; of ``last``, the newest."""
+    experiment, _, rest = wanted.rpartition("/")
+    if rest == "last":
+        found = [run for run in known if experiment in {"", run.path.parent.name}]
+        if found:
+            return found[-1:]
+    return [run for run in known if run.name.startswith(wanted) or run.path.name.startswith(wanted)]
+
+
+def _named_below(given: Path) -> tuple[Path, str] | None:
+    """Return the folder of runs that a path leads through, and what it names below that."""
+    path = Path(os.path.abspath(given))  # noqa: PTH100 - the last part often is no file, and links stay
+    if any(path.parent.glob("*/resolved.json")):
+        return path.parent.parent, f"{path.parent.name}/{path.name}"
+    if any(path.glob("*/resolved.json")) or (
+        path.name == "last" and any(path.parent.glob("*/*/resolved.json"))
+    ):
+        return path.parent, path.name
+    return None

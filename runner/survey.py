@@ -1,8 +1,8 @@
-"""Streams the rows of a plan to see what there is to ask, and serves what the cache already holds."""
+"""Streams the rows of a plan to see what there is to ask, and serves what is stored already."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import msgspec
 from runner.cache import BATCH, ResponseCache
 from runner.errors import RenderError
 from runner.jobs import PointSpec
+from runner.known import Keys
 from runner.points import PointRecords
 from runner.questions import OpenPoint, Question
 from runner.records import Record
@@ -22,21 +23,77 @@ TokenCount = Callable[[Request], int]
 class PointSurvey(msgspec.Struct, frozen=True):
     """What one point comes to.
 
+    Every answer that is wanted is counted once, so that always
+    ``wanted = hits + shared + requests + unrenderable``. With slots that depend on answers not yet there,
+    the answers to those count as requests, the most there can be.
+
     Attributes:
         rows: rows read.
-        requests: requests to send; with slots that depend on answers not yet there, at most.
-        hits: requests that the cache answers.
+        wanted: answers to be had: rows times samples times slots.
+        hits: answers that the cache holds.
+        shared: answers that an equal request, of this point or one before it in its job, will bring.
+        requests: requests to send.
+        unrenderable: answers that can't be had, since a template can't be rendered for their row.
         served: results (row and sample) that the cache completes.
-        prompt_tokens: tokens of the prompts still to send, if counted; of first slots only.
-        unrenderable: rows that a template can't be rendered for.
+        prompt_tokens: tokens of the prompts to send, if counted; of each row's next slot only.
     """
 
     rows: int = 0
-    requests: int = 0
+    wanted: int = 0
     hits: int = 0
+    shared: int = 0
+    requests: int = 0
+    unrenderable: int = 0
     served: int = 0
     prompt_tokens: int = 0
-    unrenderable: int = 0
+
+
+class Serving:
+    """Questions on their way through what is stored, slot by slot.
+
+    As long as there are `keys`, look them up and `take` what was found.
+
+    Attributes:
+        ready: questions whose next answer is to be looked up.
+        complete: those that got all their answers.
+        stuck: those whose next answer isn't stored, ready to be asked.
+        failed: those whose next request can't be built, each with its final record.
+    """
+
+    def __init__(self, questions: Iterable[Question]) -> None:
+        self.ready: list[Question] = []
+        self.complete: list[Question] = []
+        self.stuck: list[Question] = []
+        self.failed: list[tuple[Question, Record]] = []
+        self._prepare(questions)
+
+    @property
+    def keys(self) -> list[bytes]:
+        """Keys of the answers to look up; none once all is said."""
+        return [question.key for question in self.ready]
+
+    def take(self, found: Mapping[bytes, bytes]) -> None:
+        """Give each question its answer, if *found* has it."""
+        ready, self.ready = self.ready, []
+        going = []
+        for question in ready:
+            data = found.get(question.key)
+            if data is None:
+                self.stuck.append(question)
+            elif question.take_stored(data):
+                self.complete.append(question)
+            else:
+                going.append(question)
+        self._prepare(going)
+
+    def _prepare(self, questions: Iterable[Question]) -> None:
+        for question in questions:
+            try:
+                question.prepare()
+            except RenderError as error:
+                self.failed.append((question, question.failed(error)))
+            else:
+                self.ready.append(question)
 
 
 def batches(point: OpenPoint) -> Iterator[list[Question]]:
@@ -54,6 +111,7 @@ def survey_point(
     *,
     keep: PointRecords | None = None,
     tokens: TokenCount | None = None,
+    seen: Keys | None = None,
 ) -> PointSurvey:
     """Stream one point's rows against the cache.
 
@@ -63,54 +121,40 @@ def survey_point(
         cache: the shared cache.
         keep: where to add the results that the cache completes; committing them is the caller's.
         tokens: counts the tokens of a prompt.
+        seen: requests of the job that are counted already; without it none counts as shared.
     """
     point = OpenPoint(spec, run)
-    reads = point.experiment.reads_cache and bool(cache)
+    experiment = point.experiment
+    sharing = seen if experiment.fills_cache else None
     slots = len(point.slots)
-    rows = requests = hits = served = prompt_tokens = unrenderable = 0
+    rows = wanted = hits = shared = unrenderable = served = prompt_tokens = 0
     for batch in batches(point):
+        serving = Serving(batch)
+        while keys := serving.keys:
+            serving.take(cache.find(keys) if experiment.reads_cache else {})
         rows += sum(question.sample == 0 for question in batch)
-        ready, bad = _prepare(batch)
-        complete, waiting = _serve(ready, cache) if reads else ([], ready)
-        found = sum(len(question.answers) for question in waiting)
-        hits += found + slots * len(complete)
-        requests += slots * len(waiting) - found
-        served += len(complete)
-        unrenderable += len(bad)
+        wanted += slots * len(batch)
+        hits += sum(len(question.answers) for question in batch)
+        unrenderable += sum(slots - len(question.answers) for question, _ in serving.failed)
+        served += len(serving.complete)
+        asked = _unseen(serving.stuck, sharing)
+        shared += len(serving.stuck) - len(asked)
         if tokens is not None:
-            prompt_tokens += sum(tokens(question.request) for question in waiting)
+            prompt_tokens += sum(tokens(question.request) for question in asked)
         if keep is not None:
-            keep.add([question.record() for question in complete] + bad)
-    return PointSurvey(rows, requests, hits, served, prompt_tokens, unrenderable)
+            keep.add([*(q.record() for q in serving.complete), *(record for _, record in serving.failed)])
+    requests = wanted - hits - shared - unrenderable
+    return PointSurvey(rows, wanted, hits, shared, requests, unrenderable, served, prompt_tokens)
 
 
-def _prepare(batch: list[Question]) -> tuple[list[Question], list[Record]]:
-    """Build each question's next request; what can't be rendered becomes its final record."""
-    ready, bad = [], []
-    for question in batch:
-        try:
-            question.prepare()
-        except RenderError as error:
-            bad.append(question.failed(error))
-        else:
-            ready.append(question)
-    return ready, bad
-
-
-def _serve(waiting: list[Question], cache: ResponseCache) -> tuple[list[Question], list[Question]]:
-    """Answer questions from the cache, slot by slot; return the complete ones and those with a miss."""
-    complete: list[Question] = []
-    stuck: list[Question] = []
-    while waiting:
-        found = cache.find([question.key for question in waiting])
-        going = []
-        for question in waiting:
-            data = found.get(question.key)
-            if data is None:
-                stuck.append(question)
-            elif question.take_stored(data):
-                complete.append(question)
-            else:
-                going.append(question)
-        waiting, _ = _prepare(going)
-    return complete, stuck
+def _unseen(questions: list[Question], seen: Keys | None) -> list[Question]:
+    """Return those whose next request no other one before them makes."""
+    if seen is None or not questions:
+        return questions
+    fresh = seen.add([question.key for question in questions])
+    first = []
+    for question in questions:
+        if question.key in fresh:
+            fresh.remove(question.key)
+            first.append(question)
+    return first

@@ -29,7 +29,7 @@ from runner.jobs import Job, read_job
 from runner.journal import Journal
 from runner.known import Known
 from runner.launch.attempts import Attempt, State, WorkerState, begin_attempt, write_state
-from runner.launch.gpus import take_devices, visible_devices
+from runner.launch.gpus import offered_devices, take_devices
 from runner.launch.output import redirect_output
 from runner.launch.preemption import INTERRUPTED, requeue_if_preempted, take_over_signals
 from runner.progress import Counts
@@ -138,9 +138,8 @@ class _Worker:
             yield
             return
         self._phase("waiting for a GPU")
-        given = visible_devices() if cluster.devices is None else tuple(str(d) for d in cluster.devices)
-        with take_devices(self._job.devices, given) as devices:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(devices.ids)
+        with take_devices(self._job.devices, offered_devices(cluster.devices)) as devices:
+            os.environ.update(devices.environment)
             yield
 
     async def _work(self) -> _Ending:
@@ -153,7 +152,10 @@ class _Worker:
             else experiment.engine.concurrency
         )
         engine = Retrying(
-            kind.create(experiment.engine, experiment.model), experiment.engine.max_attempts, Limiter(cap)
+            kind.create(experiment.engine, experiment.model),
+            experiment.engine.max_attempts,
+            Limiter(cap),
+            tell=lambda trouble: self._counter.tell(self._secrets.mask(trouble)),
         )
         earlier = [path for path in logs_of(self._folder) if path.parent != self._attempt.path]
         with (

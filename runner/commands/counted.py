@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import msgspec
 from runner.cache import ResponseCache
 from runner.commands.console import console, print_table, table
 from runner.commands.planned import MANY
-from runner.commands.tokens import TokenCounter, token_counter
+from runner.commands.tokens import token_counter
 from runner.jobs import PointSpec
+from runner.known import Keys
 from runner.plan import Plan
 from runner.prepare import specify
-from runner.prompts import SlotSource
 from runner.runs import CACHE_FILE
 from runner.survey import PointSurvey, survey_point
 from runner.values import Json
@@ -41,61 +42,81 @@ def count_plan(plan: Plan) -> list[PointCount]:
     counts = []
     with ResponseCache(plan.composition.places.runs / CACHE_FILE) as earlier:
         for job in specify(plan):
-            for spec in job.points:
-                counter = counters(spec.experiment().model)
-                counts.append((spec.index, _count(job.name, spec, earlier, counter)))
+            with Keys() as seen:
+                for spec in job.points:
+                    counter = counters(spec.experiment().model)
+                    survey = survey_point(spec, Path(), earlier, tokens=counter.count, seen=seen)
+                    counts.append((spec.index, _count(job.name, spec, survey, exact=counter.exact)))
     return [counted for _, counted in sorted(counts, key=lambda pair: pair[0])]
 
 
-def _count(job: str, spec: PointSpec, earlier: ResponseCache, counter: TokenCounter) -> PointCount:
-    survey = survey_point(spec, Path(), earlier, tokens=counter.count)
-    longest = [
-        {**spec.sampling, **turn.sampling}.get("max_tokens")
-        for turn in spec.prompt.turns
-        if isinstance(turn, SlotSource)
-    ]
+def _count(job: str, spec: PointSpec, survey: PointSurvey, *, exact: bool) -> PointCount:
+    longest = [{**spec.sampling, **slot.sampling}.get("max_tokens") for slot in spec.prompt.slots]
     known = [number for number in longest if number is not None]
     answers = survey.requests * (spec.sampling.get("n") or 1)
     completion = answers * max(known) if len(known) == len(longest) else None
-    return PointCount(spec.name, job, survey, completion, counter.exact)
+    return PointCount(spec.name, job, survey, completion, exact)
 
 
 def print_counts(plan: Plan, counts: list[PointCount]) -> None:
-    """Print requests, cache hits and tokens, a row a point, and their totals."""
+    """Print requests, cache hits and tokens, a row a point, and their totals.
+
+    Of the answers that are wanted (rows times samples and slots) each is cached, shared with an equal request
+    of the same job, to be requested, or not to be had: the columns add up.
+    """
     out = console()
     out.print()
+    everything = total(counts)
     about = "" if all(counted.exact for counted in counts) else "about "
-    bad = any(counted.survey.unrenderable for counted in counts)
-    numbers = ["rows", "cached", "requests", f"{about}prompt tokens", "at most completion tokens"]
-    made = table(["point"], [*numbers, *(["rows that can't be rendered"] if bad else [])])
+    columns = _columns(everything)
+    tokens = [f"{about}prompt tokens", "at most completion tokens"]
+    made = table(["point"], [*columns.values(), *tokens])
     for counted in counts[:MANY]:
         index = counted.name.split("-", 1)[0]
-        made.add_row(index, *_cells(counted.survey, counted.completion_tokens, bad=bad))
+        made.add_row(index, *_cells(counted.survey, columns, counted.completion_tokens))
     if len(counts) > MANY:
         made.add_row("...")
     if len(counts) > 1:
-        made.add_row("all", *_cells(total(counts), _completion(counts), bad=bad), style="bold")
+        made.add_row("all", *_cells(everything, columns, _completion(counts)), style="bold")
     print_table(out, made)
+    for remark in _remarks(plan, counts):
+        out.print(remark)
+
+
+def _remarks(plan: Plan, counts: list[PointCount]) -> Iterator[str]:
+    """Say what the columns mean, where that isn't plain."""
+    if any(counted.survey.shared for counted in counts):
+        yield "Shared: an equal request is sent once in a job, whichever points and rows need its answer."
     if any(counted.exact for counted in counts):
-        out.print("Prompt tokens are those of the texts alone, without the chat template.")
+        yield "Prompt tokens are those of the texts alone, without the chat template."
     for job in plan.jobs:
         if all(c.survey.requests == 0 for c in counts if c.job == job.name):
-            out.print(f"{job.name}: not started, there is nothing to ask")
-    if any(len(counted_slots(planned.prompt.turns)) > 1 for planned in plan.points):
-        out.print(
-            "Later turns depend on answers: requests are the most there can be, tokens those of first turns."
-        )
+            yield f"{job.name}: not started, there is nothing to ask"
+    if any(len(planned.prompt.slots) > 1 for planned in plan.points):
+        yield "Later turns depend on answers: requests are the most there can be, tokens of first turns."
 
 
-def counted_slots(turns: tuple[object, ...]) -> list[SlotSource]:
-    """Return the slots among a prompt's turns."""
-    return [turn for turn in turns if isinstance(turn, SlotSource)]
+def _columns(everything: PointSurvey) -> dict[str, str]:
+    """Return the headings of the counts by their fields; what is nowhere isn't shown."""
+    shown = {"rows": "rows"}
+    if everything.wanted != everything.rows:
+        shown["wanted"] = "answers"
+    shown["hits"] = "cached"
+    if everything.shared:
+        shown["shared"] = "shared"
+    shown["requests"] = "requests"
+    if everything.unrenderable:
+        shown["unrenderable"] = "can't be rendered"
+    return shown
 
 
-def _cells(survey: PointSurvey, completion: int | None, *, bad: bool) -> list[str]:
-    numbers: list[int | None] = [survey.rows, survey.hits, survey.requests, survey.prompt_tokens, completion]
-    cells = ["no limit" if number is None else f"{number:,}" for number in numbers]
-    return [*cells, f"{survey.unrenderable:,}"] if bad else cells
+def _cells(survey: PointSurvey, columns: Iterable[str], completion: int | None) -> list[str]:
+    numbers: list[int | None] = [
+        *(getattr(survey, name) for name in columns),
+        survey.prompt_tokens,
+        completion,
+    ]
+    return ["no limit" if number is None else f"{number:,}" for number in numbers]
 
 
 def total(counts: list[PointCount]) -> PointSurvey:

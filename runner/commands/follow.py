@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from typing import Self
 
@@ -17,16 +17,19 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
+from rich.text import Text
 
 from runner.commands.arguments import typed
 from runner.commands.console import count
-from runner.commands.lines import JobLines, describe
+from runner.commands.lines import JobLines, Troubles, describe
 from runner.errors import RunnerError
 from runner.launch import StoppedJobsError, cancel, job_states
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
 
 POLL_SECONDS = 0.2
+_BAR_WIDTH = 16
 SLURM_POLL_SECONDS = 5.0
 """Slurm's controller is shared by all its users, so it is asked more rarely."""
 
@@ -37,14 +40,16 @@ class InterruptedRunError(RunnerError):
     exit_code = 130
 
 
-def follow(run: RunFolder, start: Callable[[], None]) -> None:
+def follow(run: RunFolder, names: Collection[str], start: Callable[[], None]) -> None:
     """Call *start*, which launches jobs (and may run them to their end), and show them until all ended.
+
+    How the jobs of these *names* stood before isn't shown, nor are the run's other jobs.
 
     Raises:
         InterruptedRunError: on Ctrl-C, after the jobs of this machine were stopped; those in Slurm are
             left alone. Says how to go on.
     """
-    watcher = _Watcher(run)
+    watcher = _Watcher(run, names)
     watcher.start()
     try:
         start()
@@ -79,12 +84,15 @@ class _Watcher(threading.Thread):
         ended: set once every launched job has ended, or looking failed, which `stop` then raises.
     """
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, names: Collection[str]) -> None:
         super().__init__(daemon=True)
         self.launched = threading.Event()
         self.ended = threading.Event()
         self._failure: Exception | None = None
         self._run = run
+        self._names = names
+        self._before = self._jobs()
+        """How the jobs stood before they were launched."""
         self._quit = threading.Event()
 
     def stop(self) -> None:
@@ -111,11 +119,14 @@ class _Watcher(threading.Thread):
 
     def _look(self, display: _Bars | JobLines) -> float:
         launched = self.launched.is_set()
-        jobs = job_outcomes(self._run)
-        display.show(jobs)
+        jobs = self._jobs()
+        display.show([job for job in jobs if launched or job not in self._before])
         if launched and not any(job.state in UNDER_WAY for job in jobs):
             self.ended.set()
         return SLURM_POLL_SECONDS if any(job.slurm for job in jobs) else POLL_SECONDS
+
+    def _jobs(self) -> list[JobOutcome]:
+        return [job for job in job_outcomes(self._run) if job.name in self._names]
 
 
 class _Bars:
@@ -123,17 +134,20 @@ class _Bars:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.fields[name]}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            TextColumn("eta"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[name]}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=_BAR_WIDTH),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            # All others keep their width; what they leave is the note's.
+            TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True), markup=False),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TextColumn("eta", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
             console=console,
             transient=True,
+            expand=True,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._troubles = Troubles()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -149,5 +163,8 @@ class _Bars:
                 continue
             if job.name not in self._tasks:
                 self._tasks[job.name] = self._progress.add_task("", total=None, name=job.name, note="")
-            done, total = job.progress.done, job.progress.total or None
-            self._progress.update(self._tasks[job.name], completed=done, total=total, note=describe(job))
+            if self._troubles.new(job):
+                told = Text(f"{job.name}: {job.progress.trouble}")
+                self._progress.console.print(told, soft_wrap=True, highlight=False)
+            done, total, note = job.progress.done, job.progress.total or None, describe(job, brief=True)
+            self._progress.update(self._tasks[job.name], completed=done, total=total, note=note)

@@ -36,7 +36,7 @@ def launch_and_show(run: RunFolder, jobs: Sequence[Job], held: ExitStack, *, wai
         for verb in ("status", "logs", "cancel", "resume"):
             console().print(f"  runner {verb} {typed(run)}")
         return 0
-    follow(run, start)
+    follow(run, {job.name for job in jobs}, start)
     return print_outcome(run_outcome(run))
 
 
@@ -51,5 +51,5 @@ def _launch(run: RunFolder, jobs: Sequence[Job]) -> None:
             raise
         kind = UserError if isinstance(error, UserError) else RunnerError
         raise kind(
-            f"{error}\n    no job was started; the run is kept, to go on with: runner resume {typed(run)}"
+            f"{error}\n    no job was started; the run is kept: mend that, then: runner resume {typed(run)}"
         ) from error

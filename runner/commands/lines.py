@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Sequence
 
+from runner.commands.console import count
 from runner.outcome import UNDER_WAY, JobOutcome
 
 LINE_SECONDS = 10.0
-"""Counts are printed this often; a new state at once."""
+"""Counts are printed this often; a new state, and trouble of a new kind, at once."""
+
+_NUMBER = re.compile(r"\d+")
+
+
+class Troubles:
+    """Tells trouble of a new kind from what was said already: attempts, times and ports don't count."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
+
+    def new(self, job: JobOutcome) -> bool:
+        """Tell whether a job has trouble of a kind that it hadn't before; notes that."""
+        kind = (job.name, _NUMBER.sub("#", job.progress.trouble))
+        if job.state not in UNDER_WAY or not job.progress.trouble or kind in self._said:
+            return False
+        self._said.add(kind)
+        return True
 
 
 class JobLines:
@@ -17,6 +36,7 @@ class JobLines:
 
     def __init__(self) -> None:
         self._said: dict[str, tuple[str, float]] = {}
+        self._troubles = Troubles()
 
     def show(self, jobs: Sequence[JobOutcome]) -> None:
         """Print what is new."""
@@ -28,28 +48,48 @@ class JobLines:
         now = time.monotonic()
         state = f"{job.state} {job.progress.phase}".strip()
         said, due = self._said.get(job.name, ("", 0.0))
-        if state == said and (now < due or job.state not in UNDER_WAY):
+        nothing_new = state == said and (now < due or job.state not in UNDER_WAY)
+        if not self._troubles.new(job) and nothing_new:
             return
         self._said[job.name] = (state, now + LINE_SECONDS)
         counts = f" {job.progress.done:,}/{job.progress.total:,}" if job.progress.total else ""
         print(f"{job.name}: {job.state}{counts}  {describe(job)}".rstrip(), file=sys.stderr, flush=True)
 
 
-def describe(job: JobOutcome) -> str:
-    """Say in a few words how a job is doing: its phase, or its rates and failures."""
+def describe(job: JobOutcome, *, brief: bool = False) -> str:
+    """Say in a few words how a job is doing: its phase, or its rates, failures and troubles.
+
+    Args:
+        job: the job.
+        brief: leave out what a line above the bars has told: why it ended, and what its trouble is.
+    """
     progress = job.progress
     if job.state == "pending":
         return job.reason or "pending"
     if job.state not in UNDER_WAY and job.reason:
-        return job.reason
-    if progress.started is None or not progress.requests:
+        return job.state if brief else job.reason
+    if progress.started is None:
         return progress.phase or job.reason
-    rates = f"{progress.requests:,} requests"
-    if job.state == "running":
-        seconds = max(time.time() - progress.started, 0.001)
-        rates = (
-            f"{progress.requests / seconds:.0f} requests/s, "
-            f"{progress.completion_tokens / seconds:.0f} tokens/s"
-        )
-    counted = {"cached": progress.cached, "failed": progress.failed, "missing": progress.missing}
-    return ", ".join([rates, *(f"{number:,} {name}" for name, number in counted.items() if number)])
+    trouble = progress.trouble if job.state == "running" else ""
+    said = [trouble.partition(":")[0] if brief else trouble] if trouble else []
+    rates = [_rates(job)] if progress.requests and (progress.completion_tokens or not said) else []
+    counted = {
+        "cached": progress.cached,
+        "shared": progress.shared,
+        "failed": progress.failed,
+        "missing": progress.missing,
+    }
+    told = [*rates, *(f"{number:,} {name}" for name, number in counted.items() if number), *said]
+    return ", ".join(told) or progress.phase or job.reason
+
+
+def _rates(job: JobOutcome) -> str:
+    progress = job.progress
+    if job.state != "running" or progress.started is None:
+        return count(progress.requests, "request")
+    if not progress.completion_tokens:
+        return f"{count(progress.requests, 'request')} sent"
+    seconds = max(time.time() - progress.started, 0.001)
+    return (
+        f"{progress.requests / seconds:.0f} requests/s, {progress.completion_tokens / seconds:.0f} tokens/s"
+    )

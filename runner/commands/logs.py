@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from runner.commands.arguments import add_run, run_from, unknown
@@ -16,8 +16,10 @@ from runner.commands.console import console, shown
 from runner.errors import UserError
 from runner.launch import JobState, job_states, read_submission
 from runner.launch.attempts import attempts
+from runner.launch.kept import secrets_of
 from runner.launch.submission import submitit_stderr
 from runner.runs import RunFolder
+from runner.secrets import Secrets
 
 _SECONDS = 0.5
 _SLURM_SECONDS = 5.0
@@ -35,15 +37,17 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     run = run_from(arguments)
     names = _names(run, arguments.job)
-    tail = _Tail()
+    tail, notices = _Tail(secrets_of(run.jobs)), _Notices(run)
     while True:
         # Looked at before the files: what a job wrote last is there once its state says that it ended.
         states = _states(run, names)
         tail.print_new(_files(run, states, arguments.attempt))
+        if arguments.follow:
+            notices.print_new(states, tail.seen)
         if not (arguments.follow and any(state.active for state in states)):
             break
         time.sleep(_SLURM_SECONDS if any(state.slurm for state in states) else _SECONDS)
-    if not tail.printed:
+    if not tail.printed and not notices.printed:
         _explain(states)
     return 0
 
@@ -90,9 +94,10 @@ def _logs(attempt: Path) -> list[Path]:
 class _Tail:
     """Prints what files have grown by since the last look, under a line that names the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
         self.printed = False
-        self._seen: dict[Path, int] = {}
+        self.seen: dict[Path, int] = {}
         self._current: Path | None = None
 
     def print_new(self, files: Sequence[Path]) -> None:
@@ -100,13 +105,13 @@ class _Tail:
         for file in files:
             try:
                 with file.open("rb") as stream:
-                    stream.seek(self._seen.get(file, 0))
+                    stream.seek(self.seen.get(file, 0))
                     new = stream.read()
             except FileNotFoundError:
                 continue
             if new:
-                self._seen[file] = self._seen.get(file, 0) + len(new)
-                self._print(file, new.decode(errors="replace"))
+                self.seen[file] = self.seen.get(file, 0) + len(new)
+                self._print(file, self._secrets.mask(new.decode(errors="replace")))
 
     def _print(self, file: Path, text: str) -> None:
         if file != self._current:
@@ -116,6 +121,47 @@ class _Tail:
         sys.stdout.write(text)
         sys.stdout.flush()
         self.printed = True
+
+
+class _Notices:
+    """Says of jobs under way which files are followed, where these are empty as yet, and how a job ended.
+
+    On standard error, so that a log can be piped on as it is.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        self.printed = False
+        self._run = run
+        self._said: set[tuple[str, Path | None]] = set()
+        self._active: set[str] = set()
+
+    def print_new(self, states: Sequence[JobState], seen: Collection[Path]) -> None:
+        """Print what is new, once; *seen* are the files that had something to show."""
+        for state in states:
+            if state.active:
+                self._active.add(state.name)
+                self._follow(state, seen)
+            elif state.name in self._active:
+                self._active.discard(state.name)
+                self._print(f"{state.name}: {state.state}" + (f": {state.reason}" if state.reason else ""))
+
+    def _follow(self, state: JobState, seen: Collection[Path]) -> None:
+        folder = state.attempt.path if state.attempt is not None else None
+        if (state.name, folder) in self._said or any(file.parent == folder for file in seen):
+            return
+        self._said.add((state.name, folder))
+        submission = read_submission(self._run.job(state.name))
+        if submission is not None and submission.kind == "inline":
+            self._print(f"{state.name}: runs inside its command, which shows what it prints")
+        elif folder is None:
+            why = f" ({state.reason})" if state.reason else ""
+            self._print(f"{state.name}: {state.state}{why}; it hasn't begun to write logs")
+        else:
+            self._print(f"{state.name}: following {shown(folder)}/*.log; nothing is written yet")
+
+    def _print(self, text: str) -> None:
+        self.printed = True
+        print(text, file=sys.stderr, flush=True)
 
 
 def _explain(states: Sequence[JobState]) -> None:

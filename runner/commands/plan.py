@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-count", action="store_true", help="don't stream the rows to count requests and tokens"
     )
+    parser.add_argument("--verbose", action="store_true", help="print every note on what was replaced, whole")
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
 
 
@@ -36,7 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(plan, counted=not arguments.no_count)
         return 0
-    print_plan(plan)
+    print_plan(plan, verbose=arguments.verbose)
     if not arguments.no_count:
         from runner.commands.counted import count_plan, print_counts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,19 +11,18 @@ from rich.text import Text
 
 from runner.commands.console import cell, console, count, print_table, shown, table
 from runner.plan import Plan, PlannedJob, PlannedPoint
-from runner.prompts import SlotSource
 from runner.values import Json
 
 MANY = 20
 """Rows of a table beyond this number are summed up."""
 
 
-def print_plan(plan: Plan) -> None:
-    """Print what would run, as far as it is known without reading a row."""
+def print_plan(plan: Plan, *, verbose: bool = False) -> None:
+    """Print what would run, as far as it is known without reading a row; with *verbose* every note whole."""
     out = console()
     head = f"  {count(len(plan.points), 'point')}, {count(len(plan.jobs), 'job')}"
     out.print(Text.assemble((plan.name, "bold"), head, f"  {shown(plan.composition.file)}"))
-    _print_notes(out, plan)
+    print_notes(out, plan, whole=verbose)
     out.print()
     _print_jobs(out, plan.jobs)
     out.print()
@@ -37,13 +37,26 @@ def print_plan(plan: Plan) -> None:
             out.print(f"  {fault}", style="yellow")
 
 
-def _print_notes(out: Console, plan: Plan) -> None:
-    """Print what was replaced; of each kind of note that differs by point, a few."""
-    notes = list(dict.fromkeys(note for planned in plan.points for note in planned.notes))
-    for note in notes[:MANY]:
-        out.print(f"  {note}", style="dim")
-    if len(notes) > MANY:
-        out.print(f"  ... and {len(notes) - MANY} more notes", style="dim")
+def print_notes(out: Console, plan: Plan, *, whole: bool = False) -> None:
+    """Print what was replaced by what, a line each; with *whole* every note, uncut.
+
+    Of a key whose notes differ by point, the first is shown. The run folder's resolved.json has them all.
+    """
+    notes = Counter(note for planned in plan.points for note in dict.fromkeys(planned.notes))
+    alike: dict[str, list[str]] = {}
+    for note, points in notes.items():
+        own = whole or points == len(plan.points)
+        alike.setdefault(note if own else note.partition(":")[0], []).append(note)
+    lines = list(alike.values())
+    for first, *others in lines if whole else lines[:MANY]:
+        more = f" (and {len(others)} more)" if others else ""
+        out.print(f"  {first if whole else _cut(first, out.width - 2 - len(more))}{more}", style="dim")
+    if len(lines) > MANY and not whole:
+        out.print(f"  ... and {len(lines) - MANY} more notes: --verbose", style="dim")
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def _print_jobs(out: Console, jobs: Sequence[PlannedJob]) -> None:
@@ -83,7 +96,7 @@ def _print_sampling(out: Console, points: Sequence[PlannedPoint]) -> None:
 
 
 def _slots(planned: PlannedPoint) -> dict[str, dict[str, Json]]:
-    return {turn.name: dict(turn.sampling) for turn in planned.prompt.turns if isinstance(turn, SlotSource)}
+    return {slot.name: dict(slot.sampling) for slot in planned.prompt.slots}
 
 
 def differing(points: Sequence[PlannedPoint]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,36 +10,45 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runner.commands.arguments import default_runs, typed
+from runner.commands.advice import advice
+from runner.commands.arguments import typed
 from runner.commands.console import cell, console, count, print_table, shown, table
 from runner.commands.lines import describe
-from runner.engines.registry import engine_kinds
+from runner.commands.planned import print_notes
 from runner.fold import Failure
-from runner.jobs import Job, read_job
+from runner.jobs import Job
 from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
 from runner.plan import Plan
 from runner.runs import RunFolder
-from runner.shipped import shipped
 from runner.survey import PointSurvey
 from runner.values import Json
+
+RESULTS_FILE = "results.jsonl"
 
 _FINE = UNDER_WAY | {"complete", "not_submitted"}
 _MANY = 5
 """Jobs that went wrong, beyond this number, are only counted."""
 
 
-def print_launch(plan: Plan, run: RunFolder, jobs: Sequence[Job], surveys: Mapping[str, PointSurvey]) -> None:
-    """Say what is about to run, and where it is written."""
+def print_launch(
+    plan: Plan,
+    run: RunFolder,
+    jobs: Sequence[Job],
+    surveys: Mapping[str, PointSurvey],
+    *,
+    verbose: bool = False,
+) -> None:
+    """Say what is about to run, and where it is written; with *verbose* every note whole."""
     out = console()
     what = count(len(plan.points), "point")
     out.print(Text.assemble((plan.name, "bold"), f"  {what}, {_jobs(jobs)}  {shown(run.path)}"))
-    for note in dict.fromkeys(note for planned in plan.points for note in planned.notes):
-        out.print(f"  {note}", style="dim")
+    print_notes(out, plan, whole=verbose)
     for point in plan.refused:
         out.print(f"  refused: {point.refused[0]}", style="yellow")
     served = sum(survey.hits for survey in surveys.values())
     if jobs and served:
-        out.print(f"  {served} requests are cached")
+        wanted = sum(survey.wanted for survey in surveys.values())
+        out.print(f"  {served:,} of {count(wanted, 'answer')} cached")
 
 
 def _jobs(jobs: Sequence[Job]) -> str:
@@ -98,15 +106,22 @@ def _score(score: Json) -> str:
 
 
 def _print_counts(out: Console, outcome: RunOutcome) -> None:
-    requests = sum(job.spent.requests for job in outcome.jobs)
-    tokens = sum(job.spent.completion_tokens for job in outcome.jobs)
-    cached = sum(job.spent.cached for job in outcome.jobs) + sum(p.served for p in outcome.points)
+    """Print what the results cost: each was cached, shared, or asked by requests of its own."""
+    spent = [job.spent for job in outcome.jobs]
+    requests = count(sum(one.requests for one in spent), "request")
+    cached = sum(one.cached for one in spent) + sum(point.served for point in outcome.points)
+    shared = sum(one.shared for one in spent)
     total = sum(point.expected for point in outcome.points)
+    errors = sum(point.errors for point in outcome.points)
+    state = f"complete with {count(errors, 'final error')}" if outcome.state == "errors" else outcome.state
     if total and cached == total:
-        out.print(f"{outcome.state}: 100 % cached, {count(requests, 'request')}")
+        out.print(f"{state}: 100 % cached, {requests}")
         return
-    asked = f"{count(requests, 'request')}, {count(tokens, 'token')} generated"
-    out.print(f"{outcome.state}: {asked}" + (f", {cached:,} of {total:,} results cached" if cached else ""))
+    said = [requests, f"{count(sum(one.completion_tokens for one in spent), 'token')} generated"]
+    free = [f"{number:,} {how}" for number, how in ((cached, "cached"), (shared, "shared")) if number]
+    if free:
+        said.append(f"{' and '.join(free)} of {count(total, 'result')}")
+    out.print(f"{state}: {', '.join(said)}")
 
 
 def _print_failures(out: Console, points: Sequence[PointOutcome]) -> None:
@@ -129,42 +144,17 @@ def _print_job(out: Console, job: JobOutcome) -> None:
 
 
 def _print_next(out: Console, outcome: RunOutcome) -> None:
-    path = Path(outcome.path)
-    if len(outcome.points) == 1:
-        out.print(f"results: {shown(path / 'points' / outcome.points[0].name / 'results.jsonl')}")
-    else:
-        out.print(f"results: {shown(path / 'points')}/*/results.jsonl")
-    if (command := next_command(outcome)) is not None:
-        out.print(f"next:    {command}")
-
-
-def next_command(outcome: RunOutcome) -> str | None:
-    """Return what one would type after a run that ended as this one did."""
-    name = typed(RunFolder(Path(outcome.path)))
-    if outcome.state in UNDER_WAY:
-        return f"runner status {name} --watch"
-    if any(point.missing for point in outcome.points if not point.cancelled):
-        return f"runner resume {name}"
-    if outcome.state == "errors":
-        return f"runner resume {name} --retry-final"
-    if outcome.state == "complete" and len(outcome.points) == 1 and _as_shipped(Path(outcome.path)):
-        return f"runner run {shlex.quote(_file(Path(outcome.path)))} -m sampling.temperature=0,1,2,3"
-    return None
-
-
-def _as_shipped(run: Path) -> bool:
-    """Tell whether a file was run as it stands, on an engine of ours: then a sweep is the next step."""
-    experiment = read_job(RunFolder(run).jobs[0]).points[0].experiment()
-    plain = not (run / "overrides.txt").read_text() and run.parent.parent == default_runs()
-    return plain and engine_kinds()[experiment.engine.kind].capabilities.local
-
-
-def _file(run: Path) -> str:
-    """Return the experiment file that a run was started from."""
-    sources = msgspec.json.decode((run / "provenance.json").read_bytes())["sources"]
-    file = Path(sources[0])
-    ships = file.parent == shipped() / "experiments" and not file.is_relative_to(Path.cwd())
-    return file.stem if ships else shown(file)
+    points = Path(outcome.path) / "points"
+    written = [point for point in outcome.points if (points / point.name / RESULTS_FILE).exists()]
+    if len(outcome.points) == 1 and written:
+        out.print(f"results: {shown(points / written[0].name / RESULTS_FILE)}")
+    elif written:
+        out.print(f"results: {shown(points)}/*/{RESULTS_FILE}")
+    told = advice(outcome)
+    for text in told.mend:
+        out.print(f"mend:    {text}")
+    if told.command is not None:
+        out.print(f"{'then' if told.mend else 'next'}:    {told.command}")
 
 
 def jobs_table(jobs: Sequence[JobOutcome]) -> Table:

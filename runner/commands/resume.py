@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from rich.text import Text
 
 from runner.commands.arguments import add_run, run_from, typed
-from runner.commands.console import console, count, shown
+from runner.commands.console import console, count
 from runner.commands.launching import launch_and_show
 from runner.commands.report import print_outcome
 from runner.errors import UserError
@@ -20,7 +20,7 @@ from runner.fold import PointCounts, fold_run
 from runner.jobs import Job
 from runner.launch import job_states
 from runner.outcome import run_outcome
-from runner.runs import RETRY_FINAL, RunFolder
+from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.start import unfinished
 
 
@@ -60,7 +60,7 @@ def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -
         marker.touch() if retry_final else marker.unlink(missing_ok=True)
     out.print(
         Text.assemble(
-            (run.name, "bold"), f"  {_what(jobs, counts, retry_final=retry_final)}  {shown(run.path)}"
+            "resuming ", (run.name, "bold"), f": {_what(run, jobs, counts, retry_final=retry_final)}"
         )
     )
     return launch_and_show(run, jobs, held, wait=wait)
@@ -79,9 +79,10 @@ def _refuse_living(run: RunFolder) -> None:
     )
 
 
-def _what(jobs: Sequence[Job], counts: dict[str, PointCounts], *, retry_final: bool) -> str:
-    wanted = [counts[point.name] for job in jobs for point in job.points]
+def _what(run: RunFolder, jobs: Sequence[Job], counts: dict[str, PointCounts], *, retry_final: bool) -> str:
+    """Say what is asked, of all that the run is to have; cancelled points count neither way."""
+    wanted = [one for name, one in counts.items() if not (run.point(name) / CANCELLED).exists()]
     expected, missing = sum(one.expected for one in wanted), sum(one.missing for one in wanted)
     errors = sum(one.errors for one in wanted) if retry_final else 0
     again = f" and {count(errors, 'final error')} to ask again" if errors else ""
-    return f"{count(len(jobs), 'job')}, {missing:,} of {count(expected, 'result')} missing{again}"
+    return f"{missing:,} of {count(expected, 'result')} missing{again}, {count(len(jobs), 'job')}"

@@ -23,6 +23,7 @@ from runner.start import serve_cached, unfinished
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_experiment(parser)
+    parser.add_argument("--verbose", action="store_true", help="print every note on what was replaced, whole")
     parser.add_argument("--wait", action="store_true", help="follow the jobs to their end on Slurm too")
 
 
@@ -38,7 +39,7 @@ def main(arguments: argparse.Namespace) -> int:
         run = write_run(plan, jobs, sys.argv, held)
         surveys = serve_cached(run)
         left = unfinished(run, fold_run(run))
-        print_launch(plan, run, left, surveys)
+        print_launch(plan, run, left, surveys, verbose=arguments.verbose)
         if not left:
             return print_outcome(run_outcome(run))
         return launch_and_show(run, left, held, wait=arguments.wait)

@@ -71,14 +71,13 @@ def _list(runs: Path, *, as_json: bool) -> int:
 
 
 def _print_list(out: Console, outcomes: list[tuple[RunFolder, RunOutcome]]) -> None:
-    made = table(["run", "state", "started"], ["points", "rows", "missing", "errors"])
+    made = table(["run", "state", "started"], ["answers", "missing", "errors"])
     for run, outcome in outcomes:
         points = outcome.points
         made.add_row(
             outcome.name,
             outcome.state,
             ago(started(run)),
-            f"{len(points):,}",
             *(f"{sum(getattr(p, name) for p in points):,}" for name in ("ok", "missing", "errors")),
         )
     print_table(out, made)

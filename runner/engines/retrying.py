@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -63,13 +63,30 @@ class Retrying:
     """
 
     def __init__(
-        self, engine: Engine, max_attempts: int, limiter: Limiter, backoff: Backoff | None = None
+        self,
+        engine: Engine,
+        max_attempts: int,
+        limiter: Limiter,
+        backoff: Backoff | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Stand in front of *engine*.
+
+        Args:
+            engine: answers the requests.
+            max_attempts: how often one is sent at most.
+            limiter: gives the permits.
+            backoff: how long to wait before asking again.
+            tell: is told why a request is about to be sent again, and nothing once none waits for that.
+        """
         self._engine = engine
         self._limiter = limiter
         self._max_attempts = max_attempts
         self._backoff = backoff or Backoff()
+        self._tell = tell
         self._answers = 0
+        self._retrying = 0
+        """Requests whose first attempt failed and that are neither answered nor given up."""
 
     @property
     def version(self) -> str | None:
@@ -134,10 +151,15 @@ class Retrying:
                 raise failed
             return await self._send(request)
 
+        self._retrying += 1
         try:
             response: Response = await self._library()(attempt)
         except RetryableError as error:
             raise self._final(error, attempts, answers) from error
+        finally:
+            self._retrying -= 1
+            if not self._retrying:
+                self._tell("")
         timing = structs.replace(response.timing, attempts=attempts)
         return structs.replace(response, timing=timing)
 
@@ -156,9 +178,14 @@ class Retrying:
             sleep=asyncio.sleep,
             stop=stop,
             wait=wait,
+            before_sleep=self._say,
             retry=retry_if_exception_type(RetryableError),
             reraise=True,
         )
+
+    def _say(self, state: RetryCallState) -> None:
+        coming = state.attempt_number + 1
+        self._tell(f"retrying (attempt {coming} of {self._max_attempts}): {_failure(state)}")
 
     def _bearable(self, error: RetryableError) -> float | None:
         """Return how long all sending is to pause."""

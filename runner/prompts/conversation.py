@@ -105,8 +105,7 @@ class _Raw:
 
 
 def _slots(source: PromptSource) -> tuple[tuple[str, ...], tuple[dict[str, Json], ...]]:
-    slots = [turn for turn in source.turns if isinstance(turn, SlotSource)]
-    return tuple(slot.name for slot in slots), tuple(dict(slot.sampling) for slot in slots)
+    return tuple(slot.name for slot in source.slots), tuple(dict(slot.sampling) for slot in source.slots)
 
 
 def _templates(source: PromptSource) -> list[Template | None]:

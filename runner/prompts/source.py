@@ -52,3 +52,8 @@ class PromptSource(msgspec.Struct, frozen=True, omit_defaults=True):
     turns: tuple[TurnSource | SlotSource, ...]
     siblings: Mapping[str, str] = {}
     messages: str | None = None
+
+    @property
+    def slots(self) -> tuple[SlotSource, ...]:
+        """The answers among the turns, in order."""
+        return tuple(turn for turn in self.turns if isinstance(turn, SlotSource))

@@ -15,7 +15,7 @@ def test_resume_completes_a_run_that_never_started(project: MakeProject) -> None
 
     outcome = made.ran("resume")
 
-    assert "1 job, 6 of 6 results missing" in outcome.lines[0]
+    assert outcome.lines[0] == f"resuming {made.last.name}: 6 of 6 results missing, 1 job"
     assert made.ran("status", "--json").json["state"] == "complete"
 
 

@@ -1,0 +1,104 @@
+"""What to do after a run: what a resume cures by itself, and what is to be mended before it can."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from runner.commands.arguments import default_runs, typed
+from runner.commands.console import shown
+from runner.engines.registry import engine_kinds
+from runner.jobs import read_job
+from runner.outcome import UNDER_WAY, JobOutcome, RunOutcome
+from runner.runs import RunFolder
+from runner.shipped import shipped
+from runner.spec import Experiment
+
+_SETTINGS = "what the message says; for other settings start a new run"
+_MEND = {
+    "UnknownModelError": "the server must serve this model; for another name start a new run",
+    "EngineUnreachableError": "the server must answer there; for another address start a new run",
+    "EngineStartError": _SETTINGS,
+    "EngineError": _SETTINGS,
+    "UserError": "put back what has changed, or start a new run",
+}
+"""What to do about a job that ended with an error of a class, before a resume can help."""
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """What is to be mended first, if anything, and the command to type then, if any."""
+
+    mend: tuple[str, ...] = ()
+    command: str | None = None
+
+
+def advice(outcome: RunOutcome) -> Advice:
+    """Return what one would do after a run that ended as this one did."""
+    name = typed(RunFolder(Path(outcome.path)))
+    if outcome.state in UNDER_WAY:
+        return Advice(command=f"runner status {name} --watch")
+    if any(point.missing for point in outcome.points if not point.cancelled):
+        mend = dict.fromkeys(text for job in outcome.jobs for text in _mend(outcome, job))
+        return Advice(tuple(mend), f"runner resume {name}")
+    if outcome.state == "errors":
+        return _after_final_errors(outcome, name)
+    if outcome.state == "complete" and len(outcome.points) == 1 and _as_shipped(Path(outcome.path)):
+        file = shlex.quote(_file(Path(outcome.path)))
+        return Advice(command=f"runner run {file} -m sampling.temperature=0,1,2,3")
+    return Advice()
+
+
+def _mend(outcome: RunOutcome, job: JobOutcome) -> Iterator[str]:
+    """Yield what a job needs before a resume can do better."""
+    if job.state == "out_of_memory":
+        yield "it needs more memory: start a new run that asks for it"
+    if job.state != "failed":
+        return
+    kind = job.reason.partition(":")[0]
+    if kind in _MEND:
+        yield _MEND[kind]
+    elif kind in {"AuthenticationError", "TooManyErrorsError"}:
+        experiment = _experiment(Path(outcome.path), job.name)
+        yield _key(experiment) if kind == "AuthenticationError" else _rows(experiment)
+
+
+def _key(experiment: Experiment) -> str:
+    variable = getattr(experiment.engine, "api_key_env", None)
+    if variable is None:
+        return "a key is wanted: start a new run with engine.api_key_env=VARIABLE"
+    return f"set {variable} to a key that the server takes for this model"
+
+
+def _rows(experiment: Experiment) -> str:
+    return f"see why rows failed; a resume goes on until {experiment.max_errors} more have (max_errors)"
+
+
+def _after_final_errors(outcome: RunOutcome, name: str) -> Advice:
+    """Asking again helps only where it is the server that changes: templates and rows are the run's own."""
+    kinds = {failure.kind for point in outcome.points for failure in point.failures}
+    if kinds == {"RenderError"}:
+        return Advice(("the template or the rows, in a new run",))
+    mend = "what the rows failed on: at the server, or else the prompt, in a new run"
+    return Advice((mend,), f"runner resume {name} --retry-final")
+
+
+def _experiment(run: Path, job: str) -> Experiment:
+    return read_job(RunFolder(run).job(job)).points[0].experiment()
+
+
+def _as_shipped(run: Path) -> bool:
+    """Tell whether a file was run as it stands, on an engine of ours: then a sweep is the next step."""
+    experiment = read_job(RunFolder(run).jobs[0]).points[0].experiment()
+    plain = not (run / "overrides.txt").read_text() and run.parent.parent == default_runs()
+    return plain and engine_kinds()[experiment.engine.kind].capabilities.local
+
+
+def _file(run: Path) -> str:
+    """Return the experiment file that a run was started from."""
+    sources = msgspec.json.decode((run / "provenance.json").read_bytes())["sources"]
+    file = Path(sources[0])
+    ships = file.parent == shipped() / "experiments" and not file.is_relative_to(Path.cwd())
+    return file.stem if ships else shown(file)
