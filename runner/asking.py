@@ -57,7 +57,7 @@ class Asking:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._feeding: Feed[Question] = Feed(desk.concurrency)
+        self._feeding: Feed[tuple[Question, int]] = Feed(desk.concurrency)
         self._claims = Claims()
         self._answered = Recent()
         self._dropped: set[int] = set()
@@ -123,29 +123,25 @@ class Asking:
                 return
             done = await self._desk.journal.done(index, batch)
             undone = [q for q in batch if (q.row.id, q.sample) not in done] if done else batch
-            self._answered.forget()
-            await self._feeding.give(await self._serve(point, undone))
+            generation = self._answered.begin()
+            await self._feeding.give([(q, generation) for q in await self._serve(undone)])
             if self._last is not None:
                 await self._last.wait()
 
-    async def _serve(self, point: OpenPoint, undone: list[Question]) -> list[Question]:
-        """Answer questions as far as stored responses go; return those with something to ask."""
+    async def _serve(self, undone: list[Question]) -> list[Question]:
+        """Answer questions of a point as far as stored responses go; return those with something to ask."""
         serving = Serving(undone)
         while keys := serving.keys:
-            own = await self._own(point, keys)
+            own = await self._desk.journal.find(keys)
             for question in serving.ready if own else ():
-                if question.key in own:
+                if question.stored_key in own:
                     question.source = Source.SHARED
-            serving.take(own | self._cached(point, keys, own))
+            serving.take(own | self._cached(serving.ready[0].point, keys, own))
         for question in serving.complete:
             self._finish(question.record(), question.source)
         for _, record in serving.failed:
             self._finish(record)
         return serving.stuck
-
-    async def _own(self, point: OpenPoint, keys: list[bytes]) -> dict[bytes, bytes]:
-        """Return what this job was answered; without a cache only what an earlier attempt of it was."""
-        return await self._desk.journal.find(keys, before=not point.experiment.fills_cache)
 
     def _cached(self, point: OpenPoint, keys: list[bytes], own: Container[bytes]) -> dict[bytes, bytes]:
         """Return what earlier runs were answered, of what this job wasn't."""
@@ -162,47 +158,51 @@ class Asking:
         return True
 
     async def _answer(self) -> None:
-        while (question := await self._feeding.take()) is not None and not self._stop.done():
+        while (taken := await self._feeding.take()) is not None and not self._stop.done():
+            question, generation = taken
             try:
-                await self._ask(question)
+                await self._ask(question, generation)
             except EngineError as error:
                 self.stop(error)
             except AskError as error:
                 await self._fail(question, error)
 
-    async def _ask(self, question: Question) -> None:
-        """Fill slot after slot; each answer is on disk before the next is asked."""
-        looked_up = True
+    async def _ask(self, question: Question, generation: int) -> None:
+        """Fill slot after slot; each answer is on disk before the next is asked.
+
+        The first slot was looked up in a *generation* of `Recent`, later ones never were.
+        """
+        looked_up: int | None = generation
         while not self._over(question):
             await self._claims.take(question)
             try:
-                if not await self._fill(question, looked_up=looked_up):
+                if not await self._fill(question, looked_up):
                     return
                 await self._keep(question)
             finally:
                 self._claims.release(question)
             if question.complete or not self._prepared(question):
                 return
-            looked_up = False
+            looked_up = None
 
     async def _keep(self, question: Question) -> None:
         record = question.record()
         complete = question.complete
         batch = self._finish(record, question.source) if complete else self._desk.journal.commit(record)
         await batch.wait()
-        self._answered.add(question.key)
+        self._answered.add(question.stored_key)
 
     def _over(self, question: Question) -> bool:
         """Tell whether nothing more is to be asked for a question."""
         return self._stop.done() or question.point.spec.index in self._dropped
 
-    async def _fill(self, question: Question, *, looked_up: bool) -> bool:
+    async def _fill(self, question: Question, looked_up: int | None) -> bool:
         """Fill one slot from what is stored or by asking; False if there is nothing more to ask."""
-        if not looked_up or question.key in self._answered:
-            keys = [question.key]
-            own = await self._own(question.point, keys)
-            found = own or self._cached(question.point, keys, own)
-            if (data := found.get(question.key)) is not None:
+        key = question.stored_key
+        if looked_up is None or self._answered.may_hold(key, looked_up):
+            own = await self._desk.journal.find([key])
+            found = own or self._cached(question.point, [key], own)
+            if (data := found.get(key)) is not None:
                 question.source = max(question.source, Source.SHARED if own else Source.CACHED)
                 question.take_stored(data)
                 return True

@@ -32,13 +32,15 @@ class Claims:
 
 
 class Recent:
-    """Keys answered since the questions that wait in the feed were looked up.
+    """Keys answered lately: what was looked up before may be stored by now.
 
-    Two generations are enough: when a batch is looked up, what is left in the feed is of the batch
-    before it.
+    Two generations are kept, a generation being the time between two lookups of a batch. A question that
+    waited longer, as it can while batches pass that hold nothing to ask, counts as answered: looking it
+    up once more is cheap, and asking it once more is not.
     """
 
     def __init__(self) -> None:
+        self._generation = 0
         self._new: set[bytes] = set()
         self._old: set[bytes] = set()
 
@@ -46,9 +48,12 @@ class Recent:
         """Note an answer that is on disk."""
         self._new.add(key)
 
-    def forget(self) -> None:
-        """Begin a new generation: a batch is about to be looked up."""
+    def begin(self) -> int:
+        """Begin a new generation, as a batch is about to be looked up; return its number."""
         self._old, self._new = self._new, set()
+        self._generation += 1
+        return self._generation
 
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._new or key in self._old
+    def may_hold(self, key: bytes, since: int) -> bool:
+        """Tell whether *key*, looked up in the generation *since*, may have been answered after that."""
+        return since < self._generation - 1 or key in self._new or key in self._old

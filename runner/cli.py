@@ -7,9 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from io import BufferedWriter, FileIO, TextIOWrapper
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from runner.errors import RunnerError, UserError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 COMMANDS = {
     "run": "run an experiment",
@@ -28,12 +32,17 @@ COMMANDS = {
 }
 """Every command with its one-line summary; `runner.commands.NAME` holds it."""
 
+_STREAMS = frozenset({"logs", "render"})
+"""Commands that end with their reader, as with ``| head``; all others do what they are for, read or not."""
+
 _INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and not _STREAMS.intersection(arguments[:1]):
+        sys.stdout, sys.stderr = _outliving(sys.stdout), _outliving(sys.stderr)
     if "_ARGCOMPLETE" in os.environ:
         import_module("runner.commands.completion").complete(COMMANDS)
     try:
@@ -51,6 +60,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; what Python would still flush has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+class _Output(FileIO):
+    """Standard output or error; what is written once its reader has gone is dropped."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return super().write(data)
+
+
+def _outliving(stream: TextIO) -> TextIO:
+    """Return *stream* as one that its reader may leave."""
+    if not isinstance(stream, TextIOWrapper):
+        return stream
+    return TextIOWrapper(
+        BufferedWriter(_Output(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering or stream.write_through,
+    )
 
 
 def _masked(message: str) -> str:

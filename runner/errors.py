@@ -2,7 +2,8 @@
 
 RunnerError
 ├── UserError                  the user's mistake: exit code 2, nothing written
-│   └── ConfigError            faults of a config, all of them together
+│   ├── ConfigError            faults of a config, all of them together
+│   └── InputChangedError      an input is no longer what it was when its run was launched
 ├── EngineError                the job stops, its rows stay missing; 402: no credit left
 │   ├── AuthenticationError    401, 403
 │   ├── UnknownModelError      the engine does not serve the model
@@ -69,6 +70,10 @@ class ConfigError(UserError):
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = tuple(dict.fromkeys(faults))
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class InputChangedError(UserError):
+    """Raised when what a run holds no copy of is no longer what it was at the launch."""
 
 
 @dataclass

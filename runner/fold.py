@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -11,6 +11,7 @@ from typing import BinaryIO, Self
 import msgspec
 
 from runner.cache import add_responses
+from runner.errors import UserError
 from runner.jobs import Job, PointSpec, read_job
 from runner.points import PointRecords, by_point
 from runner.questions import ResultLine
@@ -56,21 +57,23 @@ class Failure(msgspec.Struct, frozen=True):
     status: int | None = None
 
 
-def fold_run(run: RunFolder) -> dict[str, PointCounts]:
+def fold_run(run: RunFolder, tell: Callable[[str], None] = lambda _: None) -> dict[str, PointCounts]:
     """Fold every attempt of a run into its points' files; return the counts by point.
 
     What is folded already costs next to nothing, so that any command may call this. A folder that may
-    only be read is left as it is.
+    only be read is left as it is. Where the shared cache can't be written, *tell* is told why, and a later
+    fold adds to it.
     """
     jobs = {folder: read_job(folder) for folder in run.jobs}
     if not os.access(run.path, os.W_OK):
         return {point.name: _last_counts(run, point) for job in jobs.values() for point in job.points}
     counts = {}
+    sharing = _Sharing(run.cache, tell)
     with run.lock():
         for folder, job in jobs.items():
             _fold_job(run, folder, job)
             for point in job.points:
-                counts[point.name] = _refresh(run, point)
+                counts[point.name] = _refresh(run, point, sharing)
     return counts
 
 
@@ -134,7 +137,30 @@ class _Points:
                 point.commit()
 
 
-def _refresh(run: RunFolder, spec: PointSpec) -> PointCounts:
+class _Sharing:
+    """Adds what points were answered to the shared cache, until that fails once."""
+
+    def __init__(self, cache: Path, tell: Callable[[str], None]) -> None:
+        self._cache = cache
+        self._tell = tell
+        self._failed = False
+
+    def add(self, file: Path, records: PointRecords, *, replace: bool) -> None:
+        """Add what is new in a point's *file*."""
+        end, after = records.last_response(), records.mark("shared")
+        if end <= after or self._failed:
+            return
+        try:
+            add_responses(self._cache, file, after=after, replace=replace)
+        except UserError as error:
+            self._failed = True
+            self._tell(str(error))
+            return
+        records.set_mark("shared", end)
+        records.commit()
+
+
+def _refresh(run: RunFolder, spec: PointSpec, sharing: _Sharing) -> PointCounts:
     """Bring what is made of a point's records up to date: results, metrics, the shared cache."""
     folder = run.point(spec.name)
     file = folder / "cache.sqlite"
@@ -147,10 +173,8 @@ def _refresh(run: RunFolder, spec: PointSpec) -> PointCounts:
             export(folder, spec, records)
             records.set_mark("exported", version)
             records.commit()
-        if experiment.fills_cache and (end := records.last_response()) > (after := records.mark("shared")):
-            add_responses(run.cache, file, after=after, replace=experiment.cache == "refresh")
-            records.set_mark("shared", end)
-            records.commit()
+        if experiment.fills_cache:
+            sharing.add(file, records, replace=experiment.cache == "refresh")
         counts = records.counts()
         served = records.mark("served")
     return PointCounts(spec.expected, counts.get(OK, 0), counts.get(ERROR, 0), served)
@@ -179,6 +203,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
         "ok": counts.get(OK, 0),
         "errors": counts.get(ERROR, 0),
         "missing": spec.expected - counts.get(OK, 0) - counts.get(ERROR, 0),
+        "served": records.mark("served"),
         "failures": list(failures.values()),
         "scores": {name: metric.result() for name, metric in metrics.items()},
     }

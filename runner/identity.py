@@ -9,7 +9,7 @@ from typing import TypeAlias
 from runner.engines.base import EngineKind
 from runner.engines.registry import NEUTRAL
 from runner.engines.weights import find_weights
-from runner.errors import UserError
+from runner.errors import InputChangedError
 from runner.hashes import content_hash
 from runner.spec import EngineSettings, Model
 from runner.values import Json, Scope
@@ -52,7 +52,7 @@ def require_same_model(model: Model, kind: EngineKind, scope: Scope) -> None:
     """Make sure that a model is still what *scope* says.
 
     Raises:
-        UserError: its weights, tokenizer or chat template, or the commit of its revision, are others.
+        InputChangedError: its weights, tokenizer or chat template, or the commit of its revision, are others.
     """
     now = _model(model, kind, content_hash)
     for field in {**scope.model, **now}:
@@ -64,10 +64,10 @@ def require_same(what: str, now: Json, launched: Json) -> None:
     """Make sure that an input is *now* what it was when its run was *launched*.
 
     Raises:
-        UserError: it is another.
+        InputChangedError: it is another.
     """
     if now != launched:
-        raise UserError(f"{what} has changed since this run was launched; start a new run")
+        raise InputChangedError(f"{what} has changed since this run was launched; start a new run")
 
 
 def _engine(model: Model, engine: EngineSettings, kind: EngineKind) -> dict[str, Json]:

@@ -96,11 +96,9 @@ class Journal:
         if failure is not None:
             raise failure
 
-    async def find(self, keys: Sequence[bytes], *, before: bool = False) -> dict[bytes, bytes]:
-        """Return the responses of *keys* that this job holds; with *before* only of earlier attempts."""
-        if before and not self._known.earlier:
-            return {}
-        return await self._look_up(self._known.find, keys, before)
+    async def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the responses that this job holds, by `records.stored_key`."""
+        return await self._look_up(self._known.find, keys)
 
     async def done(self, point: int, questions: Sequence[Question]) -> set[tuple[str, int]]:
         """Return the (id, sample) of those *questions* that need not be asked."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from runner.cache import connect, holds, marks
-from runner.records import ERROR, OK, Record, read_record, read_records
+from runner.records import ERROR, OK, Answer, Record, read_record, read_records, stored_key
 
 _QUICK = """
 PRAGMA journal_mode = OFF;
@@ -69,7 +69,7 @@ class Known:
         seen: list[object] = []
         for record, line in zip(records, lines, strict=True):
             for answer in record.answers:
-                seen += (bytes.fromhex(answer.key), 0, self._end)
+                seen += (_stored_key(record, answer), 0, self._end)
             self._end += len(line)
         self._insert(seen)
 
@@ -79,7 +79,7 @@ class Known:
         number = len(self._logs) - 1
         states = _done_states(retry_final=retry_final)
         for start, _, record in read_records(log):
-            self._insert([part for a in record.answers for part in (bytes.fromhex(a.key), number, start)])
+            self._insert([part for a in record.answers for part in (_stored_key(record, a), number, start)])
             result = record.result
             if result is not None:
                 done = result.state in states
@@ -98,14 +98,9 @@ class Known:
         finally:
             db.close()
 
-    @property
-    def earlier(self) -> bool:
-        """Whether there were earlier attempts."""
-        return len(self._logs) > 1
-
-    def find(self, keys: Sequence[bytes], before: bool = False) -> dict[bytes, bytes]:
-        """Return the responses of *keys* that are in a log; with *before* only in an earlier attempt's."""
-        query = f"SELECT key, log, start FROM seen WHERE key IN ({marks(keys)}) AND log >= {int(before)}"
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the responses that are in a log, by `records.stored_key`."""
+        query = f"SELECT key, log, start FROM seen WHERE key IN ({marks(keys)})"
         found = self._db.execute(query, list(keys))
         return {key: self._response(key, log, start) for key, log, start in found}
 
@@ -128,7 +123,11 @@ class Known:
 
     def _response(self, key: bytes, log: int, start: int) -> bytes:
         record = read_record(self._logs[log], start)
-        return next(bytes(a.response) for a in record.answers if bytes.fromhex(a.key) == key)
+        return next(bytes(a.response) for a in record.answers if _stored_key(record, a) == key)
+
+
+def _stored_key(record: Record, answer: Answer) -> bytes:
+    return stored_key(bytes.fromhex(answer.key), record.point, record.owner)
 
 
 def _done_states(*, retry_final: bool) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -10,10 +11,12 @@ from runner.fold import Failure, PointCounts, fold_run
 from runner.jobs import read_job
 from runner.launch.attempts import attempts, read_state
 from runner.launch.job_state import JobState
+from runner.launch.kept import mask_kept
 from runner.launch.output import STDERR_FILE
 from runner.launch.query import job_states
 from runner.progress import Progress
 from runner.runs import CANCELLED, RunFolder
+from runner.secrets import Secrets
 from runner.values import Json
 
 UNDER_WAY = frozenset({"pending", "running"})
@@ -37,7 +40,7 @@ class JobOutcome(msgspec.Struct, frozen=True):
 
 
 class PointOutcome(msgspec.Struct, frozen=True):
-    """One point: its counts and scores; ``served`` were completed by the cache before any job."""
+    """One point: its counts and scores; ``served`` were completed by the cache without a job."""
 
     name: str
     axes: dict[str, Json]
@@ -56,7 +59,8 @@ class RunOutcome(msgspec.Struct, frozen=True):
 
     Of every point ``expected = ok + errors + missing``. Of the whole run's ``ok + errors`` the points'
     ``served`` and the jobs' ``spent.cached`` came from the cache and ``spent.shared`` from equal requests of
-    the run; the others had requests of their own, or could not be rendered.
+    the run; the others had requests of their own, or could not be rendered. ``warnings`` say what does the
+    run itself no harm.
     """
 
     name: str
@@ -65,20 +69,32 @@ class RunOutcome(msgspec.Struct, frozen=True):
     exit_code: int
     jobs: tuple[JobOutcome, ...]
     points: tuple[PointOutcome, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def run_outcome(run: RunFolder) -> RunOutcome:
     """Fold what is new and return how the run stands."""
     jobs = job_outcomes(run)
-    points = _points(run, fold_run(run))
+    mask_kept(run.path, Secrets.of_environment(secret_env(run)))
+    warnings: list[str] = []
+    points = _points(run, fold_run(run, warnings.append))
     state = _state(jobs, points)
-    return RunOutcome(run.name, str(run.path), state, _EXIT_CODES.get(state, 1), jobs, points)
+    code = _EXIT_CODES.get(state, 1)
+    return RunOutcome(run.name, str(run.path), state, code, jobs, points, tuple(warnings))
 
 
 def job_outcomes(run: RunFolder) -> tuple[JobOutcome, ...]:
     """Return how the jobs stand, without touching any record."""
-    states = job_states(run.path)
+    states = job_states(run.path, secret_env(run))
     return tuple(_job(folder, states[folder.name]) for folder in run.jobs)
+
+
+def secret_env(run: RunFolder) -> tuple[str, ...]:
+    """Return the variables that a run names as secret; all its jobs name the same."""
+    for folder in run.jobs:
+        with suppress(msgspec.DecodeError):  # damaged, which its logs are to tell of
+            return read_job(folder).secret_env
+    return ()
 
 
 def _job(folder: Path, state: JobState) -> JobOutcome:

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from runner.config import Composition, Point
+from runner.config import Composition, Point, RefusedPoint
 from runner.engines.base import EngineKind
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault, UserError
@@ -61,13 +61,13 @@ class Plan:
         composition: what was asked.
         jobs: in the order in which they are launched.
         points: all of them, in the experiment's order.
-        refused: points that can't run, with their faults; only with ``skip_refused``.
+        refused: points that can't run, with their faults, in the same order; only with ``skip_refused``.
     """
 
     composition: Composition
     jobs: tuple[PlannedJob, ...]
     points: tuple[PlannedPoint, ...]
-    refused: tuple[Point, ...] = ()
+    refused: tuple[RefusedPoint, ...] = ()
 
     @property
     def name(self) -> str:
@@ -83,16 +83,32 @@ def make_plan(composition: Composition, *, skip_refused: bool = False) -> Plan:
             every point is.
     """
     planned: list[PlannedPoint] = []
-    refused: list[Point] = []
+    refused = list(composition.refused)
     resolve = _Resolver(composition)
     for point in composition.points:
         faults, result = resolve.point(point)
         if result is None:
-            refused.append(replace(point, refused=tuple(faults)))
+            refused.append(RefusedPoint(point.index, point.axes, tuple(faults)))
         else:
             planned.append(result)
-    if refused and (not skip_refused or not planned):
-        raise ConfigError([fault for point in refused for fault in point.refused])
+    return _plan(composition, planned if skip_refused or not refused else [], refused)
+
+
+def less(plan: Plan, refused: Sequence[RefusedPoint]) -> Plan:
+    """Return *plan* without the points that turned out to be refused.
+
+    Raises:
+        ConfigError: no other point is left.
+    """
+    gone = {point.index for point in refused}
+    left = [planned for planned in plan.points if planned.point.index not in gone]
+    return _plan(plan.composition, left, [*plan.refused, *refused])
+
+
+def _plan(composition: Composition, planned: Sequence[PlannedPoint], refused: Sequence[RefusedPoint]) -> Plan:
+    refused = sorted(refused, key=lambda point: point.index)
+    if not planned:
+        raise ConfigError([fault for point in refused for fault in point.faults])
     return Plan(composition, _jobs(planned), tuple(planned), tuple(refused))
 
 
@@ -101,7 +117,7 @@ class _Resolver:
 
     def __init__(self, composition: Composition) -> None:
         self._places = composition.places
-        self._digits = len(str(max(0, len(composition.points) - 1)))
+        self._digits = len(str(max(0, len(composition.points) + len(composition.refused) - 1)))
         self._prompt = cache(self._resolve_prompt)
 
     def _model_faults(self, experiment: Experiment, kind: EngineKind) -> list[Fault]:
@@ -126,8 +142,7 @@ class _Resolver:
         if prompt is not None:
             faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)
         if faults or prompt is None:
-            place = f"[{_axes(point.axes)}] " if point.axes else ""
-            return [replace(fault, place=place + fault.place) for fault in faults], None
+            return placed(faults, point), None
         name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
         sampling, notes = effective_sampling(experiment, kind)
         return [], PlannedPoint(point, name, sampling, prompt, (*point.notes, *notes))
@@ -141,6 +156,12 @@ class _Resolver:
         except UserError as error:
             return [Fault("prompt", str(error))], None
         return [], source
+
+
+def placed(faults: Iterable[Fault], point: Point) -> list[Fault]:
+    """Return faults of a point with the values of its axes."""
+    axes = f"[{_axes(point.axes)}] " if point.axes else ""
+    return [replace(fault, place=axes + fault.place) for fault in faults]
 
 
 def effective_sampling(experiment: Experiment, kind: EngineKind) -> tuple[dict[str, Json], tuple[str, ...]]:

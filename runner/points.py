@@ -6,13 +6,13 @@ network filesystem.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
 from runner.cache import RESPONSES, connect, marks
-from runner.records import OK, Record
+from runner.records import OK, STEP, Record
 
 _TABLES = f"""
 {RESPONSES}
@@ -96,6 +96,11 @@ class PointRecords:
     def lines(self) -> Iterator[tuple[str, bytes]]:
         """Yield the state and the line of every result, in dataset order."""
         yield from self._db.execute("SELECT state, line FROM results ORDER BY position, sample, step")
+
+    def having(self, ids: Collection[str]) -> set[tuple[str, int]]:
+        """Return row and sample of every result that there is of some hundred rows."""
+        query = f"SELECT id, sample FROM results WHERE step = ? AND id IN ({marks(ids)})"
+        return set(self._db.execute(query, (STEP, *ids)))
 
     def counts(self) -> dict[str, int]:
         """Return how many results are in each state."""

@@ -11,12 +11,13 @@ from pathlib import Path
 import msgspec
 
 from runner.cache import ResponseCache
+from runner.config import RefusedPoint
 from runner.data import check_rows, columns
 from runner.errors import ConfigError, Fault
 from runner.hashes import content_hash, counted_files
 from runner.identity import MODEL_FILES, Hash, make_scope, model_file
 from runner.jobs import DatasetFile, Job, PointSpec, write_job
-from runner.plan import Plan, PlannedPoint
+from runner.plan import Plan, PlannedPoint, less, placed
 from runner.prompts import compile_prompt
 from runner.provenance import provenance
 from runner.render import compile_template, suggestion
@@ -46,6 +47,21 @@ def specify(plan: Plan) -> tuple[Job, ...]:
         )
         jobs.append(Job(job.name, job.devices, points, secret_env))
     return tuple(jobs)
+
+
+def less_missing_columns(plan: Plan) -> Plan:
+    """Return *plan* without the points that name a column which their rows haven't; it lists those.
+
+    Raises:
+        ConfigError: no other point is left.
+        UserError: a dataset can't be read as what it says it is.
+    """
+    refused = [
+        RefusedPoint(planned.point.index, planned.point.axes, tuple(placed(faults, planned.point)))
+        for planned in plan.points
+        if (faults := _column_faults(planned))
+    ]
+    return less(plan, refused) if refused else plan
 
 
 def _column_faults(planned: PlannedPoint) -> list[Fault]:

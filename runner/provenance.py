@@ -58,21 +58,27 @@ def _git(root: Path, secrets: Secrets) -> dict[str, Json] | None:
     sha = _output(["git", "-C", str(root), "rev-parse", "HEAD"])
     if sha is None:
         return None
-    diff = _output(["git", "-C", str(root), "diff", "HEAD"]) or ""
+    diff = _output(["git", "-C", str(root), "diff", "HEAD"])
+    if diff is None:
+        return {"sha": sha.strip(), "dirty": None, "diff": None}
     return {"sha": sha.strip(), "dirty": bool(diff), "diff": secrets.mask(diff)}
 
 
-def gpus() -> list[str]:
-    """Return name, driver version and memory of every GPU that nvidia-smi lists."""
+def gpus() -> list[str] | None:
+    """Return name, driver and memory of every GPU that nvidia-smi lists, None if it doesn't answer."""
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    return (_output(query) or "").splitlines()
+    listed = _output(query)
+    return None if listed is None else listed.splitlines()
 
 
 def _output(command: list[str]) -> str | None:
-    """Return what a program prints, or None where it isn't there or fails."""
+    """Return what a program prints, or None where it isn't there, fails, or takes too long."""
     if shutil.which(command[0]) is None:
         return None
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", timeout=_COMMAND_SECONDS, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_COMMAND_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None
     return done.stdout if done.returncode == 0 else None

@@ -12,7 +12,7 @@ from runner.errors import AskError, RowError
 from runner.jobs import PointSpec
 from runner.progress import Source
 from runner.prompts import compile_prompt
-from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result
+from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result, stored_key
 from runner.render import Template, compile_template
 from runner.scoring.base import Score, Scorer
 from runner.scoring.registry import scorer_kinds
@@ -136,11 +136,13 @@ class Question:
         "finish",
         "key",
         "keys",
+        "owner",
         "point",
         "request",
         "row",
         "sample",
         "source",
+        "stored_key",
         "unsaved",
     )
 
@@ -156,6 +158,8 @@ class Question:
         self.request: Request
         self.canonical: bytes
         self.key: bytes
+        self.stored_key: bytes
+        self.owner = None if point.experiment.fills_cache else (row.id, sample)
 
     def prepare(self) -> None:
         """Build the next slot's request.
@@ -171,6 +175,7 @@ class Question:
         )
         self.canonical = self.request.canonical()
         self.key = request_key(self.canonical)
+        self.stored_key = stored_key(self.key, point.spec.index, self.owner)
 
     @property
     def complete(self) -> bool:
@@ -198,7 +203,7 @@ class Question:
     def record(self) -> Record:
         """Return what is new since the last record; with the result once all slots are filled."""
         answers, self.unsaved = tuple(self.unsaved), []
-        return Record(self.point.spec.index, answers, self._scored() if self.complete else None)
+        return self._record(answers, self._scored() if self.complete else None)
 
     def failed(self, error: AskError, *, state: str | None = None) -> Record:
         """Return the record of a row that got no answer; answers of earlier slots are kept."""
@@ -206,7 +211,10 @@ class Question:
         if state is None:
             state = ERROR if isinstance(error, RowError) else MISSING
         line = self._line(error=ErrorLine(type(error).__name__, error.message, error.status))
-        return Record(self.point.spec.index, answers, self._result(state, line))
+        return self._record(answers, self._result(state, line))
+
+    def _record(self, answers: tuple[Answer, ...], result: Result | None) -> Record:
+        return Record(self.point.spec.index, answers, result, owner=self.owner)
 
     def _scored(self) -> Result:
         try:

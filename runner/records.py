@@ -8,6 +8,7 @@ fraction of what a database would; what is to be looked up is folded into SQLite
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
+
+from runner.values import canonical_json
 
 RECORDS_FILE = "records.jsonl"
 
@@ -55,6 +58,7 @@ class Record(msgspec.Struct, frozen=True):
         result: None while a conversation goes on.
         time: Unix time of the commit.
         step: which model call of the experiment this is.
+        owner: row id and sample whose own the answers are; None where they serve any equal request.
     """
 
     point: int
@@ -62,6 +66,14 @@ class Record(msgspec.Struct, frozen=True):
     result: Result | None = None
     time: float = 0.0
     step: str = STEP
+    owner: tuple[str, int] | None = None
+
+
+def stored_key(key: bytes, point: int, owner: tuple[str, int] | None) -> bytes:
+    """Return what an answer is looked up by: its request's key, or, where it is somebody's own, his own."""
+    if owner is None:
+        return key
+    return hashlib.sha256(key + canonical_json([point, *owner])).digest()
 
 
 _encode = msgspec.json.Encoder().encode

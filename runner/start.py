@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from runner.cache import ResponseCache
@@ -16,17 +16,23 @@ from runner.spec import InlineCluster
 from runner.survey import PointSurvey, survey_point
 
 
-def serve_cached(run: RunFolder) -> dict[str, PointSurvey]:
+def serve_cached(run: RunFolder, names: Collection[str] | None = None) -> dict[str, PointSurvey]:
     """Write the results that the cache completes into the points' folders; return what was found.
 
-    A run without any earlier cache is left alone, and nothing is returned.
+    Rows that have a result are passed over. A run without any earlier cache is left alone, and nothing is
+    returned.
+
+    Args:
+        run: none of its jobs is under way.
+        names: of the points to serve; left out means all.
     """
     spare_the_collector()
     with run.lock(), ResponseCache(run.cache) as cache:
         if not cache:
             return {}
         points = [point for job in jobs_of(run) for point in job.points]
-        reading = [point for point in points if point.experiment().reads_cache]
+        wanted = [point for point in points if names is None or point.name in names]
+        reading = [point for point in wanted if point.experiment().reads_cache]
         return {point.name: _serve(run, point, cache) for point in reading}
 
 

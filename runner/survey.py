@@ -69,15 +69,15 @@ class Serving:
 
     @property
     def keys(self) -> list[bytes]:
-        """Keys of the answers to look up; none once all is said."""
-        return [question.key for question in self.ready]
+        """What to look up the next answers by; none once all is said."""
+        return [question.stored_key for question in self.ready]
 
     def take(self, found: Mapping[bytes, bytes]) -> None:
         """Give each question its answer, if *found* has it."""
         ready, self.ready = self.ready, []
         going = []
         for question in ready:
-            data = found.get(question.key)
+            data = found.get(question.stored_key)
             if data is None:
                 self.stuck.append(question)
             elif question.take_stored(data):
@@ -119,7 +119,8 @@ def survey_point(
         spec: the point.
         run: the run folder, or any folder where the dataset's path is absolute.
         cache: the shared cache.
-        keep: where to add the results that the cache completes; committing them is the caller's.
+        keep: where to add the results that the cache completes; committing them is the caller's. Rows that
+            have a result there are passed over.
         tokens: counts the tokens of a prompt.
         seen: requests of the job that are counted already; without it none counts as shared.
     """
@@ -128,7 +129,7 @@ def survey_point(
     sharing = seen if experiment.fills_cache else None
     slots = len(point.slots)
     rows = wanted = hits = shared = unrenderable = served = prompt_tokens = 0
-    for batch in batches(point):
+    for batch in batches(point) if keep is None else _without_result(point, keep):
         serving = Serving(batch)
         while keys := serving.keys:
             serving.take(cache.find(keys) if experiment.reads_cache else {})
@@ -145,6 +146,12 @@ def survey_point(
             keep.add([*(q.record() for q in serving.complete), *(record for _, record in serving.failed)])
     requests = wanted - hits - shared - unrenderable
     return PointSurvey(rows, wanted, hits, shared, requests, unrenderable, served, prompt_tokens)
+
+
+def _without_result(point: OpenPoint, keep: PointRecords) -> Iterator[list[Question]]:
+    for batch in batches(point):
+        having = keep.having({question.row.id for question in batch})
+        yield [question for question in batch if (question.row.id, question.sample) not in having]
 
 
 def _unseen(questions: list[Question], seen: Keys | None) -> list[Question]:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from runner.jobs import Job, read_job
 from runner.journal import Journal
 from runner.known import Known
 from runner.launch.attempts import Attempt, State, WorkerState, begin_attempt, write_state
-from runner.launch.gpus import offered_devices, take_devices
+from runner.launch.gpus import devices_of, take_devices
 from runner.launch.output import redirect_output
 from runner.launch.preemption import INTERRUPTED, requeue_if_preempted, take_over_signals
 from runner.progress import Counts
@@ -37,7 +37,7 @@ from runner.questions import OpenPoint
 from runner.records import RECORDS_FILE, RecordLog
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.secrets import Secrets
-from runner.spec import LocalCluster
+from runner.spec import SlurmCluster
 
 TICK_SECONDS = 0.5
 """How often a worker says how far it is and looks whether a point was cancelled."""
@@ -62,6 +62,8 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
     if redirect:
         take_over_signals()
     folder = Path(job_dir)
+    if (folder / CANCELLED).exists():  # while it was being started
+        return INTERRUPTED
     attempt = begin_attempt(folder)
     job = read_job(folder)
     secrets = Secrets.of(job.secret_env)
@@ -72,6 +74,21 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
         if code == INTERRUPTED:
             requeue_if_preempted()
         return code
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for a while: the next inline job, in the same process, has GPUs of its own."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _Worker:
@@ -134,12 +151,14 @@ class _Worker:
     def _devices(self) -> Iterator[None]:
         """Hold the GPUs that the job takes; on Slurm the allocation gives them."""
         cluster = self._job.points[0].experiment().cluster
-        if not self._job.devices or not isinstance(cluster, LocalCluster):
+        if not self._job.devices or isinstance(cluster, SlurmCluster):
             yield
             return
         self._phase("waiting for a GPU")
-        with take_devices(self._job.devices, offered_devices(cluster.devices)) as devices:
-            os.environ.update(devices.environment)
+        with (
+            take_devices(self._job.devices, devices_of(cluster)) as devices,
+            _environment(devices.environment),
+        ):
             yield
 
     async def _work(self) -> _Ending:

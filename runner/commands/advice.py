@@ -23,7 +23,8 @@ _MEND = {
     "EngineUnreachableError": "the server must answer there; for another address start a new run",
     "EngineStartError": _SETTINGS,
     "EngineError": _SETTINGS,
-    "UserError": "put back what has changed, or start a new run",
+    "InputChangedError": "put back what has changed, or start a new run",
+    "UserError": "what the message says",
 }
 """What to do about a job that ended with an error of a class, before a resume can help."""
 

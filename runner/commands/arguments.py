@@ -92,18 +92,27 @@ def _file(arguments: argparse.Namespace) -> str:
     return str(arguments.file)
 
 
-def compose_from(arguments: argparse.Namespace) -> Composition:
+def compose_from(arguments: argparse.Namespace, *, skip_refused: bool = False) -> Composition:
     """Compose what `add_file` took."""
     from runner.config import compose
 
-    return compose(_file(arguments), arguments.overrides, multirun=arguments.multirun, runs=arguments.runs)
+    return compose(
+        _file(arguments),
+        arguments.overrides,
+        multirun=arguments.multirun,
+        runs=arguments.runs,
+        skip_refused=skip_refused,
+    )
 
 
 def plan_from(arguments: argparse.Namespace) -> Plan:
     """Plan what `add_experiment` took."""
     from runner.plan import make_plan
+    from runner.prepare import less_missing_columns
 
-    return make_plan(compose_from(arguments), skip_refused=arguments.skip_refused)
+    if not arguments.skip_refused:
+        return make_plan(compose_from(arguments))
+    return less_missing_columns(make_plan(compose_from(arguments, skip_refused=True), skip_refused=True))
 
 
 def point_from(arguments: argparse.Namespace) -> tuple[Plan, PlannedPoint]:
@@ -114,7 +123,7 @@ def point_from(arguments: argparse.Namespace) -> tuple[Plan, PlannedPoint]:
     """
     from runner.plan import make_plan
 
-    plan = make_plan(compose_from(arguments), skip_refused=True)
+    plan = make_plan(compose_from(arguments, skip_refused=True), skip_refused=True)
     given = arguments.point
     if given is None:
         return plan, plan.points[0]
@@ -123,7 +132,7 @@ def point_from(arguments: argparse.Namespace) -> tuple[Plan, PlannedPoint]:
             return plan, point
     for refused in plan.refused:
         if given == str(refused.index):
-            raise ConfigError(list(refused.refused))
+            raise ConfigError(list(refused.faults))
     raise UserError(unknown("point", given, [point.name for point in plan.points]))
 
 

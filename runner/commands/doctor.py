@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
     out = console()
     _print_versions(out)
     _print_engines(out)
-    _print_list(out, "GPUs", gpus() or ["none: nvidia-smi lists none, or is not on PATH"])
+    _print_list(out, "GPUs", gpus() or ["none: nvidia-smi lists none, does not answer, or is not on PATH"])
     _print_keys(out)
     _print_list(out, "Slurm", _slurm())
     _print_list(out, "folders", _folders(runs_folder(arguments)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Self
 
 from rich.console import Console
@@ -38,6 +38,19 @@ class InterruptedRunError(RunnerError):
     """Raised when Ctrl-C ended a run before its jobs had ended."""
 
     exit_code = 130
+
+
+@contextmanager
+def resumable(run: RunFolder) -> Iterator[None]:
+    """Have Ctrl-C say how to go on with a run that is on disk, whose jobs may have been launched.
+
+    Raises:
+        InterruptedRunError: on Ctrl-C, after the jobs of this machine were stopped.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedRunError(_leave(run, launched=False)) from None
 
 
 def follow(run: RunFolder, names: Collection[str], start: Callable[[], None]) -> None:

@@ -61,8 +61,11 @@ def main(arguments: argparse.Namespace) -> int:
     out = console()
     for name, text in files.items():
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        except OSError as error:
+            raise UserError(f"{path} can't be written: {error.strerror}; name another folder") from error
         out.print(f"wrote {shown(path)}")
     out.print(f"\nnext:    cd {shlex.quote(str(folder))}")
     out.print(f"         runner run {EXPERIMENT}")

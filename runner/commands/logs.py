@@ -16,8 +16,8 @@ from runner.commands.console import console, shown
 from runner.errors import UserError
 from runner.launch import JobState, job_states, read_submission
 from runner.launch.attempts import attempts
-from runner.launch.kept import secrets_of
 from runner.launch.submission import submitit_stderr
+from runner.outcome import secret_env
 from runner.runs import RunFolder
 from runner.secrets import Secrets
 
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     run = run_from(arguments)
     names = _names(run, arguments.job)
-    tail, notices = _Tail(secrets_of(run.jobs)), _Notices(run)
+    tail, notices = _Tail(Secrets.of_environment(secret_env(run))), _Notices(run)
     while True:
         # Looked at before the files: what a job wrote last is there once its state says that it ended.
         states = _states(run, names)
@@ -62,7 +62,7 @@ def _names(run: RunFolder, given: str | None) -> list[str]:
 
 
 def _states(run: RunFolder, names: Sequence[str]) -> list[JobState]:
-    found = job_states(run.path)
+    found = job_states(run.path, secret_env(run))
     return [found[name] for name in names]
 
 

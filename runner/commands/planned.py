@@ -33,7 +33,7 @@ def print_plan(plan: Plan, *, verbose: bool = False) -> None:
     for point in plan.refused:
         axes = ", ".join(f"{key}={cell(value)}" for key, value in point.axes.items())
         out.print(f"\nrefused: {axes or 'the point'}", style="yellow")
-        for fault in point.refused:
+        for fault in point.faults:
             out.print(f"  {fault}", style="yellow")
 
 
@@ -134,7 +134,7 @@ def plan_json(plan: Plan) -> dict[str, Json]:
         "jobs": [_job_json(job) for job in plan.jobs],
         "points": [{**_point_json(planned), "job": job_of[planned.name]} for planned in plan.points],
         "refused": [
-            {"axes": point.axes, "faults": [str(fault) for fault in point.refused]} for point in plan.refused
+            {"axes": point.axes, "faults": [str(fault) for fault in point.faults]} for point in plan.refused
         ],
     }
 

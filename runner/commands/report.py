@@ -44,7 +44,7 @@ def print_launch(
     out.print(Text.assemble((plan.name, "bold"), f"  {what}, {_jobs(jobs)}  {shown(run.path)}"))
     print_notes(out, plan, whole=verbose)
     for point in plan.refused:
-        out.print(f"  refused: {point.refused[0]}", style="yellow")
+        out.print(f"  refused: {point.faults[0]}", style="yellow")
     served = sum(survey.hits for survey in surveys.values())
     if jobs and served:
         wanted = sum(survey.wanted for survey in surveys.values())
@@ -70,6 +70,8 @@ def print_outcome(outcome: RunOutcome) -> int:
     if len(wrong) > _MANY:
         name = typed(RunFolder(Path(outcome.path)))
         out.print(f"... and {count(len(wrong) - _MANY, 'more job')}: runner status {name}")
+    for warning in outcome.warnings:
+        out.print(f"warning: {warning}", style="yellow")
     _print_next(out, outcome)
     return outcome.exit_code
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -12,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from runner.cache import BATCH
-from runner.config import Composition, compose
+from runner.config import Composition, compose, literal
 from runner.data import columns
 from runner.errors import ConfigError, Fault, RowError, UserError
 from runner.fold import export
@@ -30,7 +29,6 @@ from runner.spec import Experiment
 from runner.start import jobs_of
 from runner.values import Json, Row
 
-_DOLLAR = re.compile(r"(\\*)\$\{")
 _decode = msgspec.json.Decoder(ResultLine)
 _encode = msgspec.json.Encoder().encode
 
@@ -105,14 +103,12 @@ def _changed(experiment: Experiment, composed: Experiment) -> Experiment:
 
 
 def _literal(value: Json) -> Json:
-    """Return *value* so that it composes to itself: what looks like an interpolation in it is none."""
+    """Return *value* with every text in it so that it composes to itself."""
     if isinstance(value, dict):
         return {key: _literal(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_literal(inner) for inner in value]
-    if isinstance(value, str):
-        return _DOLLAR.sub(lambda found: found[1] * 2 + "\\${", value)
-    return value
+    return literal(value) if isinstance(value, str) else value
 
 
 def _column_faults(run: RunFolder, spec: PointSpec, experiment: Experiment) -> list[Fault]:
@@ -132,7 +128,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
             with PointRecords(stored) as answers:
                 results = _results(point, answers.lines())
                 while batch := list(islice(results, BATCH)):
-                    records.add(batch)
+                    records.add(batch, attempt=1)  # 0 would count them as served by the cache
                 records.commit()
         export(folder, spec, records)
         counts = records.counts()

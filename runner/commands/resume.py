@@ -13,6 +13,7 @@ from rich.text import Text
 
 from runner.commands.arguments import add_run, run_from, typed
 from runner.commands.console import console, count
+from runner.commands.follow import resumable
 from runner.commands.launching import launch_and_show
 from runner.commands.report import print_outcome
 from runner.errors import UserError
@@ -21,7 +22,7 @@ from runner.jobs import Job
 from runner.launch import job_states
 from runner.outcome import run_outcome
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
-from runner.start import unfinished
+from runner.start import serve_cached, unfinished
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,16 +45,20 @@ def main(arguments: argparse.Namespace) -> int:
     run = run_from(arguments)
     with ExitStack() as held:
         held.enter_context(run.launching("resume"))
-        return _resume(run, held, retry_final=arguments.retry_final, wait=arguments.wait)
+        _refuse_living(run)
+        with resumable(run):
+            return _resume(run, held, retry_final=arguments.retry_final, wait=arguments.wait)
 
 
 def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -> int:
-    _refuse_living(run)
-    counts = fold_run(run)
+    before = fold_run(run)
+    counts = _served(run, before)
     jobs = unfinished(run, counts, retry_final=retry_final)
     out = console()
     if not jobs:
-        out.print(f"{run.name}: nothing is missing")
+        served = sum(counts[name].ok - one.ok for name, one in before.items())
+        cached = f"; {count(served, 'result')} came from the cache" if served else ""
+        out.print(f"{run.name}: nothing is missing{cached}")
         return print_outcome(run_outcome(run))
     for job in jobs:
         marker = run.job(job.name) / RETRY_FINAL
@@ -64,6 +69,16 @@ def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -
         )
     )
     return launch_and_show(run, jobs, held, wait=wait)
+
+
+def _served(run: RunFolder, counts: dict[str, PointCounts]) -> dict[str, PointCounts]:
+    """Have the cache complete what it can; return the counts after that."""
+    missing = [name for name, one in counts.items() if one.missing and not _cancelled(run, name)]
+    return fold_run(run) if serve_cached(run, missing) else counts
+
+
+def _cancelled(run: RunFolder, point: str) -> bool:
+    return (run.point(point) / CANCELLED).exists()
 
 
 def _refuse_living(run: RunFolder) -> None:
@@ -81,7 +96,7 @@ def _refuse_living(run: RunFolder) -> None:
 
 def _what(run: RunFolder, jobs: Sequence[Job], counts: dict[str, PointCounts], *, retry_final: bool) -> str:
     """Say what is asked, of all that the run is to have; cancelled points count neither way."""
-    wanted = [one for name, one in counts.items() if not (run.point(name) / CANCELLED).exists()]
+    wanted = [one for name, one in counts.items() if not _cancelled(run, name)]
     expected, missing = sum(one.expected for one in wanted), sum(one.missing for one in wanted)
     errors = sum(one.errors for one in wanted) if retry_final else 0
     again = f" and {count(errors, 'final error')} to ask again" if errors else ""

@@ -11,6 +11,7 @@ import sys
 from contextlib import ExitStack
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
+from runner.commands.follow import resumable
 from runner.commands.launching import launch_and_show
 from runner.commands.report import print_launch, print_outcome
 from runner.fold import fold_run
@@ -37,9 +38,10 @@ def main(arguments: argparse.Namespace) -> int:
         check_cluster(job.points[0].experiment.cluster, job.devices)
     with ExitStack() as held:
         run = write_run(plan, jobs, sys.argv, held)
-        surveys = serve_cached(run)
-        left = unfinished(run, fold_run(run))
-        print_launch(plan, run, left, surveys, verbose=arguments.verbose)
-        if not left:
-            return print_outcome(run_outcome(run))
-        return launch_and_show(run, left, held, wait=arguments.wait)
+        with resumable(run):
+            surveys = serve_cached(run)
+            left = unfinished(run, fold_run(run))
+            print_launch(plan, run, left, surveys, verbose=arguments.verbose)
+            if not left:
+                return print_outcome(run_outcome(run))
+            return launch_and_show(run, left, held, wait=arguments.wait)

@@ -15,7 +15,6 @@ import msgspec
 from runner.commands.console import shown
 from runner.config import json_schema
 from runner.errors import UserError
-from runner.runs import write_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +27,15 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         print(schema_text(), end="")
         return 0
-    if not arguments.output.absolute().parent.is_dir():
-        raise UserError(f"--output: there is no folder {arguments.output.absolute().parent}")
-    write_file(arguments.output, schema_text())
-    print(f"wrote {shown(arguments.output)}")
+    file: Path = arguments.output
+    if not file.absolute().parent.is_dir():
+        raise UserError(f"--output: there is no folder {file.absolute().parent}")
+    text = schema_text()
+    try:
+        file.write_text(text)  # as it stands, be it a device or a link
+    except OSError as error:
+        raise UserError(f"--output: {file} can't be written: {error.strerror}") from error
+    print(f"wrote {shown(file)}")
     return 0
 
 

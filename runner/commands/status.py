@@ -67,6 +67,8 @@ def _list(runs: Path, *, as_json: bool) -> int:
         out.print(f"there are no runs in {runs}; start one with: runner run FILE")
         return 0
     _print_list(out, outcomes)
+    for warning in dict.fromkeys(warning for _, outcome in outcomes for warning in outcome.warnings):
+        out.print(f"warning: {warning}", style="yellow")
     return 0
 
 

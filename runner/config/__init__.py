@@ -2,18 +2,21 @@
 
 from runner.config.complete import completions
 from runner.config.compose import compose, experiment_names, find_experiment
-from runner.config.point import Composition, Point
+from runner.config.interpolation import literal
+from runner.config.point import Composition, Point, RefusedPoint
 from runner.config.show import defaults_info, raw_config
 from runner.config.user_schema import json_schema
 
 __all__ = [
     "Composition",
     "Point",
+    "RefusedPoint",
     "completions",
     "compose",
     "defaults_info",
     "experiment_names",
     "find_experiment",
     "json_schema",
+    "literal",
     "raw_config",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.config.choices import Chooser, Chosen
-from runner.config.deletions import nothing_there, other_value, there
+from runner.config.deletions import given_by, nothing_there, other_value, there
 from runner.config.document import Key, Origin, dotted
 from runner.config.interpolation import resolved_text, unresolved
 from runner.config.keys import GROUPS
@@ -72,7 +72,7 @@ def assemble(layers: Sequence[Layer], chooser: Chooser, swept: Collection[Key] =
             except ConfigError as error:
                 raw.faults.extend(error.faults)
                 raw.failed.add(key)
-    lost = [path for path in raw.undeleted if not any(key[: len(path)] == path for key in swept)]
+    lost = [path for path in raw.undeleted if not given_by(swept, path)]
     raw.faults += [nothing_there(path, raw.config) for path in lost]
     return raw
 

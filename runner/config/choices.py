@@ -14,14 +14,13 @@ from runner.config.layers import Given
 from runner.config.reader import Reader
 from runner.config.values import brief
 from runner.engines.registry import engine_kinds
-from runner.engines.weights import is_hub_name
+from runner.engines.weights import PATH_LIKE, is_hub_name
 from runner.errors import ConfigError, Fault
 from runner.scoring.registry import scorer_kinds
 from runner.spec import CLUSTER_KINDS
 from runner.values import Json
 
 KIND_AND_NAME = re.compile(r"^([a-z][a-z0-9_]*):(.+)$")
-_PATH_LIKE = ("./", "../", "/", "~/")
 _DATASET_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 
@@ -111,7 +110,7 @@ class Chooser:
             return Chosen({"name": kind[2], "engine": {"kind": kind[1]}}, (((), origin),))
         if kind:
             raise self.unknown_kind("model", "engine", kind[1], origin)
-        if name.startswith(_PATH_LIKE) or _is_folder(self._reader, name):
+        if name.startswith(PATH_LIKE) or _is_folder(self._reader, name):
             return Chosen({"name": name}, (((), origin),))
         options = self._reader.options("model")
         hint = nearest(name, [*options, *self._siblings(name)], say_known=False)

@@ -13,7 +13,7 @@ from runner.config.front import Front
 from runner.config.interpolation import environment_reads
 from runner.config.keys import nearest
 from runner.config.overrides import parse_overrides
-from runner.config.point import Composition, Point
+from runner.config.point import Composition
 from runner.config.reader import Reader
 from runner.config.sweep import refuse_commas
 from runner.config.verdict import Verdict
@@ -32,6 +32,7 @@ def compose(
     multirun: bool = False,
     runs: Path | None = None,
     places: Places | None = None,
+    skip_refused: bool = False,
 ) -> Composition:
     """Compose an experiment file with *overrides* into validated points.
 
@@ -41,6 +42,7 @@ def compose(
         multirun: take Hydra's sweep grammar in overrides.
         runs: where runs are written, instead of what `Places.of` says.
         places: what to resolve the file against, instead of where it lies.
+        skip_refused: gather the points that are no experiment, unless none is one.
 
     Raises:
         ConfigError: every fault of every point.
@@ -49,21 +51,26 @@ def compose(
     places = places or Places.of(path, runs)
     reader = Reader(places)
     with environment_reads() as names:
-        points = _points(path, overrides, reader, multirun=multirun)
-    return Composition(path, tuple(overrides), places, points, reader.sources, tuple(names))
+        verdict = _verdict(path, overrides, reader, multirun=multirun)
+        points, refused = verdict.parted() if skip_refused else (verdict.points(), ())
+    return Composition(path, tuple(overrides), places, points, reader.sources, tuple(names), refused)
 
 
-def _points(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: bool) -> tuple[Point, ...]:
+def _verdict(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: bool) -> Verdict:
     chooser = Chooser(reader)
     source = opened(path, overrides, reader, chooser, multirun=multirun)
     finisher = Finisher(path.stem, chooser, Files(reader))
     verdict = Verdict()
     for combination in source.combinations():
         axes = {key: given.value for _, entry in combination for key, given in entry.items()}
-        raw = source.raw(combination)
+        try:
+            raw = source.raw(combination)
+        except ConfigError as error:
+            verdict.add(axes, None, (), error.faults)
+            continue
         experiment = finisher.finish(raw)
         verdict.add(axes, experiment, (*source.notes, *raw.notes), raw.faults)
-    return verdict.points()
+    return verdict
 
 
 def opened(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from runner.config.document import COMMAND_LINE, Key, dotted
 from runner.config.keys import BROUGHT, nearest
 from runner.config.values import brief
@@ -19,6 +21,11 @@ def there(config: Json, path: Key) -> bool:
         else:
             return False
     return True
+
+
+def given_by(swept: Collection[Key], path: Key) -> bool:
+    """Tell whether an axis gives something at *path* or below it."""
+    return any(key[: len(path)] == path for key in swept)
 
 
 def nothing_there(path: Key, config: dict[str, Json]) -> Fault:

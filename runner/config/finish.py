@@ -24,12 +24,12 @@ from runner.config.keys import (
     LATER_TASKS,
 )
 from runner.config.layers import Given
-from runner.config.values import LARGEST, brief, oversized
+from runner.config.values import brief, oversized
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault
 from runner.schema import experiment_type
 from runner.scoring.registry import scorer_kinds
-from runner.spec import Experiment
+from runner.spec import LARGEST, Experiment
 from runner.values import Json
 
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -77,7 +77,7 @@ class Finisher:
         if group == "engine" and kind != chosen.value.get("kind") and _names_engine_later(raw):
             raw.notes.append(f"engine: {raw.winners['model'][1].value} replaces {brief(own)}")
             own = None
-        elif kind is not None and chosen.value.get("kind") not in {None, kind}:
+        elif kind is not None and chosen.value.get("kind") not in (None, kind):
             raw.notes.append(
                 f"engine: {brief(own)} ({raw.source((group,))}) replaces the model's {brief(chosen.value)}"
             )

@@ -124,7 +124,12 @@ def unresolved(value: Json, text: str, written: str) -> Json:
     prefix = text.removesuffix(value)
     if text.endswith(value) and written.startswith(prefix):
         return written.removeprefix(prefix)
-    return _DOLLAR.sub(lambda found: found[1] * 2 + "\\${", value)
+    return literal(value)
+
+
+def literal(text: str) -> str:
+    """Return *text* so that it composes to itself: what looks like an interpolation in it is none."""
+    return _DOLLAR.sub(lambda found: found[1] * 2 + "\\${", text)
 
 
 _DOLLAR = re.compile(r"(\\*)\$\{")

@@ -18,12 +18,12 @@ from omegaconf import open_dict
 
 from runner.config.assemble import Raw, assemble, found_at
 from runner.config.choices import Chooser
-from runner.config.deletions import nothing_there, there
-from runner.config.document import COMMAND_LINE, Document, dotted
+from runner.config.deletions import given_by, nothing_there, there
+from runner.config.document import COMMAND_LINE, Document, Key, dotted
 from runner.config.hydra_source import composing, config_name, loader
 from runner.config.interpolation import omegaconf
 from runner.config.keys import GROUPS
-from runner.config.layers import Given, command_layer, file_layer, file_layer_of
+from runner.config.layers import Given, command_layer, file_layer, file_layer_of, split
 from runner.config.overrides import Change
 from runner.config.reader import Reader
 from runner.config.sweep import Axis, Entry, combinations, command_axes, file_axes, free_axes
@@ -62,8 +62,12 @@ class Composer:
         self._groups: dict[str, bool] = {}
         self._repository = loader(reader, document.path).repository
 
-    def compose(self, changes: Sequence[Change]) -> dict[str, Json]:
+    def compose(self, changes: Sequence[Change], swept: Collection[Key] = ()) -> dict[str, Json]:
         """Return the config, interpolations left as they are.
+
+        Args:
+            changes: the overrides.
+            swept: what axes give that something fixed; it may be deleted though nothing stands there.
 
         Raises:
             ConfigError: Hydra refuses the choice of groups or one of the values.
@@ -73,7 +77,8 @@ class Composer:
         faults: list[Fault] = []
         for change in (one for one in changes if one not in choices):
             if change.action == "delete" and not there(_container(config), change.key):
-                faults.append(nothing_there(change.key, _container(config)))
+                if not given_by(swept, change.key):
+                    faults.append(nothing_there(change.key, _container(config)))
             else:
                 with composing(self._reader, dotted(change.key), "command line"):
                     _apply(config, change)
@@ -170,6 +175,7 @@ class Plain:
         self._composer = Composer(document, reader)
         layers = [file_layer(document), command_layer(given)]
         axes = [*file_axes(layers), *command_axes(changes, 1)]
+        self._swept = {split(key) for axis in axes for key in axis.keys}
         self.axes, self.notes = free_axes(axes, layers)
 
     def combinations(self) -> Iterator[tuple[tuple[Axis, Entry], ...]]:
@@ -186,9 +192,9 @@ class Plain:
         fronted = {change.key[0] for change in replacing} | _fronted(base.container)
         values = [c for c in changes if c not in replacing and c not in choices]
         hydras = [change for change in values if change.key[0] not in fronted]
-        under = file_layer_of(self._composer.compose([*choices, *hydras]), self._document.origin)
+        under = file_layer_of(self._composer.compose([*choices, *hydras], self._swept), self._document.origin)
         over = [c for c in changes if c in replacing or (c in values and c not in hydras)]
-        raw = assemble([under, command_layer(over)], self._chooser)
+        raw = assemble([under, command_layer(over)], self._chooser, self._swept)
         self._tell(raw, base, [*choices, *hydras])
         return raw
 

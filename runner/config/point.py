@@ -20,14 +20,21 @@ class Point:
         axes: swept key -> its value here; empty for a single point.
         experiment: an instance of `runner.schema.experiment_type()`; paths are absolute.
         notes: what was replaced by what, in words.
-        refused: why the point can't run; filled when the plan is made.
     """
 
     index: int
     axes: dict[str, Json]
     experiment: Experiment
     notes: tuple[str, ...]
-    refused: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPoint:
+    """One point that can't run, and why."""
+
+    index: int
+    axes: dict[str, Json]
+    faults: tuple[Fault, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class Composition:
     Attributes:
         sources: every YAML file that was read.
         env_read: names of the environment variables that the YAML read.
+        refused: points that are no experiment; only with ``skip_refused``.
     """
 
     file: Path
@@ -45,3 +53,4 @@ class Composition:
     points: tuple[Point, ...]
     sources: tuple[Path, ...]
     env_read: tuple[str, ...]
+    refused: tuple[RefusedPoint, ...] = ()

@@ -54,8 +54,9 @@ def branch(schema: dict[str, Any], value: Json) -> dict[str, Any]:
             schema = _schema()["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
             continue
         mapping = schema.get("discriminator", {}).get("mapping", {})
-        if isinstance(value, dict) and value.get("kind") in mapping:
-            schema = {"$ref": mapping[value["kind"]]}
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if isinstance(kind, str) and kind in mapping:
+            schema = {"$ref": mapping[kind]}
             continue
         branches = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
         fits = [b for b in branches if "$ref" in b or b.get("type") in _types(value)]

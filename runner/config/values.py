@@ -9,11 +9,8 @@ import yaml
 
 from runner.config.document import Key
 from runner.secrets import MASK
-from runner.spec import ENV_NAME
+from runner.spec import ENV_NAME, LARGEST
 from runner.values import Json
-
-LARGEST = 2**63 - 1
-"""Whole numbers beyond can't be counted with, sent or stored."""
 
 _WIDTH = 60
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.config.layers import split
-from runner.config.point import Point
-from runner.config.values import brief
+from runner.config.point import Point, RefusedPoint
+from runner.config.values import brief, names_variables
 from runner.errors import ConfigError, Fault
 from runner.spec import Experiment
 from runner.values import Json, canonical_json
@@ -17,12 +17,17 @@ class Verdict:
 
     def __init__(self) -> None:
         self._points: list[Point] = []
+        self._refused: list[tuple[int, dict[str, Json], tuple[Fault, ...]]] = []
         self._faults: dict[Fault, list[dict[str, Json]]] = {}
         self._seen: dict[bytes, int] = {}
         self._count = 0
 
     def add(
-        self, axes: dict[str, Json], experiment: Experiment | None, notes: Sequence[str], faults: list[Fault]
+        self,
+        axes: dict[str, Json],
+        experiment: Experiment | None,
+        notes: Sequence[str],
+        faults: Sequence[Fault],
     ) -> None:
         """Take in one point: an experiment, or faults."""
         index = self._count
@@ -30,6 +35,7 @@ class Verdict:
         for fault in dict.fromkeys(faults):
             self._faults.setdefault(fault, []).append(axes)
         if experiment is None:
+            self._refused.append((index, axes, tuple(dict.fromkeys(faults))))
             return
         twin = self._twin(experiment, index)
         if twin is not None:
@@ -50,6 +56,21 @@ class Verdict:
         if self._faults:
             raise ConfigError([self._named(fault, where) for fault, where in self._faults.items()])
         return tuple(self._points)
+
+    def parted(self) -> tuple[tuple[Point, ...], tuple[RefusedPoint, ...]]:
+        """Return the points, and those that are refused.
+
+        Raises:
+            ConfigError: there is no other; or what was given as a variable's name may be a key, which a run
+                of the other points would write down with its overrides.
+        """
+        if not self._points or any(names_variables(split(fault.place)) for fault in self._faults):
+            return self.points(), ()
+        refused = (
+            RefusedPoint(index, axes, tuple(self._named(fault, [axes]) for fault in faults))
+            for index, axes, faults in self._refused
+        )
+        return tuple(self._points), tuple(refused)
 
     def _named(self, fault: Fault, where: list[dict[str, Json]]) -> Fault:
         if len(where) == self._count:

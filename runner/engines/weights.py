@@ -12,12 +12,14 @@ from runner.spec import Model
 
 _REPOSITORY = "models--"
 _HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
-_PATH_LIKE = ("./", "../", "/", "~")
+
+PATH_LIKE = ("./", "../", "/", "~/")
+"""How names begin that can only be paths."""
 
 
 def is_hub_name(name: str) -> bool:
     """Tell whether *name* has the form ORG/NAME of names on the hub."""
-    return _HUB_NAME.match(name) is not None and not name.startswith(_PATH_LIKE)
+    return _HUB_NAME.match(name) is not None and not name.startswith(PATH_LIKE)
 
 
 def hub_cache() -> Path:

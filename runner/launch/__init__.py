@@ -11,7 +11,7 @@ from pathlib import Path
 from runner.errors import RunnerError, UserError
 from runner.launch.attempts import next_attempt
 from runner.launch.cancel import cancel
-from runner.launch.gpus import check_devices, offered_devices
+from runner.launch.gpus import check_devices, devices_of
 from runner.launch.job_state import JobState
 from runner.launch.preemption import INTERRUPTED
 from runner.launch.processes import this_process
@@ -26,7 +26,7 @@ from runner.launch.submission import (
     write_submission,
 )
 from runner.runs import CANCELLED
-from runner.spec import Cluster, InlineCluster, LocalCluster, SlurmCluster
+from runner.spec import Cluster, InlineCluster, SlurmCluster
 
 __all__ = [
     "JobRequest",
@@ -88,8 +88,8 @@ def check_cluster(cluster: Cluster, devices: int) -> None:
                 "cluster=slurm: there is no sbatch on PATH; run this where jobs are submitted from, "
                 "or on this machine: cluster=local"
             )
-    elif isinstance(cluster, LocalCluster) and devices:
-        check_devices(devices, offered_devices(cluster.devices))
+    elif devices:
+        check_devices(devices, devices_of(cluster))
 
 
 def _submit_local(run_dir: Path, jobs: Sequence[JobRequest], target: Callable[[str], int]) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from runner.errors import RunnerError
@@ -47,6 +48,7 @@ def cancel(
     if mark:  # all of them first: whoever runs jobs one after another passes marked ones over
         for state in chosen:
             (run_dir / "jobs" / state.name / CANCELLED).touch()
+        chosen = _with_late_workers(run_dir, chosen)
     inline = [state for state in active if _is_inline(run_dir, state)]
     _stop_inline([state for state in inline if state in chosen], inline)
     try:
@@ -57,6 +59,14 @@ def cancel(
         names = ", ".join(f"{state.name} on {state.process.host}" for state in elsewhere if state.process)
         raise RunnerError(f"workers of other machines can be stopped only there: {names}")
     return [state.name for state in chosen]
+
+
+def _with_late_workers(run_dir: Path, chosen: Sequence[JobState]) -> list[JobState]:
+    """Return the jobs with the workers that came up meanwhile; one that comes later heeds its mark."""
+    if all(state.process or state.slurm is not None for state in chosen):
+        return list(chosen)
+    now = job_states(run_dir)
+    return [state if state.process else replace(state, process=now[state.name].process) for state in chosen]
 
 
 def _is_elsewhere(state: JobState) -> bool:

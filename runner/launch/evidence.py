@@ -16,6 +16,7 @@ from runner.launch.processes import Process
 from runner.launch.slurm_answer import SlurmJob
 from runner.launch.submission import Intent, Submission, read_intent, read_submission, submitit_stderr
 from runner.runs import CANCELLED
+from runner.secrets import Secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Evidence:
     submission: Submission
     attempt: Attempt | None
     record: State | None
+    secrets: Secrets
 
     def state(self, state: JobStateName, reason: str = "", slurm: SlurmJob | None = None) -> JobState:
         """Return the job's state, in what is known of it."""
@@ -56,8 +58,8 @@ class Evidence:
     @property
     def last_words(self) -> str:
         """The last errors that srun and the worker, or what should have started it, printed."""
-        above = last_line(submitit_stderr(self.run_dir, self.submission), self.job_dir)
-        own = last_line(self.attempt.path / STDERR_FILE, self.job_dir) if self.attempt else ""
+        above = last_line(submitit_stderr(self.run_dir, self.submission), self.secrets)
+        own = last_line(self.attempt.path / STDERR_FILE, self.secrets) if self.attempt else ""
         return "; ".join(filter(None, [above, own]))
 
     def read_again(self) -> Evidence:
@@ -66,13 +68,16 @@ class Evidence:
         return replace(self, attempt=attempt, record=record)
 
 
-def read_evidence(run_dir: Path, job_dir: Path, orphans: Sequence[Orphan] | None) -> Evidence | None:
+def read_evidence(
+    run_dir: Path, job_dir: Path, orphans: Sequence[Orphan] | None, secrets: Secrets
+) -> Evidence | None:
     """Return what is on disk about a job, or None if nobody ever submitted it.
 
     Args:
         run_dir: its run.
         job_dir: its folder.
         orphans: those of the run, or None where Slurm doesn't say.
+        secrets: what isn't to be shown of any log.
     """
     submission, intent = read_submission(job_dir), read_intent(job_dir)
     if intent is not None:
@@ -84,7 +89,7 @@ def read_evidence(run_dir: Path, job_dir: Path, orphans: Sequence[Orphan] | None
             return None
         submission = _told_by(record)
     attempt, record = _newest(job_dir, submission.first_attempt)
-    return Evidence(run_dir, job_dir, submission, attempt, record)
+    return Evidence(run_dir, job_dir, submission, attempt, record, secrets)
 
 
 def _newest(job_dir: Path, first: int) -> tuple[Attempt | None, State | None]:

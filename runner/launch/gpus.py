@@ -19,7 +19,9 @@ from types import TracebackType
 from typing import Self
 
 from runner.errors import UserError
+from runner.launch.flocks import try_flock
 from runner.launch.processes import boot_id
+from runner.spec import Cluster, LocalCluster
 
 LOCKS_VARIABLE = "RUNNER_GPU_LOCKS"
 _POLL_SECONDS = 0.1
@@ -82,6 +84,15 @@ def offered_devices(chosen: Sequence[int] | None = None) -> tuple[str, ...]:
     return tuple(named.values())
 
 
+def devices_of(cluster: Cluster) -> tuple[str, ...]:
+    """Return the GPUs of this machine that the jobs of *cluster* may use.
+
+    Raises:
+        UserError: it names one that isn't there, or that CUDA_VISIBLE_DEVICES leaves out.
+    """
+    return offered_devices(cluster.devices if isinstance(cluster, LocalCluster) else None)
+
+
 def visible_devices() -> tuple[str, ...]:
     """Return the GPUs that this process may use: CUDA_VISIBLE_DEVICES where it is set, else all."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -142,7 +153,7 @@ def take_devices(
     folder = _lock_folder(lock_dir)
     queue = f"queue-{hashlib.sha256(' '.join(sorted(locks)).encode()).hexdigest()[:12]}.lock"
     with _opened(folder / queue) as turn:
-        while not _lock(turn):
+        while not try_flock(turn):
             time.sleep(_POLL_SECONDS)
         while (taken := _take(count, locks, folder)) is None:
             time.sleep(_POLL_SECONDS)
@@ -154,7 +165,7 @@ def _take(count: int, locks: dict[str, str], folder: Path) -> Devices | None:
     held: dict[str, int] = {}
     for name, device in locks.items():
         fd = _open(folder / name)
-        if _lock(fd):
+        if try_flock(fd):
             held[device] = fd
         else:
             os.close(fd)
@@ -211,14 +222,6 @@ def _opened(path: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
-
-
-def _lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _unusable(path: Path, error: OSError) -> UserError:

@@ -83,6 +83,7 @@ def submit(run_dir: Path, jobs: Sequence[JobRequest], target: Callable[[str], in
         RunnerError: a job can't be started, or its last worker is still there; those before it run.
     """
     for job in jobs:
+        forget_cancellation(job.job_dir)  # before the lock, from which on a job can be cancelled
         try:
             lock = take_lock(job.job_dir)
             try:
@@ -96,7 +97,6 @@ def submit(run_dir: Path, jobs: Sequence[JobRequest], target: Callable[[str], in
 def _submit(run_dir: Path, job: JobRequest, target: Callable[[str], int], lock: int) -> None:
     first = next_attempt(job.job_dir)
     executor = _SessionExecutor(submitit_folder(run_dir), f"{job.name}-{first}", lock)
-    forget_cancellation(job.job_dir)
     executor.submit(_work, target, str(job.job_dir))
     submission = Submission(
         kind="local",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from runner.launch.evidence import Evidence, read_evidence
@@ -11,7 +11,8 @@ from runner.launch.orphans import Orphan, find_orphans, job_folders
 from runner.launch.processes import is_running
 from runner.launch.slurm_answer import SlurmJob, ask_slurm
 from runner.launch.slurm_commands import SlurmSilentError
-from runner.launch.worker_lock import find_holder, is_locked
+from runner.launch.worker_lock import find_holder, locked_for
+from runner.secrets import Secrets
 
 _SILENT = "Slurm does not answer"
 _ENDS: Mapping[str, JobStateName] = {
@@ -34,13 +35,18 @@ _WORDS: Mapping[JobStateName, str] = {
 }
 
 
-def job_states(run_dir: Path) -> dict[str, JobState]:
+def job_states(run_dir: Path, secret_env: Iterable[str] = ()) -> dict[str, JobState]:
     """Return how each job of a run stands, by its name; Slurm is asked once for all of them.
 
     Where Slurm does not answer, the files alone are told, and the reason says so.
+
+    Args:
+        run_dir: the run.
+        secret_env: variables whose values no reason may show, besides those whose name says secret.
     """
+    secrets = Secrets.of_environment(secret_env)
     orphans, silence = _orphans(run_dir)
-    files = {folder: read_evidence(run_dir, folder, orphans) for folder in job_folders(run_dir)}
+    files = {folder: read_evidence(run_dir, folder, orphans, secrets) for folder in job_folders(run_dir)}
     ids = [f.submission.id for f in files.values() if f and _needs_slurm(f)]
     answers, silence = ({}, silence) if silence else _ask(ids)
     return {folder.name: _stand(folder, f, answers, silence) for folder, f in files.items()}
@@ -67,12 +73,12 @@ def _needs_slurm(files: Evidence) -> bool:
 
 def _stand(folder: Path, files: Evidence | None, answers: Mapping[str, SlurmJob], silence: str) -> JobState:
     state = _judge(files, answers, silence) if files else JobState(folder.name, "not_submitted")
-    if state.active or state.slurm is not None or not is_locked(folder):
+    if state.active or state.slurm is not None or (number := locked_for(folder)) is None:
         return state
-    worker = find_holder(folder)
-    if worker is not None and worker == state.process:  # it has said its last word and is about to be gone
-        return state
+    if state.record is not None and state.attempt is not None and state.attempt.number >= number:
+        return state  # it has said its last word and is about to be gone
     # Its submitter has yet to say so, or died before it could.
+    worker = find_holder(folder)
     return JobState(folder.name, "pending", "starting", node=worker.host if worker else "", process=worker)
 
 

@@ -104,8 +104,8 @@ def _submit_chunk(
     now = time.time()
     for task, job in enumerate(jobs):
         intent = Intent(task=task, submitted=now, first_attempt=first[job.name], process=this_process())
+        forget_cancellation(job.job_dir)  # before the intent, from which on a job can be cancelled
         write_intent(job.job_dir, intent)
-        forget_cancellation(job.job_dir)
     with redirect_stderr(StringIO()):  # submitit prints what sbatch said; the error says it too
         handles = executor.map_array(target, [str(job.job_dir) for job in jobs])
     for job, handle in zip(jobs, handles, strict=True):

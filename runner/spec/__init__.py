@@ -1,5 +1,6 @@
 """What YAML declares, as frozen values."""
 
+from runner.spec.base import LARGEST
 from runner.spec.cluster import CLUSTER_KINDS, Cluster, InlineCluster, LocalCluster, SlurmCluster
 from runner.spec.dataset import CsvDataset, Dataset, JsonlDataset, Shard
 from runner.spec.engine import ENV_NAME, EngineSettings, EnvName
@@ -13,6 +14,7 @@ from runner.spec.topology import Topology
 __all__ = [
     "CLUSTER_KINDS",
     "ENV_NAME",
+    "LARGEST",
     "Cluster",
     "CsvDataset",
     "Dataset",

@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+LARGEST = 2**63 - 1
+"""The largest whole number: those beyond can't be counted with, sent or stored."""
+
 
 def said(words: str) -> dict[str, Any]:
     """Return what tells in a field's JSON Schema, to us and to editors, what its pattern takes."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from runner.spec.base import Spec
+from runner.spec.base import LARGEST, Spec
 
 
 class Shard(Spec):
@@ -31,7 +31,7 @@ class _Rows(Spec):
     """Most rows to read, after offset."""
     shuffle: bool = False
     """Read the rows in an order drawn with `seed`; offset and limit count in that order."""
-    seed: int = Field(0, ge=0, le=2**63 - 1)
+    seed: int = Field(0, ge=0, le=LARGEST)
     """Seed of the shuffle."""
     shard: Shard | None = None
     """Read only one part of the rows that are left after offset and limit."""

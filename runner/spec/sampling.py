@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from runner.spec.base import Spec
+from runner.spec.base import LARGEST, Spec
 
 
 def _as_list(value: Any) -> Any:
@@ -15,9 +15,6 @@ def _as_list(value: Any) -> Any:
 
 MOST_SAMPLES = 1_000_000
 """Most independent answers for a row."""
-
-_LARGEST = 2**63 - 1
-"""Largest seed that engines take."""
 
 
 class Sampling(Spec):
@@ -35,7 +32,7 @@ class Sampling(Spec):
     """Most tokens to generate for one answer."""
     stop: Annotated[tuple[str, ...], BeforeValidator(_as_list)] | None = Field(None, max_length=16)
     """Strings that end the answer; they are not part of it. One string or a list."""
-    seed: int | None = Field(None, ge=0, le=_LARGEST - MOST_SAMPLES)
+    seed: int | None = Field(None, ge=0, le=LARGEST - MOST_SAMPLES)
     """Seed of the first sample; sample k is sent seed + k, a signed 64-bit integer."""
     n: int | None = Field(None, ge=1)
     """Choices in one response; `samples` asks for independent answers instead."""

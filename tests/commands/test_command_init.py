@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +71,39 @@ def test_doctor_lists_engines_and_folders(project: MakeProject) -> None:
 
     assert {"mistralrs", "openai_compatible", "fake"} <= {line.split()[0] for line in outcome.lines if line}
     assert "  runs      runs (not there yet)" in outcome.lines
+
+
+def test_folder_that_takes_no_files_is_named(project: MakeProject) -> None:
+    """Whatever the system says of it, the message is one line about the folder that was given."""
+    outcome = project({}).ran("init", "/proc/mine", code=2)
+
+    assert outcome.err.startswith("runner: /proc/mine/experiment.yaml can't be written: ")
+    assert outcome.err.endswith("; name another folder\n")
+
+
+def test_schema_is_not_written_over_a_folder(project: MakeProject) -> None:
+    """The message names what was given, and nothing is left beside it."""
+    made = project({"there/file": ""})
+    before = sorted(made.root.iterdir())
+
+    outcome = made.ran("schema", "--output", "there", code=2)
+
+    assert outcome.err == "runner: --output: there can't be written: Is a directory\n"
+    assert sorted(made.root.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_silent_nvidia_smi_stops_nobody(
+    project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where results come from is told as far as it is known, and a driver that hangs is no reason to fail."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    made = project({})
+    made.ran("run", "sums.yaml")
+
+    assert json.loads((made.last.path / "provenance.json").read_bytes())["gpus"] is None
+    assert "does not answer" in made.ran("doctor").out

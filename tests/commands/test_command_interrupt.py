@@ -13,9 +13,12 @@ import pytest
 
 from runner.config import compose
 from runner.launch import job_states
+from runner.launch.attempts import attempts
+from runner.launch.preemption import INTERRUPTED
 from runner.plan import make_plan
 from runner.prepare import specify, write_run
-from runner.runs import RunFolder, all_runs
+from runner.runs import CANCELLED, RunFolder, all_runs
+from runner.work import run_job
 from tests.commands.commands_kit import Project
 from tests.commands.conftest import MakeProject
 from tests.launch.launch_kit import ROOT, wait_for
@@ -128,3 +131,46 @@ def test_looking_on_does_not_load_the_worker(command: str) -> None:
     printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
 
     assert printed.stdout == "set()\n"
+
+
+_INTERRUPTED = """
+import os, signal, sys
+from runner.cli import main
+
+def hook(event, arguments):
+    if event == "open" and os.path.basename(str(arguments[0])) == ".lock":
+        signal.raise_signal(signal.SIGINT)
+
+sys.addaudithook(hook)
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command line, with a Ctrl-C as soon as it is about to fold a run or to serve it from the cache."""
+
+
+@pytest.mark.parametrize("command", ["run sums.yaml", "resume"])
+def test_ctrl_c_before_the_launch_says_how_to_go_on(project: MakeProject, command: str) -> None:
+    """The run is on disk by then, and can be resumed."""
+    made = project({})
+    if command == "resume":
+        made.prepare()
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED, *command.split()],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 130
+    assert f"go on with: runner resume {made.last.name}" in done.stderr
+    made.ran("resume")
+
+
+def test_job_cancelled_while_it_is_started_asks_nothing(project: MakeProject) -> None:
+    """Its worker heeds the mark that it finds; there is no process yet that a signal could reach."""
+    run = project({}).prepare()
+    (job,) = run.jobs
+    (job / CANCELLED).touch()
+
+    assert run_job(str(job), redirect=False) == INTERRUPTED
+    assert attempts(job) == []

@@ -150,3 +150,17 @@ def test_plan_json_is_one_object(project: MakeProject) -> None:
 
     assert set(shown) == {"name", "file", "jobs", "points", "refused", "counts"}
     assert shown["jobs"][0]["engine"] == "fake"
+
+
+@pytest.mark.parametrize("words", ["sampling.temperature=0,-1", 'prompt="{{row.question}}","{{row.nope}}"'])
+def test_skip_refused_passes_over_whatever_is_wrong_with_a_point(project: MakeProject, words: str) -> None:
+    """A value that is none, or a column that the rows haven't: the rest is planned, counted and run."""
+    made = project({})
+
+    planned = made.ran("plan", "sums.yaml", "-m", words, "--skip-refused", "--json").json
+    ran = made.ran("run", "sums.yaml", "-m", words, "--skip-refused")
+
+    assert [point["index"] for point in planned["points"]] == [0]
+    assert [len(refused["faults"]) for refused in planned["refused"]] == [1]
+    assert planned["counts"]["total"]["rows"] == 6
+    assert sum("  refused: " in line for line in ran.lines) == 1

@@ -44,7 +44,7 @@ def test_rescore_writes_the_same_lines_as_a_run_would(project: MakeProject) -> N
     made.ran("rescore", "last", "scorers=[numeric]")
     rescored = made.last.path / "rescored" / "1" / "points" / "0"
 
-    made.ran("run", "sums.yaml", "scorers=[numeric]")
+    made.ran("run", "sums.yaml", "scorers=[numeric]", "cache=refresh")
 
     for name in ("results.jsonl", "metrics.json"):
         assert (rescored / name).read_bytes() == (made.last.point("0") / name).read_bytes()

@@ -3,8 +3,9 @@ from __future__ import annotations
 import os
 import socket
 
+from runner.launch.attempts import attempts
 from runner.runs import RETRY_FINAL
-from runner.start import jobs_of, launch_jobs
+from runner.start import jobs_of, launch_jobs, serve_cached
 from tests.commands.conftest import MakeProject
 
 
@@ -120,3 +121,30 @@ def test_resume_keeps_a_second_resume_out(project: MakeProject) -> None:
 
     holder = f"runner resume, process {os.getpid()} on {socket.gethostname()}"
     assert outcome.err == f"runner: {run.name} is being launched by {holder}\n"
+
+
+def test_resume_takes_from_the_cache_what_it_holds(project: MakeProject) -> None:
+    """A run that was stopped before the cache had served it needs no job."""
+    made = project({})
+    made.ran("run", "sums.yaml")
+    run = made.prepare()
+
+    outcome = made.ran("resume")
+
+    assert outcome.lines[0] == f"{run.name}: nothing is missing; 6 results came from the cache"
+    assert "complete: 100 % cached, 0 requests" in outcome.lines
+    assert attempts(run.job("0-parrot")) == []
+
+
+def test_resume_counts_nothing_as_served_twice(project: MakeProject) -> None:
+    """Results that the cache completed before are passed over."""
+    made = project({})
+    made.ran("run", "sums.yaml", "dataset.limit=2")
+    run = made.prepare()
+    serve_cached(run)
+    made.ran("run", "sums.yaml")
+
+    outcome = made.ran("resume", run.name)
+
+    assert outcome.lines[0] == f"{run.name}: nothing is missing; 4 results came from the cache"
+    assert made.ran("status", run.name, "--json").json["points"][0]["served"] == 6

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from runner.start import jobs_of, launch_jobs
 from tests.commands.conftest import MakeProject
 from tests.commands.test_command_run import FAILING
@@ -110,3 +112,17 @@ def test_logs_of_a_worker_that_never_began_are_submitits(project: MakeProject) -
 
     assert outcome.lines[0].startswith(f"==> {run.path.relative_to(made.root)}/submitit/")
     assert "DecodeError" in outcome.out
+
+
+@pytest.mark.parametrize("words", [(), ("--all",)])
+def test_status_shows_a_run_whose_cache_is_damaged(project: MakeProject, words: tuple[str, ...]) -> None:
+    """Its own folder is sound; what is wrong stands below."""
+    made = project({})
+    run = made.prepare()
+    launch_jobs(run, jobs_of(run))
+    run.cache.write_bytes(b"no database")
+
+    outcome = made.ran("status", *words)
+
+    assert "complete" in outcome.out
+    assert any(line.startswith(f"warning: the cache {run.cache} is damaged") for line in outcome.lines)

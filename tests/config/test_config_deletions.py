@@ -85,3 +85,18 @@ def test_deletion_can_not_be_swept(project: Project) -> None:
     message = project.refused("~sampling.temperature=0,1", multirun=True)
 
     assert "a deletion can't be swept\n    write ~sampling.temperature" in message
+
+
+@pytest.mark.parametrize(
+    ("deletion", "left"), [("~sampling.top_p", (None, 2)), ("~sampling", (None, 2)), ("~samples", (0.5, 1))]
+)
+def test_deletion_fixes_a_swept_key_of_a_plain_file_too(
+    project: Project, deletion: str, left: tuple[float | None, int]
+) -> None:
+    """A file with `defaults:` takes what other files do."""
+    text = PLAIN.replace("sampling: {top_k: 3}\n", "")
+    file = project.file(text + "sweep: {sampling.top_p: [0.5], samples: [2]}\n")
+
+    experiment = project.one(deletion, file=file)
+
+    assert (experiment.sampling.top_p, experiment.samples) == left

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from runner.config import compose
+from runner.errors import ConfigError
 from tests.config.config_kit import BASE, Project
 
 AXES = """\
@@ -149,3 +153,36 @@ def test_sweep_in_a_plain_file_works_alike(project: Project) -> None:
 
     assert [point.experiment.sampling.temperature for point in points] == [0, 0, 2, 2]
     assert {point.experiment.sampling.top_k for point in points} == {4}
+
+
+@pytest.mark.parametrize("defaults", ["", "defaults: [_self_]\n"], ids=["ours", "plain"])
+def test_refused_points_can_be_parted_from_the_others(project: Project, defaults: str) -> None:
+    """Each keeps its place among all, with its own faults."""
+    file = project.file(f"{defaults}{BASE}")
+    words = ("sampling.temperature=-1,0", "model=small,nope")
+
+    composition = compose(file, words, multirun=True, skip_refused=True)
+
+    assert [(point.index, *point.axes.values()) for point in composition.points] == [(2, 0, "small")]
+    assert [point.index for point in composition.refused] == [0, 1, 3]
+    assert [len(point.faults) for point in composition.refused] == [1, 2, 1]
+    assert "nope is neither an option" in str(composition.refused[2].faults[0])
+
+
+def test_points_that_are_all_refused_are_told(project: Project) -> None:
+    """Nothing would be left to run."""
+    with pytest.raises(ConfigError, match=r"-1 given(.*\n)+.*-2 given"):
+        compose(project.file(BASE), ["sampling.temperature=-1,-2"], multirun=True, skip_refused=True)
+
+
+def test_point_that_may_show_a_key_refuses_all(project: Project) -> None:
+    """A run of the others would write the override down, key and all."""
+    words = [
+        "engine={kind: openai_compatible, base_url: 'http://localhost:1'}",
+        "engine.api_key_env=A,sk-b-1",
+    ]
+
+    with pytest.raises(ConfigError, match="it may be a key") as caught:
+        compose(project.file(BASE), words, multirun=True, skip_refused=True)
+
+    assert "sk-b-1" not in str(caught.value)

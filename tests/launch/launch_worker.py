@@ -13,16 +13,21 @@ from runner.launch.attempts import Attempt, State, begin_attempt, write_state
 from runner.launch.gpus import take_devices, visible_devices
 from runner.launch.output import redirect_output
 from runner.launch.preemption import requeue_if_preempted, take_over_signals
+from runner.runs import CANCELLED
 
 
 def work(job_dir: str) -> int:
     """Hold the job's devices until a file named ``go`` is in its folder, then end as job.json says.
+
+    A job that was cancelled while it was being started is not begun.
 
     job.json may hold ``devices`` to lock, ``exit`` for the final state, ``crash`` for a last word,
     ``stubborn`` to leave SIGTERM unheard, ``seconds`` to work without waiting for ``go``.
     """
     take_over_signals()
     folder = Path(job_dir)
+    if (folder / CANCELLED).exists():
+        return 130
     job = json.loads((folder / "job.json").read_text())
     attempt = begin_attempt(folder)
     with redirect_output(attempt, job.get("secrets", ())):

@@ -11,6 +11,8 @@ import pytest
 from runner.launch import job_states
 from runner.launch.kept import mask_files
 from runner.launch.submission import Submission, submitit_stderr, write_submission
+from runner.outcome import run_outcome
+from runner.runs import RunFolder
 from tests.launch.launch_kit import ROOT, make_run
 
 SECRET = "hunter22-hunter22"
@@ -33,14 +35,14 @@ def test_last_error_is_told_without_the_secret(
 ) -> None:
     """What a failed start printed is masked: variables that the job names, and all whose name says secret."""
     monkeypatch.setenv(name, SECRET)
-    run = make_run(tmp_path, {"a": {"secret_env": ["NAMED"]}})
+    run = make_run(tmp_path, {"a": {}})
     submission = Submission(kind="local", id="a-1", submitted=0, first_attempt=1)
     write_submission(run / "jobs" / "a", submission)
     log = submitit_stderr(run, submission)
     log.parent.mkdir()
     log.write_text(f"export {name}={SECRET}\n")
 
-    assert job_states(run)["a"].reason.endswith(f"last error: export {name}=***")
+    assert job_states(run, ["NAMED"])["a"].reason.endswith(f"last error: export {name}=***")
 
 
 _PROGRAM = f"""
@@ -67,3 +69,17 @@ def test_traceback_is_printed_where_secrets_are_masked(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
     assert log.startswith("Traceback (most recent call last):")
     assert log.endswith("ValueError: no service takes ***\n")
+
+
+def test_log_of_a_worker_that_never_began_is_masked_by_who_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setup line that printed a key and failed has left nobody else to do it."""
+    monkeypatch.setenv("SERVICE_KEY", SECRET)
+    run = make_run(tmp_path, {})
+    log = run / "submitit" / "7_0_0_log.err"
+    log.parent.mkdir(parents=True)
+    log.write_text(f"+ export SERVICE_KEY={SECRET}\nfailed\n")
+    run_outcome(RunFolder(run))
+
+    assert log.read_text() == f"+ export SERVICE_KEY={'*' * len(SECRET)}\nfailed\n"

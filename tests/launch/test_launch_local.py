@@ -151,13 +151,15 @@ def test_children_of_a_worker_that_dies_at_once_are_stopped_too(tmp_path: Path) 
     assert len(workers) == len(leaders)
 
 
-def test_cancellation_while_jobs_are_handed_over_is_kept(tmp_path: Path) -> None:
-    """A job cancelled between its worker's start and the record of it stays cancelled."""
+@pytest.mark.parametrize("file", ["_submitted.pkl", "submission.json"])
+def test_cancellation_while_jobs_are_handed_over_is_kept(tmp_path: Path, file: str) -> None:
+    """A job cancelled before its worker's start, or between that and the record of it, stays cancelled."""
     run = make_run(tmp_path, {"a": {}})
-    code = submit_and("cancel(Path(run))", run, "local", "submission.json")
+    code = submit_and("cancel(Path(run))", run, "local", file)
+    final = settle(run, ended)["a"]
 
     assert code == 0
-    assert job_states(run)["a"].state == "cancelled"
+    assert (final.state, final.record) == ("cancelled", None)
 
 
 def test_cancel_leaves_a_stranger_with_the_same_pid_alone(tmp_path: Path) -> None:

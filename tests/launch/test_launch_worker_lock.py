@@ -12,8 +12,9 @@ import pytest
 
 from runner.errors import RunnerError
 from runner.launch import cancel, job_states, launch
+from runner.launch.flocks import try_flock
 from runner.launch.processes import is_running
-from runner.launch.worker_lock import LOCK_FD, find_holder, is_locked, take_lock
+from runner.launch.worker_lock import LOCK_FD, LOCK_FILE, find_holder, locked_for, take_lock
 from runner.spec import LocalCluster
 from tests.launch.launch_kit import ROOT, ended, make_run, requests, settle, submit_and_die, wait_for
 from tests.launch.launch_worker import work
@@ -104,12 +105,37 @@ def test_lock_is_free_although_a_killed_workers_children_live(tmp_path: Path) ->
         os.close(LOCK_FD)
         assert worker.stdout is not None
         children = [int(word) for word in worker.stdout.readline().split()]
-        before = is_locked(tmp_path)
+        before = locked_for(tmp_path)
         worker.kill()
-        wait_for(lambda: not is_locked(tmp_path))
+        wait_for(lambda: locked_for(tmp_path) is None)
         alive = [Path(f"/proc/{pid}").exists() for pid in children]
         for pid in children:
             os.kill(pid, signal.SIGKILL)
 
-    assert before
+    assert before == 1
     assert alive == [True, True]
+
+
+def test_last_word_stands_while_its_worker_dies(tmp_path: Path) -> None:
+    """What still holds the lock then shows no process, and is no job that starts anew."""
+    run = make_run(tmp_path, {"a": {"seconds": 0}})
+    launch(run, requests(run), LocalCluster(), work)
+    settle(run, ended)
+    with (run / "jobs" / "a" / LOCK_FILE).open() as dying:
+        wait_for(lambda: try_flock(dying.fileno()))
+        state = job_states(run)["a"]
+
+    assert (state.state, state.attempt and state.attempt.number) == ("complete", 1)
+
+
+def test_job_that_ended_before_is_pending_once_it_is_started_again(tmp_path: Path) -> None:
+    """The lock was taken for a later attempt than the one whose last word there is."""
+    run = make_run(tmp_path, {"a": {"seconds": 0}})
+    launch(run, requests(run), LocalCluster(), work)
+    settle(run, ended)
+    lock = take_lock(run / "jobs" / "a")
+    state = job_states(run)["a"]
+    os.close(lock)
+
+    assert (state.state, state.reason) == ("pending", "starting")
+    assert job_states(run)["a"].state == "complete"

@@ -198,3 +198,16 @@ def test_edits_after_submission_change_nothing(
     assert (run.jobs[0] / "2").is_dir()
     assert set(counting.asked) == {f"as submitted: question {n}" for n in range(ROWS)}
     assert {received.json()["temperature"] for received in server.received} == {0.5}
+
+
+def test_key_printed_by_a_setup_line_that_fails_is_masked(on_slurm: Project) -> None:
+    """No worker starts that would mask it: the command that shows the run's end does."""
+    secret = "sk-setup-0123456789abcdef"
+    on_slurm.rows(3)
+    setup = ["echo the key is $SERVICE_KEY >&2", "exit 1"]
+    on_slurm.experiment(cluster={"kind": "slurm", "setup": setup})
+    printed = on_slurm.command("run", "exp.yaml", "--wait", code=1, SERVICE_KEY=secret)
+    logs = [path.read_text() for path in on_slurm.last.path.glob("submitit/*_log.err")]
+
+    assert f"the key is {'*' * len(secret)}\n" in "".join(logs)
+    assert secret not in printed + "".join(logs)

@@ -9,13 +9,16 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from runner.fold import fold_run
+from runner.fold import PointCounts, fold_run
 from runner.launch import StoppedJobsError
+from runner.outcome import run_outcome
 from runner.points import PointRecords
 from runner.records import RECORDS_FILE
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
+from runner.start import jobs_of, launch_jobs
 from tests.http_server import Exchange, HttpServer
 from tests.work.work_kit import CHAT, Echo, Lab, completion, served, sums
 
@@ -160,3 +163,59 @@ def test_a_full_disk_writes_nothing_more(lab: Lab) -> None:
 
         with pytest.raises(OSError, match="no space"):
             log.append([b"{}\n"])
+
+
+def test_equal_rows_without_cache_are_each_asked_by_resume(lab: Lab) -> None:
+    """With cache: false an earlier attempt's answer is its own row's, not an equal row's."""
+    lab.rows([{"id": str(number), "q": "same", "a": "same"} for number in range(10)])
+    numbers = iter(range(100))
+    echo = Echo(lambda _: (500, "down") if 4 <= next(numbers) < 10 else None)
+    with HttpServer({CHAT: echo}) as server:
+        first = lab.run(engine=served(server.url("/v1"), max_attempts=1), cache=False)
+        second = lab.work(first.run)
+
+    assert (first.count.ok, second.count.ok) == (4, 10)
+    assert echo.asked == {"same": 16}
+
+
+def test_slots_without_cache_are_kept_for_their_own_row(lab: Lab) -> None:
+    """Of equal conversations with cache: false, a resume gives each the first slot that it was answered."""
+    lab.rows([{"id": str(number), "q": "a", "a": "b"} for number in range(2)])
+    numbers = iter(range(100))
+    echo = Echo(lambda text: (500, "down") if text == "then a" or next(numbers) == 1 else None)
+    with HttpServer({CHAT: echo}) as server:
+        engine = served(server.url("/v1"), max_attempts=1, concurrency=1)
+        first = lab.run(engine=engine, prompt={"turns": TWO}, cache=False)
+        assert echo.asked == {"a": 2, "then a": 1}
+        lab.work(first.run)
+
+    assert echo.asked == {"a": 3, "then a": 3}
+
+
+def test_a_damaged_cache_hides_no_results(lab: Lab) -> None:
+    """A fold writes the points' own files, tells what is wrong, and shares the answers once it can."""
+    lab.rows(sums(3))
+    run = lab.prepare()
+    launch_jobs(run, jobs_of(run))
+    run.cache.write_bytes(b"no database")
+
+    outcome = run_outcome(run)
+    run.cache.unlink()
+    again = run_outcome(run)
+
+    assert (outcome.state, outcome.points[0].ok) == ("complete", 3)
+    assert [f"the cache {run.cache} is damaged" in warning for warning in outcome.warnings] == [True]
+    assert again.warnings == ()
+    assert lab.run().count.served == 3
+
+
+def test_metrics_json_has_the_counts_that_a_fold_returns(lab: Lab) -> None:
+    """Who may only read a run counts as many cached answers as its owner does."""
+    lab.rows(sums(3))
+    lab.run()
+    lab.rows(sums(5))
+
+    result = lab.run()
+
+    assert msgspec.convert(result.metrics(), PointCounts) == result.count
+    assert result.count.served == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from importlib.metadata import version
 
 import pytest
@@ -9,9 +11,10 @@ import pytest
 from runner.errors import ConfigError
 from runner.jobs import read_job
 from runner.points import PointRecords
+from runner.records import RECORDS_FILE
 from runner.runs import CANCELLED
-from tests.http_server import HttpServer
-from tests.work.work_kit import CHAT, Echo, Lab, served, sums
+from tests.http_server import Exchange, HttpServer
+from tests.work.work_kit import CHAT, Echo, Lab, completion, served, sums
 
 
 def test_run_asks_every_row_and_scores_it(lab: Lab, echo: Echo, url: str) -> None:
@@ -211,3 +214,30 @@ def test_cache_strict_counts_the_engines_version(lab: Lab) -> None:
 
     assert "version" not in engines[0]
     assert engines[1]["version"] == version("mistralrs")
+
+
+def test_an_equal_row_that_waits_long_is_not_asked_again(lab: Lab) -> None:
+    """However many rows pass that have nothing to ask, an answer that came meanwhile is found."""
+    unasked = 3000
+    first = [{"id": f"{place}", "q": text, "a": text} for place, text in enumerate("xyzx")]
+    lab.rows([*first, *({"id": f"{number}", "a": "0"} for number in range(10, 10 + unasked))])
+    asked: Counter[str] = Counter()
+
+    async def answer(exchange: Exchange) -> None:
+        text = exchange.request.json()["messages"][-1]["content"]
+        asked[text] += 1
+        while text != "x" and _recorded(lab) <= unasked:  # noqa: ASYNC110 - rows that pass leave lines alone
+            await asyncio.sleep(0.01)
+        await exchange.answer(completion(text))
+
+    with HttpServer({CHAT: answer}) as server:
+        result = lab.run(engine=served(server.url("/v1"), concurrency=2))
+
+    assert asked == {"x": 1, "y": 1, "z": 1}
+    assert (result.count.ok, result.count.errors) == (4, unasked)
+
+
+def _recorded(lab: Lab) -> int:
+    """Return how many lines the only attempt has written."""
+    (records,) = (lab.folder / "runs").glob(f"*/*/jobs/*/1/{RECORDS_FILE}")
+    return records.read_bytes().count(b"\n")

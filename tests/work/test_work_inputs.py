@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from runner.commands.advice import advice
 from runner.jobs import read_job
+from runner.outcome import run_outcome
 from runner.runs import RunFolder
 from runner.shipped import shipped
 from tests.work.work_kit import Lab, sums
@@ -109,7 +111,20 @@ def test_weights_that_changed_stop_the_job(lab: Lab, model: dict[str, Any]) -> N
     error = refused(lab, run)
 
     folder = lab.folder / "weights"
-    assert error == f"UserError: model {folder} has changed since this run was launched; start a new run"
+    assert error == (
+        f"InputChangedError: model {folder} has changed since this run was launched; start a new run"
+    )
+    assert advice(run_outcome(run)).mend == ("put back what has changed, or start a new run",)
+
+
+def test_other_mistakes_are_not_called_changes(lab: Lab) -> None:
+    """A worker that meets a damaged cache says which file it is and what helps; the advice points to that."""
+    lab.rows(sums(2))
+    run = lab.prepare()
+    run.cache.write_bytes(b"no database")
+
+    assert "is damaged" in refused(lab, run)
+    assert advice(run_outcome(run)).mend == ("what the message says",)
 
 
 def test_weights_that_are_gone_stop_the_job(lab: Lab, model: dict[str, Any]) -> None:
