@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from runner.engines.base import EngineKind
+from runner.engines.base import EngineKind, flag_name
 from runner.engines.registry import NEUTRAL
 from runner.engines.weights import find_weights
 from runner.errors import InputChangedError
@@ -31,7 +31,7 @@ def make_scope(
 ) -> Scope:
     """Return the identity of a model on an engine.
 
-    Local weights, tokenizers and chat templates count by content; a hub model by the commit that
+    Local weights, adapters, tokenizers and chat templates count by content; a hub model by the commit that
     the local hub cache resolves it to; a served model by its name and revision. A base URL counts
     unless ``model.revision`` names what it serves. With *strict* the version of the engine's package
     counts too. *hashed* may remember what it has hashed for others that ask in the same moment.
@@ -39,7 +39,7 @@ def make_scope(
     identity = _engine(model, engine, kind)
     if strict and (version := kind.installed_version()) is not None:
         identity["version"] = version
-    return Scope(model=_model(model, kind, hashed), engine=identity)
+    return Scope(model=_model(model, loads=kind.loads(engine), hashed=hashed), engine=identity)
 
 
 def model_file(model: Model, field: str) -> Path | None:
@@ -48,15 +48,16 @@ def model_file(model: Model, field: str) -> Path | None:
     return Path(value) if value is not None and Path(value).is_absolute() else None
 
 
-def require_same_model(model: Model, kind: EngineKind, scope: Scope) -> None:
+def require_same_model(model: Model, engine: EngineSettings, kind: EngineKind, scope: Scope) -> None:
     """Make sure that a model is still what *scope* says.
 
     Raises:
         InputChangedError: its weights, tokenizer or chat template, or the commit of its revision, are others.
     """
-    now = _model(model, kind, content_hash)
+    now = _model(model, loads=kind.loads(engine), hashed=content_hash)
     for field in {**scope.model, **now}:
-        what = f"{field.replace('_', ' ')} {getattr(model, field)}" if field in MODEL_FILES else ""
+        named = field in {*MODEL_FILES, "adapter"}
+        what = f"{field.replace('_', ' ')} {getattr(model, field)}" if named else ""
         require_same(what or f"model {model.name}", now.get(field), scope.model.get(field))
 
 
@@ -73,10 +74,12 @@ def require_same(what: str, now: Json, launched: Json) -> None:
 def _engine(model: Model, engine: EngineSettings, kind: EngineKind) -> dict[str, Json]:
     left_out = NEUTRAL | kind.neutral | ({"base_url"} if model.revision is not None else set())
     settings = engine.model_dump(mode="json", exclude=set(left_out), exclude_none=True)
-    return {"kind": kind.name, **settings}
+    args = settings.get("args", {})
+    said = {flag: value for flag, value in args.items() if flag_name(flag) not in kind.neutral_args}
+    return {"kind": kind.name, **settings, **({"args": said} if args else {})}
 
 
-def _model(model: Model, kind: EngineKind, hashed: Hash) -> dict[str, Json]:
+def _model(model: Model, *, loads: bool, hashed: Hash) -> dict[str, Json]:
     identity: dict[str, Json] = {
         name: value for name in ("dtype", "quantization") if (value := getattr(model, name)) is not None
     }
@@ -85,12 +88,19 @@ def _model(model: Model, kind: EngineKind, hashed: Hash) -> dict[str, Json]:
             identity[name] = hashed(file, weights=False) if file.exists() else None
         elif (value := getattr(model, name)) is not None:
             identity[name] = _hub_name(value)
-    found = find_weights(model.name, model.revision) if kind.capabilities.local else None
+    if model.adapter is not None:
+        identity["adapter"] = _adapter(model.adapter, hashed)
+    found = find_weights(model.name, model.revision) if loads else None
     if found is None:
         return {"name": model.name, **({"revision": model.revision} if model.revision else {}), **identity}
     if found.commit is None:
         return {"weights": hashed(found.folder), **identity}
     return {"name": found.name, "revision": found.commit, **identity}
+
+
+def _adapter(name: str, hashed: Hash) -> str:
+    found = find_weights(name)
+    return hashed(found.folder) if found is not None and found.commit is None else _hub_name(name)
 
 
 def _hub_name(name: str) -> str:

@@ -11,6 +11,10 @@ def require_asked(request: Request, response: Response) -> None:
     asked = request.sampling.get("n") or 1
     if len(response.choices) < asked:
         raise IncompleteResponseError(f"n is {asked}, the answer has {len(response.choices)} choices")
+    if request.sampling.get("prompt_logprobs") is not None and response.prompt_logprobs is None:
+        raise IncompleteResponseError("prompt_logprobs were asked for, the answer has none")
+    if request.sampling.get("return_token_ids") and any(c.token_ids is None for c in response.choices):
+        raise IncompleteResponseError("return_token_ids was asked for, the answer has none")
     if not request.sampling.get("logprobs"):
         return
     # An answer without text, such as one that a filter cut, has no tokens to speak of.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from importlib import import_module, metadata
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Protocol, Self, cast
 
+from runner.engines.capabilities import Capabilities
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
 from runner.values import Request, Response
@@ -38,33 +40,27 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What an engine kind can honour; everything else is refused before launch.
+class EngineContext:
+    """Where an engine runs.
 
     Attributes:
-        tasks: task names it answers.
-        sampling: our name of each parameter it takes -> its own name.
-        defaults: what is sent for parameters that nobody declared, under our names.
-        concurrency: requests in flight for ``concurrency: auto``.
-        local: it loads weights on the machine it runs on (and may need GPUs).
-        shared: its rate limit is shared by all jobs, so that one job is the default.
-        topology: fields of `Topology` that may be more than 1.
-        lacks: task -> parameters of `sampling` that it doesn't take there.
+        topology: devices that one copy of the model is spread over; they are those that this process sees.
+        folder: where the logs of servers that it starts go.
+        held: descriptors of the locks on its devices; what it starts keeps them until it is gone.
+        secrets: values that no log may hold.
+        task: what it will be asked for; servers are started for it.
     """
 
-    tasks: frozenset[str]
-    sampling: Mapping[str, str]
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    concurrency: int = 64
-    local: bool = False
-    shared: bool = False
-    topology: frozenset[str] = frozenset()
-    lacks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    topology: Topology = field(default_factory=Topology)
+    folder: Path = Path()
+    held: tuple[int, ...] = ()
+    secrets: tuple[str, ...] = ()
+    task: str = "chat"
 
-    def takes(self, task: str) -> Mapping[str, str]:
-        """Return the parameters that a task takes: our name -> the engine's own."""
-        lacking = self.lacks.get(task, frozenset())
-        return {name: own for name, own in self.sampling.items() if name not in lacking}
+
+def flag_name(flag: str) -> str:
+    """Return a command line's flag as engines list it: without leading dashes, with dashes inside."""
+    return flag.lstrip("-").replace("_", "-")
 
 
 def no_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: ARG001 - the signature is shared
@@ -75,6 +71,11 @@ def no_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: AR
 def topology_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: ARG001 - the signature is shared
     """GPUs of a kind that spreads the model over the topology."""
     return topology.devices
+
+
+def always(settings: EngineSettings) -> bool:  # noqa: ARG001 - the signature is shared
+    """Tell that whatever the settings say, it holds."""
+    return True
 
 
 def no_faults(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG001 - the signature is shared
@@ -88,12 +89,15 @@ class EngineKind:
 
     Attributes:
         settings: what its YAML may say; its `kind` field is a Literal with the kind's name.
-        capabilities: what it can honour.
-        factory: ``module:Class``; called with (settings, model), imported only when used.
+        capabilities: what it can honour, whatever its settings say.
+        widened: what it can honour with these settings, where that is more; left out means it never is.
+        factory: ``module:Class``; called with (settings, model, context), imported only when used.
         distribution: what must be installed, or empty.
+        needs: whether these settings need the distribution here; left out means that all do.
         extra: the extra of llm-runner that installs it, or empty.
         neutral: names of settings that don't change an answer and stay out of the request key,
             beside those every kind has.
+        neutral_args: names in the map `args` of which the same holds, as they are written with dashes.
         devices: GPUs one engine of this kind takes.
         check: what would stop it on this machine, such as an unset key, or what of the model it
             can't honour; cheap; places start with ``engine.`` or ``model.``.
@@ -106,13 +110,20 @@ class EngineKind:
     distribution: str = ""
     extra: str = ""
     neutral: frozenset[str] = frozenset()
+    neutral_args: frozenset[str] = frozenset()
+    needs: Callable[[EngineSettings], bool] = always
     devices: Callable[[EngineSettings, Topology], int] = no_devices
     check: Callable[[EngineSettings, Model], list[Fault]] = no_faults
+    widened: Callable[[EngineSettings], Capabilities] | None = None
 
     @property
     def name(self) -> str:
         """The kind's name in YAML."""
         return str(self.settings.model_fields["kind"].default)
+
+    def honours(self, settings: EngineSettings) -> Capabilities:
+        """Return what an engine with these settings can honour."""
+        return self.capabilities if self.widened is None else self.widened(settings)
 
     def installed_version(self) -> str | None:
         """Return the version of the engine's package here; None if it has none or is not installed."""
@@ -123,14 +134,21 @@ class EngineKind:
         except metadata.PackageNotFoundError:
             return None
 
-    def missing(self) -> str | None:
-        """Return what to type to install what this kind needs, or None when it is there."""
+    def missing(self, settings: EngineSettings | None = None) -> str | None:
+        """Return what to type to install what this kind needs, or None when it is there or not needed."""
         if not self.distribution or self.installed_version() is not None:
+            return None
+        if settings is not None and not self.needs(settings):
             return None
         name = f'"llm-runner[{self.extra}]"' if self.extra else self.distribution
         return f"pip install {name}"
 
-    def create(self, settings: EngineSettings, model: Model) -> Engine:
+    def loads(self, settings: EngineSettings) -> bool:
+        """Tell whether the engine loads weights, rather than asking a server that has them."""
+        return self.capabilities.local and getattr(settings, "base_url", None) is None
+
+    def create(self, settings: EngineSettings, model: Model, context: EngineContext | None = None) -> Engine:
         """Import the engine's module and build an engine that is not started yet."""
         module, _, attribute = self.factory.partition(":")
-        return cast("Engine", getattr(import_module(module), attribute)(settings, model))
+        factory = getattr(import_module(module), attribute)
+        return cast("Engine", factory(settings, model, context or EngineContext()))

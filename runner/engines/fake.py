@@ -13,7 +13,8 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from runner.engines.asked import require_asked
-from runner.engines.base import Capabilities, EngineKind
+from runner.engines.base import EngineContext, EngineKind
+from runner.engines.capabilities import Capabilities, parameters
 from runner.errors import (
     AskError,
     AuthenticationError,
@@ -89,7 +90,7 @@ class FakeEngine:
 
     version: str | None = None
 
-    def __init__(self, settings: EngineSettings, model: Model) -> None:  # noqa: ARG002 - every engine gets both
+    def __init__(self, settings: EngineSettings, model: Model, context: EngineContext) -> None:  # noqa: ARG002 - every engine gets all three
         assert isinstance(settings, Fake)
         self._settings = settings
         self._template = compile_template(settings.template, name="engine.template")
@@ -157,10 +158,9 @@ def _fraction(data: bytes) -> float:
 
 
 def _names(request: Request) -> dict[str, object]:
-    chat = not isinstance(request.input, str)
     return {
-        "messages": request.input if chat else (),
-        "prompt": "" if chat else request.input,
+        "messages": request.messages,
+        "prompt": request.input if isinstance(request.input, str) else "",
         "last": _texts(request)[-1],
         "sample": request.sample,
     }
@@ -169,7 +169,7 @@ def _names(request: Request) -> dict[str, object]:
 def _texts(request: Request) -> list[str]:
     if isinstance(request.input, str):
         return [request.input]
-    return [_content(message["content"]) for message in request.input]
+    return [_content(message["content"]) for message in request.messages]
 
 
 def _content(content: Any) -> str:
@@ -220,24 +220,21 @@ KIND = EngineKind(
     settings=Fake,
     capabilities=Capabilities(
         tasks=frozenset({"chat", "complete"}),
-        sampling={
-            name: name
-            for name in (
-                "temperature",
-                "top_p",
-                "top_k",
-                "min_p",
-                "max_tokens",
-                "stop",
-                "seed",
-                "n",
-                "logprobs",
-                "top_logprobs",
-                "presence_penalty",
-                "frequency_penalty",
-                "repetition_penalty",
-            )
-        },
+        sampling=parameters(
+            "temperature",
+            "top_p",
+            "top_k",
+            "min_p",
+            "max_tokens",
+            "stop",
+            "seed",
+            "n",
+            "logprobs",
+            "top_logprobs",
+            "presence_penalty",
+            "frequency_penalty",
+            "repetition_penalty",
+        ),
         concurrency=64,
         topology=frozenset({"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"}),
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Literal
 
-from runner.engines.base import Capabilities, EngineKind
+from runner.engines.base import EngineKind
+from runner.engines.capabilities import Capabilities, parameters
 from runner.engines.weights import weights_fault
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
@@ -53,24 +54,28 @@ KIND = EngineKind(
     settings=Mistralrs,
     capabilities=Capabilities(
         tasks=frozenset({"chat", "complete"}),
-        sampling={
-            "temperature": "temperature",
-            "top_p": "top_p",
-            "top_k": "top_k",
-            "min_p": "min_p",
-            "max_tokens": "max_tokens",
-            "stop": "stop_seqs",
-            "n": "n_choices",
-            "logprobs": "logprobs",
-            "top_logprobs": "top_logprobs",
-            "presence_penalty": "presence_penalty",
-            "frequency_penalty": "frequency_penalty",
-            "repetition_penalty": "repetition_penalty",
-        },
+        sampling=parameters(
+            "temperature",
+            "top_p",
+            "top_k",
+            "min_p",
+            "max_tokens",
+            "logprobs",
+            "top_logprobs",
+            "presence_penalty",
+            "frequency_penalty",
+            "repetition_penalty",
+            stop="stop_seqs",
+            n="n_choices",
+            json_schema="grammar",
+            regex="grammar",
+            choice="grammar",
+        ),
         defaults={"temperature": 1.0, "top_p": 1.0},
         concurrency=1,
         local=True,
         lacks={"complete": frozenset({"n", "logprobs", "top_logprobs"})},
+        features=frozenset({"stream"}),
     ),
     factory="runner.engines.mistralrs_engine:MistralrsEngine",
     summary="mistral.rs in this process: no server, no GPU, no torch",

@@ -17,8 +17,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from runner.engines.asked import require_asked
+from runner.engines.base import EngineContext
+from runner.engines.constraints import choice_regex, constraint_of, with_parsed
 from runner.engines.mistralrs import DTYPES, KIND
-from runner.engines.weights import weights_fault, weights_folder
+from runner.engines.weights import stored_dtype, weights_fault, weights_folder
 from runner.errors import (
     BadRequestError,
     ContextLengthError,
@@ -26,11 +28,12 @@ from runner.errors import (
     RequestTimeoutError,
 )
 from runner.spec import EngineSettings, Model
+from runner.spec.sampling import CONSTRAINTS
 from runner.values import Choice, Message, Request, Response, Timing, TokenLogprob, Usage, request_key
 
 _ALL_TOKENS = 2**31 - 1
 """For top_k: left to itself mistral.rs may take 1, and then no temperature has any effect."""
-_NAMES = KIND.capabilities.sampling
+_NAMES = {name: taken.name for name, taken in KIND.capabilities.sampling.items()}
 _TOO_LONG = "sequence length is greater"
 _MOST_DRAWS = 32
 _THREADS = "RAYON_NUM_THREADS"
@@ -41,7 +44,7 @@ _SMALL = 64 * 2**20
 class MistralrsEngine:
     """One model in one thread of its own: the library is not made for calls from several."""
 
-    def __init__(self, settings: EngineSettings, model: Model) -> None:
+    def __init__(self, settings: EngineSettings, model: Model, context: EngineContext) -> None:  # noqa: ARG002 - every engine gets all three
         self._timeout = settings.timeout
         self._model = model
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mistralrs")
@@ -94,7 +97,7 @@ class MistralrsEngine:
             raise EngineStartError(str(fault))
         folder = weights_folder(self._model)
         assert folder is not None
-        dtype = DTYPES[self._model.dtype or _stored_dtype(folder)]
+        dtype = DTYPES.get(self._model.dtype or stored_dtype(folder) or "auto", DTYPES["auto"])
         if dtype == "F32":
             os.environ.setdefault("MISTRALRS_CPU_KV_F32", "1")  # else keys and values are kept in half of it
         os.environ.setdefault("RUST_LOG", "warn")
@@ -124,10 +127,13 @@ class MistralrsEngine:
             engine_version=self._version,
         )
         require_asked(request, response)
-        return response
+        return with_parsed(request, response)
 
     def _send(self, request: Request, *, stream: bool = False) -> Any:
-        sampling = {_NAMES[name]: value for name, value in request.sampling.items()}
+        sampling = {
+            _NAMES[name]: value for name, value in request.sampling.items() if name not in CONSTRAINTS
+        }
+        sampling |= _grammar(request)
         sampling.setdefault("top_k", _ALL_TOKENS)
         if sampling.get("logprobs"):
             sampling.setdefault("top_logprobs", 0)
@@ -138,7 +144,7 @@ class MistralrsEngine:
                 return self._runner.send_completion_request(
                     self._library.CompletionRequest(prompt=request.input, model="", **sampling)
                 )
-            messages = [_message(message) for message in request.input]
+            messages = [_message(message) for message in request.messages]
             return self._runner.send_chat_completion_request(
                 self._library.ChatCompletionRequest(messages=messages, model="", stream=stream, **sampling)
             )
@@ -209,12 +215,16 @@ def _threads_for(folder: Path) -> Iterator[None]:
         del os.environ[_THREADS]
 
 
-def _stored_dtype(folder: Path) -> str:
-    """Return the dtype of the weights as their config.json tells it."""
-    file = folder / "config.json"
-    config = json.loads(file.read_bytes()) if file.is_file() else {}
-    stored = config.get("dtype") or config.get("torch_dtype")
-    return stored if stored in DTYPES else "auto"
+def _grammar(request: Request) -> dict[str, str]:
+    """Return how the library is told what the answer has to obey."""
+    match constraint_of(request):
+        case ("json_schema", schema):
+            return {"grammar_type": "json_schema", "grammar": json.dumps(schema)}
+        case ("regex", pattern):
+            return {"grammar_type": "regex", "grammar": pattern}
+        case ("choice", choices):
+            return {"grammar_type": "regex", "grammar": choice_regex(choices)}
+    return {}
 
 
 def _template(model: Model, temporary: Path) -> str | None:

@@ -2,50 +2,114 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 
 from runner.engines.asked import require_asked
-from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpStream, HttpTimeout
-from runner.engines.openai_compatible import OpenAICompatible, check
+from runner.engines.batching import Batcher
+from runner.engines.constraints import with_parsed
+from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout
+from runner.engines.loglikelihood import loglikelihood
+from runner.engines.openai_stream import Pieces
 from runner.engines.openai_wire import read_chat, read_delta, read_text
 from runner.engines.provider_errors import answered_error, one_line, provider_error
-from runner.errors import (
-    AskError,
-    ConnectionFailedError,
-    EngineStartError,
-    MalformedResponseError,
-    RequestTimeoutError,
-)
+from runner.engines.sse import events
+from runner.engines.task_wire import Wire
+from runner.errors import AskError, ConnectionFailedError, MalformedResponseError, RequestTimeoutError
 from runner.secrets import Secrets
-from runner.spec import EngineSettings, Model
-from runner.values import Request, Response
+from runner.values import VALUE_TASKS, Request, Response, Timing
 
-NAME = "openai_compatible"
 _OK = 200
+_ROUTES = {"chat": "/chat/completions", "complete": "/completions"}
+
+
+class Head(Protocol):
+    """What an answer begins with."""
+
+    @property
+    def status(self) -> int: ...
+
+    def header(self, name: str) -> str | None: ...
+
+
+class Streamed(Head, Protocol):
+    """An answer that is read while it comes."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+class Client(Protocol):
+    """What asks: `HttpClient`, or what has its face. Entered in the event loop that uses it."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Headers,
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109
+    ) -> HttpResponse: ...
+
+    def stream(
+        self, method: str, url: str, *, headers: Headers, body: bytes, timeout: float
+    ) -> AbstractAsyncContextManager[Streamed]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an OpenAI-compatible server is, and how it is asked.
+
+    Attributes:
+        engine: name of the engine kind, for the responses.
+        base_url: up to and without /chat/completions.
+        body: makes the body of a request.
+        headers: lines beside the content type, such as the key's.
+        timeout: seconds that one request may take.
+        secrets: what must not stand in any message.
+        stream: ask for answers in pieces, for the sake of their times.
+        model: the model's name there, for tasks that are answered with numbers.
+        wires: how each of those is asked.
+        batch_size: most inputs of task embed in one request.
+        client: makes what asks.
+    """
+
+    engine: str
+    base_url: str
+    body: Callable[[Request], dict[str, Any]]
+    headers: Sequence[str] = ()
+    timeout: float = 600.0
+    secrets: Secrets = field(default_factory=Secrets)
+    stream: bool = False
+    model: str = ""
+    wires: Mapping[str, Wire] = field(default_factory=dict)
+    batch_size: int = 1
+    client: Callable[[], Client] = HttpClient
 
 
 class OpenAIEngine:
     """An engine over HTTP; entering opens no connection, the first request does."""
 
-    def __init__(self, settings: EngineSettings, model: Model) -> None:
-        assert isinstance(settings, OpenAICompatible)
-        self._settings = settings
-        self._model = model
-        self._urls = {
-            "chat": f"{settings.base_url}/chat/completions",
-            "complete": f"{settings.base_url}/completions",
-        }
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._urls = {task: f"{endpoint.base_url}{route}" for task, route in _ROUTES.items()}
         self._encoder = msgspec.json.Encoder()
-        self._headers = Headers(())
-        self._secrets = Secrets()
-        self._client: HttpClient | None = None
+        self._headers = Headers(["Content-Type: application/json", *endpoint.headers])
+        self._client: Client | None = None
         self._version: str | None = None
+        self._batcher = Batcher(self._send, endpoint.batch_size)
 
     @property
     def version(self) -> str | None:
@@ -53,121 +117,126 @@ class OpenAIEngine:
         return self._version
 
     async def __aenter__(self) -> Self:
-        if faults := check(self._settings, self._model):
-            raise EngineStartError("; ".join(str(fault) for fault in faults))
-        self._headers = _headers(self._settings)
-        self._secrets = Secrets.of(self._settings.secret_names())
-        self._client = await HttpClient().__aenter__()
+        self._client = await self._endpoint.client().__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._batcher.close()
         if self._client is not None:
             await self._client.__aexit__(kind, error, trace)
             self._client = None
 
     async def generate(self, request: Request) -> Response:
-        assert self._client is not None, "the engine is not started"
-        body = self._encoder.encode(self._body(request))
-        start = time.perf_counter()
-        try:
-            answer = await self._client.request(
-                "POST",
-                self._urls[request.task],
-                headers=self._headers,
-                body=body,
-                timeout=self._settings.timeout,
-            )
-            seconds = time.perf_counter() - start
-            response = _read(request, answer, seconds)
-        except HttpError as error:
-            raise self._failure(error) from error
-        except AskError as error:
-            error.message = self._secrets.mask(error.message)
-            raise
+        if request.task in VALUE_TASKS:
+            return await self._valued(request)
+        with self._told():
+            ask = self._in_pieces if self._endpoint.stream else self._at_once
+            body, timing = await ask(request)
+            response = self._read(request, body, timing)
         self._version = response.engine_version
         return response
 
     async def stream(self, request: Request) -> AsyncIterator[str]:
         """Yield the answer's text as it comes; other fields are not read."""
+        with self._told():
+            async for data in self._events(request, {"stream": True}):
+                if text := read_delta(data):
+                    yield text
+
+    async def _at_once(self, request: Request) -> tuple[bytes, Timing]:
+        return await self._post(self._urls[request.task], self._endpoint.body(request))
+
+    async def _post(self, url: str, fields: dict[str, Any]) -> tuple[bytes, Timing]:
         assert self._client is not None, "the engine is not started"
-        body = self._encoder.encode(self._body(request) | {"stream": True})
+        body = self._encoder.encode(fields)
+        start = time.perf_counter()
+        answer = await self._client.request(
+            "POST", url, headers=self._headers, body=body, timeout=self._endpoint.timeout
+        )
+        if answer.status != _OK:
+            raise _refusal(answer, answer.body)
+        return answer.body, Timing(time.perf_counter() - start)
+
+    async def _valued(self, request: Request) -> Response:
+        """Answer a task that is answered with numbers."""
+        if request.task == "loglikelihood":
+            return await loglikelihood(request, self.generate)
+        if self._endpoint.wires[request.task].batched:
+            return await self._batcher.ask(request)
+        return (await self._send([request]))[0]
+
+    async def _send(self, requests: Sequence[Request]) -> list[Response]:
+        """Ask for several inputs of one task at once."""
+        endpoint = self._endpoint
+        wire = endpoint.wires[requests[0].task]
+        with self._told():
+            fields = {"model": endpoint.model, **wire.body(requests)}
+            body, timing = await self._post(wire.url(endpoint.base_url), fields)
+            try:
+                responses = wire.read(body, requests)
+            except MalformedResponseError as error:
+                raise answered_error(body) or error from None
+        return [msgspec.structs.replace(one, timing=timing, engine=endpoint.engine) for one in responses]
+
+    async def _in_pieces(self, request: Request) -> tuple[bytes, Timing]:
+        pieces = Pieces()
+        asked = {"stream": True, "stream_options": {"include_usage": True}}
+        async for data in self._events(request, asked):
+            pieces.add(data)
+        return pieces.answer(), pieces.timing()
+
+    async def _events(self, request: Request, further: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Yield the data of each event of a streamed answer."""
+        assert self._client is not None, "the engine is not started"
         stream = self._client.stream(
             "POST",
             self._urls[request.task],
             headers=self._headers,
-            body=body,
-            timeout=self._settings.timeout,
+            body=self._encoder.encode(self._endpoint.body(request) | further),
+            timeout=self._endpoint.timeout,
         )
+        async with stream as answer:
+            async for data in _data(answer):
+                if error := answered_error(data):
+                    raise error
+                yield data
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn transport errors into the runner's, and keep secrets out of all of them."""
         try:
-            async with stream as answer:
-                async for data in _events(answer):
-                    if error := answered_error(data):
-                        raise error
-                    if text := read_delta(data):
-                        yield text
+            yield
         except HttpError as error:
             raise self._failure(error) from error
         except AskError as error:
-            error.message = self._secrets.mask(error.message)
+            error.message = self._endpoint.secrets.mask(error.message)
             raise
 
-    def _body(self, request: Request) -> dict[str, Any]:
-        if request.task == "chat":
-            return {"model": self._model.name, "messages": request.input, **request.sampling}
-        return {"model": self._model.name, "prompt": request.input, **_text_sampling(request.sampling)}
-
     def _failure(self, error: HttpError) -> AskError:
-        message = self._secrets.mask(one_line(str(error)))
+        message = self._endpoint.secrets.mask(one_line(str(error)))
         if isinstance(error, HttpTimeout):
             return RequestTimeoutError(message)
         return ConnectionFailedError(message)
 
-
-def _headers(settings: OpenAICompatible) -> Headers:
-    lines = ["Content-Type: application/json"]
-    if settings.api_key_env:
-        lines.append(f"Authorization: Bearer {os.environ[settings.api_key_env]}")
-    lines += [f"{name}: {os.environ[variable]}" for name, variable in settings.headers_env.items()]
-    return Headers(lines)
-
-
-def _text_sampling(sampling: Mapping[str, Any]) -> dict[str, Any]:
-    """Completions take one integer: how many alternatives to show beside the chosen token."""
-    sent = {name: value for name, value in sampling.items() if name not in {"logprobs", "top_logprobs"}}
-    if sampling.get("logprobs"):
-        sent["logprobs"] = sampling.get("top_logprobs") or 0
-    return sent
+    def _read(self, request: Request, body: bytes, timing: Timing) -> Response:
+        read = read_chat if request.task == "chat" else read_text
+        try:
+            response = read(body, self._endpoint.engine, timing)
+        except MalformedResponseError as error:
+            raise answered_error(body) or error from None
+        require_asked(request, response)
+        return with_parsed(request, response)
 
 
-def _read(request: Request, answer: HttpResponse, seconds: float) -> Response:
-    if answer.status != _OK:
-        raise _refusal(answer, answer.body)
-    read = read_chat if request.task == "chat" else read_text
-    try:
-        response = read(answer.body, NAME, seconds)
-    except MalformedResponseError as error:
-        raise answered_error(answer.body) or error from None
-    require_asked(request, response)
-    return response
-
-
-def _refusal(answer: HttpResponse | HttpStream, body: bytes) -> AskError:
+def _refusal(answer: Head, body: bytes) -> AskError:
     return provider_error(answer.status, body, answer.header("retry-after"), answer.header("retry-after-ms"))
 
 
-async def _events(answer: HttpStream) -> AsyncIterator[bytes]:
+async def _data(answer: Streamed) -> AsyncIterator[bytes]:
     """Yield the data of each server-sent event, up to the one that says it is done."""
     if answer.status != _OK:
         raise _refusal(answer, b"".join([chunk async for chunk in answer]))
-    rest = b""
-    async for chunk in answer:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            name, _, data = line.partition(b":")
-            if name != b"data":
-                continue
-            if data.strip() == b"[DONE]":
-                return
-            yield data.strip()
+    async for data in events(answer):
+        yield data

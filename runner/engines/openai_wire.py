@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -30,7 +31,13 @@ class _Token(msgspec.Struct):
 
 
 class _ChatLogprobs(msgspec.Struct):
+    """As OpenAI has them, in content, or as Together has them, in lists side by side."""
+
     content: list[_Token] | None = None
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
+    token_ids: list[int] | None = None
+    top_logprobs: list[dict[str, float] | None] | dict[str, float] | None = None
 
 
 class _Message(msgspec.Struct):
@@ -41,12 +48,25 @@ class _Message(msgspec.Struct):
     tool_calls: list[Any] | None = None
 
 
+class _PromptToken(msgspec.Struct):
+    logprob: float
+    decoded_token: str | None = None
+    rank: int | None = None
+
+
+_PromptLogprobs: TypeAlias = list[dict[int, _PromptToken] | None] | None
+"""As vLLM has them: for each token of the prompt, token id -> its logprob, the prompt's own first."""
+
+
 class _ChatChoice(msgspec.Struct):
     message: _Message
     index: int | None = None
     finish_reason: str | None = None
     logprobs: _ChatLogprobs | None = None
     token_ids: list[int] | None = None
+    response_token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: _PromptLogprobs = None
 
 
 class _TextLogprobs(msgspec.Struct):
@@ -61,6 +81,8 @@ class _TextChoice(msgspec.Struct):
     finish_reason: str | None = None
     logprobs: _TextLogprobs | None = None
     token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: _PromptLogprobs = None
 
 
 class _PromptDetails(msgspec.Struct):
@@ -74,6 +96,8 @@ class _CompletionDetails(msgspec.Struct):
 class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
 
@@ -82,12 +106,16 @@ class _Chat(msgspec.Struct):
     choices: list[_ChatChoice]
     usage: _Usage | None = None
     system_fingerprint: str | None = None
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: _PromptLogprobs = None
 
 
 class _Text(msgspec.Struct):
     choices: list[_TextChoice]
     usage: _Usage | None = None
     system_fingerprint: str | None = None
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: _PromptLogprobs = None
 
 
 class _Delta(msgspec.Struct):
@@ -109,22 +137,23 @@ _Answer = TypeVar("_Answer", _Chat, _Text)
 _chat = msgspec.json.Decoder(_Chat)
 _text = msgspec.json.Decoder(_Text)
 _chunk = msgspec.json.Decoder(_Chunk)
+_any = msgspec.json.Decoder(dict[str, Any])
 
 
-def read_chat(body: bytes, engine: str, seconds: float) -> Response:
+def read_chat(body: bytes, engine: str, timing: Timing) -> Response:
     """Decode the answer to a chat request.
 
     Raises:
         MalformedResponseError: it isn't what the API documents, or has no choices.
     """
     answer = _decode(_chat, body)
-    return _response(answer, tuple(_chat_choice(choice) for choice in answer.choices), engine, seconds)
+    return _response(answer, tuple(_chat_choice(choice) for choice in answer.choices), engine, timing)
 
 
-def read_text(body: bytes, engine: str, seconds: float) -> Response:
+def read_text(body: bytes, engine: str, timing: Timing) -> Response:
     """Decode the answer to a completion request; raises as `read_chat` does."""
     answer = _decode(_text, body)
-    return _response(answer, tuple(_text_choice(choice) for choice in answer.choices), engine, seconds)
+    return _response(answer, tuple(_text_choice(choice) for choice in answer.choices), engine, timing)
 
 
 def read_delta(data: bytes) -> str:
@@ -134,6 +163,11 @@ def read_delta(data: bytes) -> str:
         return ""
     first = chunk.choices[0]
     return first.text or (_joined(first.delta.content) if first.delta else "") or ""
+
+
+def parse_any(data: bytes) -> dict[str, Any]:
+    """Decode one streamed event whole; raises as `read_chat` does."""
+    return _parse(_any, data)
 
 
 def _parse(decoder: msgspec.json.Decoder[_Decoded], body: bytes) -> _Decoded:
@@ -155,11 +189,17 @@ def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes) -> _Answer:
     return answer
 
 
-def _response(answer: _Chat | _Text, choices: tuple[Choice, ...], engine: str, seconds: float) -> Response:
+def _response(answer: _Chat | _Text, choices: tuple[Choice, ...], engine: str, timing: Timing) -> Response:
+    # Servers tell of the prompt beside the choices or in the first of them.
+    first = answer.choices[0]
+    ids = answer.prompt_token_ids or first.prompt_token_ids
+    logprobs = answer.prompt_logprobs or first.prompt_logprobs
     return Response(
+        prompt_token_ids=tuple(ids) if ids is not None else None,
+        prompt_logprobs=_prompt_logprobs(logprobs, ids) if logprobs is not None else None,
         choices=choices,
         usage=_usage(answer.usage) if answer.usage else Usage(),
-        timing=Timing(seconds=seconds),
+        timing=timing,
         engine=engine,
         engine_version=answer.system_fingerprint or None,
     )
@@ -167,11 +207,16 @@ def _response(answer: _Chat | _Text, choices: tuple[Choice, ...], engine: str, s
 
 def _usage(usage: _Usage) -> Usage:
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    asked, answered = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    reasoning = (completion.reasoning_tokens or 0) if completion else 0
+    # xAI counts reasoning beside the answer; its total gives that away.
+    beside = reasoning > 0 and usage.total_tokens == asked + answered + reasoning
     return Usage(
-        prompt_tokens=usage.prompt_tokens or 0,
-        completion_tokens=usage.completion_tokens or 0,
-        cached_tokens=(prompt.cached_tokens or 0) if prompt else 0,
-        reasoning_tokens=(completion.reasoning_tokens or 0) if completion else 0,
+        prompt_tokens=asked,
+        completion_tokens=answered + reasoning if beside else answered,
+        # DeepSeek has a name of its own for what was cached.
+        cached_tokens=(prompt.cached_tokens if prompt else None) or usage.prompt_cache_hit_tokens or 0,
+        reasoning_tokens=reasoning,
     )
 
 
@@ -179,11 +224,12 @@ def _chat_choice(choice: _ChatChoice) -> Choice:
     message = choice.message
     content = message.content
     logprobs = _chat_logprobs(choice.logprobs)
+    text = _joined(content)
     return Choice(
         # A refusal comes in a field of its own, and is what the model said.
-        text=_joined(content) or message.refusal or "",
-        finish_reason=choice.finish_reason,
-        token_ids=tuple(choice.token_ids) if choice.token_ids is not None else None,
+        text=text or message.refusal or "",
+        finish_reason=_finish(choice.finish_reason, refused=bool(message.refusal) and not text),
+        token_ids=_ids(choice.token_ids or choice.response_token_ids),
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
@@ -195,11 +241,42 @@ def _text_choice(choice: _TextChoice) -> Choice:
     logprobs = _text_logprobs(choice.logprobs)
     return Choice(
         text=choice.text,
-        finish_reason=choice.finish_reason,
-        token_ids=tuple(choice.token_ids) if choice.token_ids is not None else None,
+        finish_reason=_finish(choice.finish_reason),
+        token_ids=_ids(choice.token_ids),
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
     )
+
+
+def _ids(ids: list[int] | None) -> tuple[int, ...] | None:
+    return tuple(ids) if ids is not None else None
+
+
+def _prompt_logprobs(
+    told: list[dict[int, _PromptToken] | None], ids: list[int] | None
+) -> tuple[TokenLogprob | None, ...]:
+    """Return the prompt's own tokens, each with its alternatives; the first token has no logprob."""
+    found: list[TokenLogprob | None] = []
+    for place, alternatives in enumerate(told):
+        if not alternatives:
+            found.append(None)
+            continue
+        own = ids[place] if ids is not None and ids[place] in alternatives else next(iter(alternatives))
+        by_rank = sorted(alternatives.items(), key=lambda item: item[1].rank or 0)
+        top = tuple((token.decoded_token or "", token.logprob) for _, token in by_rank)
+        chosen = alternatives[own]
+        found.append(TokenLogprob(chosen.decoded_token or "", chosen.logprob, own, top))
+    return tuple(found)
+
+
+_FINISH = {"eos": "stop", "eos_token": "stop", "end_turn": "stop", "function_call": "tool_calls"}
+"""What some providers call the reasons that the others share."""
+
+
+def _finish(reason: str | None, *, refused: bool = False) -> str | None:
+    if refused and reason == "stop":
+        return "content_filter"
+    return _FINISH.get(reason, reason) if reason else reason
 
 
 def _joined(content: _Content) -> str:
@@ -215,8 +292,10 @@ def _thoughts(content: _Content) -> str | None:
 
 
 def _chat_logprobs(logprobs: _ChatLogprobs | None) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None or logprobs.content is None:
+    if logprobs is None:
         return None
+    if logprobs.content is None:
+        return _listed_logprobs(logprobs)
     return tuple(
         TokenLogprob(
             token=token.token,
@@ -224,6 +303,19 @@ def _chat_logprobs(logprobs: _ChatLogprobs | None) -> tuple[TokenLogprob, ...] |
             top=tuple((other.token, other.logprob) for other in token.top_logprobs or ()),
         )
         for token in logprobs.content
+    )
+
+
+def _listed_logprobs(logprobs: _ChatLogprobs) -> tuple[TokenLogprob, ...] | None:
+    if not logprobs.tokens or not logprobs.token_logprobs:
+        return None
+    count = len(logprobs.tokens)
+    tops = logprobs.top_logprobs if isinstance(logprobs.top_logprobs, list) else [None] * count
+    return tuple(
+        TokenLogprob(token=token, logprob=logprob or 0.0, token_id=token_id, top=tuple((top or {}).items()))
+        for token, logprob, token_id, top in zip_longest(
+            logprobs.tokens, logprobs.token_logprobs, (logprobs.token_ids or [])[:count], tops[:count]
+        )
     )
 
 

@@ -23,14 +23,17 @@ from runner.errors import (
 _LONGEST = 500
 _TOO_LONG = re.compile(
     r"context_length_exceeded|context length|context window|context size|model's (maximum )?length"
-    r"|max_model_len|longer than the maximum model length|prompt is too long|exceed_context_size",
+    r"|max_model_len|longer than the maximum model length|prompt is too long|exceed_context_size"
+    r"|exceed context limit|token count\b.*\bexceeds the maximum",
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
     r"model_not_found|NotFoundError|unknown model|model\b.*\b(does not exist|not found|not supported)"
-    r"|no such model|not a valid model",
+    r"|no such model|not a valid model|not_found_error model:|invalid_model\b|models/\S+ is not found",
     re.IGNORECASE,
 )
+_BAD_KEY = re.compile(r"API key (not valid|expired)", re.IGNORECASE)
+_BROKE = re.compile(r"credit balance is too low", re.IGNORECASE)
 _BUSY = frozenset({408, 409, 425})
 
 
@@ -68,11 +71,18 @@ def _class(status: int, words: str) -> type[AskError]:
         return EngineError if broke else RateLimitError
     if status >= 500 or status in _BUSY:  # noqa: PLR2004 - the number is the name
         return ServerError
+    return _worded(status, words)
+
+
+def _worded(status: int, words: str) -> type[AskError]:
+    """Return the class of a refusal that only its words tell: some providers send 400 for all of them."""
     if _TOO_LONG.search(words):
         return ContextLengthError
     if _NO_MODEL.search(words) and status in {400, 404}:
         return UnknownModelError
-    return BadRequestError
+    if _BAD_KEY.search(words):
+        return AuthenticationError
+    return EngineError if _BROKE.search(words) else BadRequestError
 
 
 def _told(body: bytes) -> tuple[str, str | None, str | None]:

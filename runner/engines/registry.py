@@ -11,6 +11,21 @@ from runner.engines.base import EngineKind
 _BUILT_IN = {
     "mistralrs": "runner.engines.mistralrs",
     "openai_compatible": "runner.engines.openai_compatible",
+    "vllm": "runner.engines.vllm",
+    "sglang": "runner.engines.sglang",
+    "vllm_offline": "runner.engines.vllm_offline",
+    "sglang_offline": "runner.engines.sglang_offline",
+    "candle_vllm": "runner.engines.candle_vllm",
+    "openllm": "runner.engines.openllm",
+    "openai": "runner.engines.openai",
+    "anthropic": "runner.engines.anthropic",
+    "mistral": "runner.engines.mistral",
+    "google": "runner.engines.google",
+    "together": "runner.engines.together",
+    "fireworks": "runner.engines.fireworks",
+    "xai": "runner.engines.xai",
+    "deepseek": "runner.engines.deepseek",
+    "transformers": "runner.engines.transformers",
     "fake": "runner.engines.fake",
 }
 

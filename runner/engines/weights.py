@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from runner.errors import Fault
 from runner.spec import Model
 
@@ -72,6 +74,14 @@ def weights_folder(model: Model) -> Path | None:
     """Return the folder of a model's weights, or None if they aren't on this machine."""
     found = find_weights(model.name, model.revision)
     return None if found is None else found.folder
+
+
+def stored_dtype(folder: Path) -> str | None:
+    """Return the dtype that the weights in *folder* are stored in, as their config.json tells it."""
+    file = folder / "config.json"
+    config = msgspec.json.decode(file.read_bytes()) if file.is_file() else {}
+    stored = config.get("dtype") or config.get("torch_dtype")
+    return stored if isinstance(stored, str) else None
 
 
 def weights_fault(model: Model) -> Fault | None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from runner.errors import RunnerError, UserError
+from runner.errors import ConfigError, RunnerError, UserError
 from runner.launch.attempts import next_attempt
 from runner.launch.cancel import cancel
 from runner.launch.gpus import check_devices, devices_of
@@ -80,7 +80,8 @@ def check_cluster(cluster: Cluster, devices: int) -> None:
         devices: GPUs that the largest of them takes.
 
     Raises:
-        UserError: too few GPUs here, one that isn't to be used, or no Slurm to submit to.
+        UserError: too few GPUs here, one that isn't to be used, flags of Slurm's that are not to be given,
+            or no Slurm that answers.
     """
     if isinstance(cluster, SlurmCluster):
         if shutil.which("sbatch") is None:
@@ -88,6 +89,11 @@ def check_cluster(cluster: Cluster, devices: int) -> None:
                 "cluster=slurm: there is no sbatch on PATH; run this where jobs are submitted from, "
                 "or on this machine: cluster=local"
             )
+        from runner.launch.slurm import check_answers, check_slurm
+
+        if faults := check_slurm(cluster):
+            raise ConfigError(faults)
+        check_answers()
     elif devices:
         check_devices(devices, devices_of(cluster))
 

@@ -10,6 +10,7 @@ from typing import Literal, Self, TypeAlias
 
 import msgspec
 
+from runner.errors import one_line
 from runner.launch.processes import Process, this_process
 from runner.runs import write_file
 from runner.values import Json
@@ -73,9 +74,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def end(self, state: WorkerState, exit_code: int, error: str = "") -> Self:
         """Return the final state."""
         now = time.time()
-        line = " ".join(error.split())
         return msgspec.structs.replace(
-            self, state=state, exit_code=exit_code, error=line, updated=now, ended=now
+            self, state=state, exit_code=exit_code, error=one_line(error), updated=now, ended=now
         )
 
     @property

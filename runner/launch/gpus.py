@@ -39,6 +39,11 @@ class Devices:
         self._locks = list(locks)
 
     @property
+    def locks(self) -> tuple[int, ...]:
+        """Descriptors of the locks; a child that inherits them holds the devices too."""
+        return tuple(self._locks)
+
+    @property
     def environment(self) -> dict[str, str]:
         """What gives a process, and the engines that it starts, these devices and no other.
 

@@ -58,6 +58,22 @@ def check_slurm(cluster: SlurmCluster) -> list[Fault]:
     return faults
 
 
+def check_answers() -> None:
+    """Refuse a Slurm whose controller can't be reached from here.
+
+    Raises:
+        UserError: it gave no answer; says why, in its own last words.
+    """
+    try:
+        run_slurm(["scontrol", "show", "config"])  # as a submission asks for the largest array
+    except SlurmSilentError as error:
+        last = re.sub(r"^scontrol: (fatal|error): ", "", str(error).rpartition("; ")[2])
+        raise UserError(
+            f"cluster=slurm: Slurm does not answer here: {last}\n"
+            "    run this where jobs are submitted from, or on this machine: cluster=local"
+        ) from error
+
+
 def submit(
     run_dir: Path, jobs: Sequence[JobRequest], cluster: SlurmCluster, target: Callable[[str], int]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, one_line
 
 _SECONDS = 30
 """How long one of Slurm's commands may take."""
@@ -28,5 +28,5 @@ def run_slurm(command: Sequence[str]) -> str:
     except subprocess.TimeoutExpired as error:
         raise SlurmSilentError(f"{command[0]} took more than {_SECONDS} s") from error
     if done.returncode:
-        raise SlurmSilentError(" ".join(done.stderr.split()) or f"{command[0]} failed")
+        raise SlurmSilentError(one_line(done.stderr) or f"{command[0]} failed")
     return done.stdout

@@ -2,10 +2,11 @@
 
 from runner.spec.base import LARGEST
 from runner.spec.cluster import CLUSTER_KINDS, Cluster, InlineCluster, LocalCluster, SlurmCluster
-from runner.spec.dataset import CsvDataset, Dataset, JsonlDataset, Shard
+from runner.spec.dataset import CsvDataset, Dataset, JsonlDataset, ParquetDataset, Shard
 from runner.spec.engine import ENV_NAME, EngineSettings, EnvName
 from runner.spec.experiment import Experiment
 from runner.spec.model import Model
+from runner.spec.output import Output
 from runner.spec.prompt import Prompt, Slot, Turn
 from runner.spec.sampling import Sampling
 from runner.spec.scorer import ScorerSettings
@@ -25,6 +26,8 @@ __all__ = [
     "JsonlDataset",
     "LocalCluster",
     "Model",
+    "Output",
+    "ParquetDataset",
     "Prompt",
     "Sampling",
     "ScorerSettings",

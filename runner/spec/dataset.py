@@ -53,4 +53,13 @@ class CsvDataset(_Rows):
     """One character between values."""
 
 
-Dataset: TypeAlias = Annotated[JsonlDataset | CsvDataset, Field(discriminator="kind")]
+class ParquetDataset(_Rows):
+    """Parquet, read in a stream."""
+
+    kind: Literal["parquet"] = "parquet"
+    """The file's format; told from the suffix where left out."""
+    columns: tuple[str, ...] | None = Field(None, min_length=1)
+    """Columns to read; left out means all. A row's hash, where that is its id, counts these alone."""
+
+
+Dataset: TypeAlias = Annotated[JsonlDataset | CsvDataset | ParquetDataset, Field(discriminator="kind")]

@@ -11,6 +11,7 @@ from runner.spec.cluster import Cluster, LocalCluster
 from runner.spec.dataset import Dataset
 from runner.spec.engine import EngineSettings
 from runner.spec.model import Model
+from runner.spec.output import Output
 from runner.spec.prompt import Prompt
 from runner.spec.sampling import MOST_SAMPLES, Sampling
 from runner.spec.scorer import ScorerSettings
@@ -32,8 +33,12 @@ class Experiment(Spec):
         ),
     )
     """Names the folder under runs/; left out means the file's name."""
-    task: Literal["chat", "complete"] = "chat"
-    """chat sends messages; complete sends the prompt as it is, without a chat template."""
+    task: Literal["chat", "complete", "embed", "score", "rerank", "classify", "reward", "loglikelihood"] = (
+        "chat"
+    )
+    """chat sends messages; complete sends the prompt as it is, without a chat template; embed gives vectors,
+    score a number for a pair, rerank one for each document, classify classes, reward a number for a text or
+    a conversation, loglikelihood how likely continuations are."""
     model: Model
     """An option of conf/model/, hf:ORG/NAME, KIND:NAME for an engine kind, or a map."""
     engine: SerializeAsAny[EngineSettings]
@@ -55,6 +60,8 @@ class Experiment(Spec):
     cache: bool | Literal["refresh", "strict"] = True
     """true asks only what no earlier run asked; strict also counts the engine's version; refresh asks anew;
     false neither reads nor fills the cache."""
+    output: Output = Output()
+    """What results are written as."""
     max_errors: int | None = Field(None, ge=1)
     """Stop the job once this many rows have failed for good."""
 

@@ -26,5 +26,7 @@ class Model(Spec):
     """Another tokenizer than the model's own: a folder or file (relative to the root), or a hub name."""
     chat_template: str | None = None
     """Another chat template than the model's own: a Jinja2 file below the project root."""
+    adapter: str | None = Field(None, min_length=1)
+    """A LoRA adapter on top of the weights: a folder with adapter_config.json, or a hub name."""
     omit: tuple[str, ...] = ()
     """Sampling parameters that are not sent to this model, whatever the experiment says."""

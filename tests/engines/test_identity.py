@@ -72,12 +72,12 @@ def test_branch_that_moved_on_is_another_model(hub: Path) -> None:
     branch.write_text("aaa")
     model = Model(name="org/name")
     scope = make_scope(model, KIND.settings(kind="mistralrs"), KIND)
-    require_same_model(model, KIND, scope)
+    require_same_model(model, KIND.settings(kind="mistralrs"), KIND, scope)
 
     branch.write_text("bbb")
 
     with pytest.raises(UserError, match="model org/name has changed since this run was launched"):
-        require_same_model(model, KIND, scope)
+        require_same_model(model, KIND.settings(kind="mistralrs"), KIND, scope)
 
 
 def test_weights_beside_a_tokenizer_do_not_count(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from runner.engines.base import Engine
 from runner.engines.limits import Limiter
-from runner.engines.openai_compatible import OpenAICompatible
-from runner.engines.openai_engine import OpenAIEngine
+from runner.engines.openai_compatible import KIND, OpenAICompatible
 from runner.engines.retrying import Backoff, Retrying
 from runner.errors import (
     AuthenticationError,
@@ -35,7 +34,7 @@ CUT = Reply(chat("x" * 100), cut=True)
 
 def engine_at(server: ScriptedServer, timeout: float = 10) -> Engine:
     """Return the engine of a scripted server, not started."""
-    return OpenAIEngine(OpenAICompatible(base_url=server.url, timeout=timeout), Model(name="m"))
+    return KIND.create(OpenAICompatible(base_url=server.url, timeout=timeout), Model(name="m"))
 
 
 def ask(

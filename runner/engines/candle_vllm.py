@@ -1,0 +1,114 @@
+"""candle-vllm as a server: what YAML may say of it, and its command line."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Literal
+
+from runner.engines.base import Engine, EngineContext, EngineKind
+from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.openai_body import response_format
+from runner.engines.served import (
+    NEUTRAL,
+    BinaryServer,
+    Flag,
+    Launched,
+    ServerSettings,
+    Serving,
+    flags,
+    server_devices,
+)
+from runner.engines.served_engine import ServedEngine
+from runner.errors import Fault
+from runner.spec import EngineSettings, Model
+
+_DTYPES = MappingProxyType({"bfloat16": "bf16", "float16": "f16", "half": "f16", "float32": "f32"})
+
+
+class CandleVllm(BinaryServer):
+    """candle-vllm's OpenAI-compatible server, started by the job or attached to by address.
+
+    `topology.tensor_parallel_size` gives it that many of the job's devices (--d); `model.quantization` is its
+    in-situ quantization (--isq), such as q4k.
+    """
+
+    kind: Literal["candle_vllm"] = "candle_vllm"
+    """candle-vllm (Rust), as a server."""
+    binary: str = "candle-vllm"
+    """The program: a path, or a name on PATH."""
+
+
+def command(settings: ServerSettings, start: Launched) -> list[str]:
+    """Return the command line of candle-vllm, as its README tells."""
+    local = start.weights.startswith("/")
+    own: dict[str, Flag | None] = {
+        "p": start.port,
+        "d": ",".join(map(str, range(start.topology.devices))),
+        "dtype": _DTYPES.get(start.dtype or "", start.dtype),
+        "isq": start.model.quantization,
+        "w" if local else "m": start.weights,
+    }
+    words = [start.program]
+    for name, value in own.items():
+        if value is not None:
+            words += [f"--{name}", str(value)]  # its one-letter flags take two dashes
+    return [*words, *flags(settings.args)]
+
+
+SERVING = Serving(
+    name="candle_vllm",
+    command=command,
+    sampling=parameters(
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "max_tokens",
+        "presence_penalty",
+        "frequency_penalty",
+        "passthrough",
+    ),
+    constrain=response_format,
+    owned=MappingProxyType({
+        "p": "nothing",
+        "port": "nothing",
+        "d": "topology.tensor_parallel_size",
+        "w": "model.name",
+        "m": "model.name",
+        "dtype": "model.dtype",
+        "isq": "model.quantization",
+    }),
+    env=MappingProxyType({}),
+    probe="chat",
+)
+
+
+def check(settings: EngineSettings, model: Model) -> list[Fault]:
+    """Find what would stop the server."""
+    lacking = [name for name in ("tokenizer", "chat_template") if getattr(model, name)]
+    faults = [Fault(f"model.{name}", "candle_vllm takes the model's own, no other") for name in lacking]
+    return SERVING.faults(settings, model) + faults
+
+
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
+    """Return the engine, not started yet."""
+    return ServedEngine(SERVING, settings, model, context)
+
+
+KIND = EngineKind(
+    settings=CandleVllm,
+    capabilities=Capabilities(
+        tasks=frozenset({"chat"}),
+        sampling=SERVING.sampling,
+        defaults={"temperature": 1.0, "top_p": 1.0},
+        concurrency=64,
+        local=True,
+        topology=frozenset({"tensor_parallel_size"}),
+        features=frozenset({"stream"}),
+    ),
+    factory="runner.engines.candle_vllm:create",
+    summary="candle-vllm as a server, started by the job or attached to by address",
+    neutral=NEUTRAL,
+    devices=server_devices,
+    check=check,
+)

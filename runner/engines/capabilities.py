@@ -1,0 +1,83 @@
+"""What an engine kind can honour: the one table behind validation, the docs and the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from runner.values import VALUE_TASKS
+
+Feature: TypeAlias = Literal["stream", "images", "token_ids", "adapters", "batch"]
+"""stream: `Engine.stream` gives the text as it comes. images: messages may hold images. token_ids: a raw
+prompt may be a list of token ids. adapters: LoRA. batch: the provider's own batch API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """How an engine takes one of our sampling parameters.
+
+    Attributes:
+        name: what the engine itself calls it.
+        at_least: smallest value it takes, where that is more than ours.
+        at_most: largest value it takes, where that is less than ours.
+        note: what else there is to know, in one line.
+    """
+
+    name: str
+    at_least: float | None = None
+    at_most: float | None = None
+    note: str = ""
+
+    def fault(self, value: Any) -> str | None:
+        """Say what is wrong with a value, or nothing; templates are for a row to fill."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if self.at_least is not None and value < self.at_least:
+            return f"takes values from {self.at_least:g}"
+        if self.at_most is not None and value > self.at_most:
+            return f"takes values up to {self.at_most:g}"
+        return None
+
+
+def parameters(*same: str, **renamed: str | Parameter) -> dict[str, Parameter]:
+    """Return a table: names that the engine shares with us, and those that it calls or bounds otherwise."""
+    own = {name: Parameter(p) if isinstance(p, str) else p for name, p in renamed.items()}
+    return {**{name: Parameter(name) for name in same}, **own}
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine kind can honour; everything else is refused before launch.
+
+    Attributes:
+        tasks: task names it answers.
+        sampling: our name of each parameter it takes -> how it takes it.
+        defaults: what is sent for parameters that nobody declared, under our names.
+        concurrency: requests in flight for ``concurrency: auto``.
+        local: it loads weights on the machine it runs on (and may need GPUs), unless it is attached
+            to a server by address.
+        shared: its rate limit is shared by all jobs, so that one job is the default.
+        topology: fields of `Topology` that may be more than 1.
+        lacks: task -> parameters of `sampling` that it doesn't take there.
+        needs: task -> parameters that must be given there.
+        features: what else it can do.
+    """
+
+    tasks: frozenset[str]
+    sampling: Mapping[str, Parameter]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    concurrency: int = 64
+    local: bool = False
+    shared: bool = False
+    topology: frozenset[str] = frozenset()
+    lacks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    features: frozenset[Feature] = frozenset()
+
+    def takes(self, task: str) -> Mapping[str, Parameter]:
+        """Return the parameters that a task takes; one that is answered with numbers draws nothing."""
+        if task in VALUE_TASKS:
+            return {name: own for name, own in self.sampling.items() if name == "passthrough"}
+        lacking = self.lacks.get(task, frozenset())
+        return {name: own for name, own in self.sampling.items() if name not in lacking}

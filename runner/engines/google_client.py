@@ -1,0 +1,127 @@
+"""Asks Google through its SDK; imported only when it is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import cast
+
+import httpx2
+import pydantic
+from google import genai
+from google.genai import errors, types
+
+from runner.engines.google import Google
+from runner.engines.google_body import config_of, contents_of
+from runner.engines.google_wire import asked_delay, read_answer
+from runner.engines.provider_errors import one_line
+from runner.engines.provider_wire import malformed
+from runner.engines.sdk import CONNECT_SECONDS, status_failure, transport_failure
+from runner.engines.task_answers import embedded
+from runner.errors import AskError, BadRequestError, ConnectionFailedError
+from runner.spec import Model
+from runner.values import Request, Response
+
+_ADDRESS = "https://generativelanguage.googleapis.com"
+
+
+class GoogleClient:
+    """Google's async client, as `SdkEngine` uses it."""
+
+    raises: tuple[type[Exception], ...] = (
+        errors.APIError,
+        errors.UnknownApiResponseError,
+        httpx2.HTTPError,
+        json.JSONDecodeError,
+        pydantic.ValidationError,
+    )
+
+    def __init__(self, settings: Google, model: Model) -> None:
+        self._model = model.name
+        self._address = settings.base_url or _ADDRESS
+        # A client of our own, since the SDK's asks twice in silence where aiohttp is installed.
+        self._http = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=None),
+        )
+        options = types.HttpOptions(
+            base_url=self._address,
+            api_version=settings.api_version,
+            headers=settings.further_headers(),
+            httpx_async_client=self._http,
+        )
+        self._sdk = genai.Client(vertexai=False, api_key=settings.api_key(), http_options=options)
+
+    async def ask(self, request: Request) -> Response:
+        answer = await self._sdk.aio.models.generate_content(
+            model=self._model,
+            contents=contents_of(request),
+            config=types.GenerateContentConfig(**config_of(request), should_return_http_response=True),
+        )
+        told = answer.sdk_http_response
+        body = (told.body or "") if told else ""
+        return read_answer(body.encode(), request.sampling.get("n") or 1)
+
+    async def embed(self, requests: Sequence[Request]) -> list[Response]:
+        # As contents of their own: texts side by side may count as the parts of one.
+        contents = [types.Content(parts=[types.Part(text=str(request.input))]) for request in requests]
+        options = types.HttpOptions(extra_body=requests[0].sampling.get("passthrough"))
+        answer = await self._sdk.aio.models.embed_content(
+            model=self._model,
+            contents=cast("types.ContentListUnion", contents),
+            config=types.EmbedContentConfig(http_options=options),
+        )
+        vectors = [one.values or () for one in answer.embeddings or ()]
+        return embedded(vectors, 0, requests)
+
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
+        config = types.GenerateContentConfig(**config_of(request))
+        events = await self._sdk.aio.models.generate_content_stream(
+            model=self._model, contents=contents_of(request), config=config
+        )
+        ended = False
+        async with aclosing(cast("AsyncGenerator[types.GenerateContentResponse]", events)):
+            try:
+                async for event in events:
+                    yield _text(event)
+                    ended = ended or _is_last(event)
+            except pydantic.ValidationError as error:
+                raise malformed(one_line(str(error))) from None
+        if not ended:
+            raise ConnectionFailedError(f"{self._address}: the stream ended before the answer did")
+
+    def failure(self, error: Exception) -> AskError:
+        if isinstance(error, errors.APIError):
+            answer = error.response
+            if isinstance(answer, httpx2.Response):
+                return _refusal(error.code, answer.content, answer.headers)
+            # An event of a stream that had begun well.
+            return _refusal(error.code or 500, json.dumps(error.details).encode(), httpx2.Headers())
+        if isinstance(error, errors.UnknownApiResponseError | json.JSONDecodeError):
+            return malformed(one_line(str(error)))
+        if isinstance(error, pydantic.ValidationError):
+            return BadRequestError(f"the SDK refuses the request: {one_line(str(error))}")
+        return transport_failure(error, self._address)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+        await self._sdk.aio.aclose()
+        self._sdk.close()
+
+
+def _refusal(status: int, body: bytes, headers: httpx2.Headers) -> AskError:
+    if "retry-after" not in headers and (delay := asked_delay(body)) is not None:
+        headers = httpx2.Headers({"retry-after": delay})
+    return status_failure(status, body, headers)
+
+
+def _text(event: types.GenerateContentResponse) -> str:
+    candidate = event.candidates[0] if event.candidates else None
+    parts = (candidate.content.parts if candidate and candidate.content else None) or []
+    return "".join(part.text or "" for part in parts if not part.thought)
+
+
+def _is_last(event: types.GenerateContentResponse) -> bool:
+    blocked = event.prompt_feedback is not None and event.prompt_feedback.block_reason is not None
+    return blocked or any(candidate.finish_reason for candidate in event.candidates or ())

@@ -1,0 +1,101 @@
+"""Asks through an SDK whose API has OpenAI's form: that of OpenAI itself, and Together's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.engines.openai_stream import Pieces
+from runner.engines.openai_wire import read_chat, read_delta, read_text
+from runner.engines.provider_errors import answered_error
+from runner.engines.sdk import status_failure, transport_failure
+from runner.engines.sse import events
+from runner.engines.task_answers import read_vectors
+from runner.errors import AskError, MalformedResponseError
+from runner.values import Request, Response, Timing
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIForm:
+    """A client of an SDK in OpenAI's form, as `SdkEngine` uses it.
+
+    The SDK sends, and hands over the answer as it came: what it would make of it lacks what its types
+    don't know, such as reasoning text, and takes malformed answers for good ones.
+
+    Attributes:
+        engine: name of the engine kind, for the responses.
+        sdk: the SDK's async client.
+        body: makes the body of a request.
+        status_error: what the SDK raises for an answer other than 2xx.
+        raises: that, and all else the SDK and its transport raise.
+        pieces: None has answers come at once; a map, in pieces, asked for with these further arguments.
+    """
+
+    engine: str
+    sdk: Any
+    body: Callable[[Request], dict[str, Any]]
+    status_error: type[Exception]
+    raises: tuple[type[Exception], ...]
+    pieces: dict[str, Any] | None = None
+
+    async def ask(self, request: Request) -> Response:
+        body, timing = await (self._at_once(request) if self.pieces is None else self._in_pieces(request))
+        read = read_chat if request.task == "chat" else read_text
+        try:
+            return read(body, self.engine, timing)
+        except MalformedResponseError as error:
+            raise answered_error(body) or error from None
+
+    async def embed(self, requests: Sequence[Request]) -> list[Response]:
+        first = requests[0]
+        answer = await self.sdk.embeddings.with_raw_response.create(
+            model=self.body(first)["model"],
+            input=[request.input for request in requests],
+            extra_body={"encoding_format": "base64", **(first.sampling.get("passthrough") or {})},
+        )
+        body = answer.http_response.content
+        try:
+            return read_vectors(body, requests)
+        except MalformedResponseError as error:
+            raise answered_error(body) or error from None
+
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
+        async for data in self._events(request, {}):
+            yield read_delta(data)
+
+    async def _at_once(self, request: Request) -> tuple[bytes, Timing]:
+        answer = await self._resource(request).with_raw_response.create(**self._arguments(request))
+        return answer.http_response.content, Timing()
+
+    async def _in_pieces(self, request: Request) -> tuple[bytes, Timing]:
+        pieces = Pieces()
+        async for data in self._events(request, self.pieces or {}):
+            pieces.add(data)
+        return pieces.answer(), pieces.timing()
+
+    async def _events(self, request: Request, further: dict[str, Any]) -> AsyncIterator[bytes]:
+        create = self._resource(request).with_streaming_response.create
+        async with create(**self._arguments(request), stream=True, **further) as answer:
+            async for data in events(answer.iter_bytes()):
+                if error := answered_error(data):
+                    raise error
+                yield data
+
+    def failure(self, error: Exception) -> AskError:
+        if isinstance(error, self.status_error):
+            answer: Any = error.response  # type: ignore[attr-defined] # each SDK's own type has it
+            return status_failure(answer.status_code, answer.content, answer.headers)
+        return transport_failure(error, str(self.sdk.base_url))
+
+    async def close(self) -> None:
+        await self.sdk.close()
+
+    def _resource(self, request: Request) -> Any:
+        return self.sdk.chat.completions if request.task == "chat" else self.sdk.completions
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        """Return the arguments of `create`; all but those it insists on go into the body as they are."""
+        body = self.body(request)
+        named = ("model", "messages") if request.task == "chat" else ("model", "prompt")
+        return {**{name: body.pop(name) for name in named}, "extra_body": body}

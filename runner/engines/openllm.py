@@ -1,0 +1,92 @@
+"""OpenLLM as a server: what YAML may say of it, and its command line."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Literal
+
+from runner.engines.base import Engine, EngineContext, EngineKind
+from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.openai_body import response_format
+from runner.engines.openai_compatible import served_model_faults
+from runner.engines.served import (
+    NEUTRAL,
+    BinaryServer,
+    Launched,
+    ServerSettings,
+    Serving,
+    flags,
+    server_devices,
+)
+from runner.engines.served_engine import ServedEngine
+from runner.errors import Fault
+from runner.spec import EngineSettings, Model
+
+
+class OpenLLM(BinaryServer):
+    """OpenLLM's OpenAI-compatible server (BentoML), started by the job or attached to by address.
+
+    `model.name` is a name of its own catalogue, such as llama3.2:1b; what it loads is OpenLLM's affair.
+    """
+
+    kind: Literal["openllm"] = "openllm"
+    """OpenLLM, as a server."""
+    binary: str = "openllm"
+    """The program: a path, or a name on PATH."""
+
+
+def command(settings: ServerSettings, start: Launched) -> list[str]:
+    """Return the command line of `openllm serve` (OpenLLM 0.6)."""
+    return [start.program, "serve", start.model.name, "--port", str(start.port), *flags(settings.args)]
+
+
+SERVING = Serving(
+    name="openllm",
+    command=command,
+    # Its servers are vLLM's inside, with the parameters of the OpenAI API.
+    sampling=parameters(
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "stop",
+        "seed",
+        "n",
+        "logprobs",
+        "top_logprobs",
+        "presence_penalty",
+        "frequency_penalty",
+        "passthrough",
+        json_schema="response_format",
+    ),
+    constrain=response_format,
+    owned=MappingProxyType({"port": "nothing"}),
+    env=MappingProxyType({}),
+)
+
+
+def check(settings: EngineSettings, model: Model) -> list[Fault]:
+    """Find what would stop the server."""
+    return list(dict.fromkeys(SERVING.faults(settings, model) + served_model_faults("openllm", model)))
+
+
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
+    """Return the engine, not started yet."""
+    return ServedEngine(SERVING, settings, model, context)
+
+
+KIND = EngineKind(
+    settings=OpenLLM,
+    capabilities=Capabilities(
+        tasks=frozenset({"chat", "complete"}),
+        sampling=SERVING.sampling,
+        defaults={"temperature": 1.0, "top_p": 1.0},
+        concurrency=64,
+        topology=frozenset({"tensor_parallel_size"}),
+        features=frozenset({"stream"}),
+    ),
+    factory="runner.engines.openllm:create",
+    summary="OpenLLM as a server, started by the job or attached to by address",
+    neutral=NEUTRAL,
+    devices=server_devices,
+    check=check,
+)

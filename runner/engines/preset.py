@@ -1,0 +1,28 @@
+"""Providers whose API is OpenAI's: asked over our own HTTP path, each with its own address and table."""
+
+from __future__ import annotations
+
+from runner.engines.base import Engine, EngineKind
+from runner.engines.openai_body import Body
+from runner.engines.sdk import ProviderSettings, require_ready
+from runner.secrets import Secrets
+from runner.spec import EngineSettings, Model
+
+
+def preset_engine(kind: EngineKind, settings: EngineSettings, model: Model, address: str) -> Engine:
+    """Return the engine that asks *address*, unless the settings name another; raises as `require_ready`."""
+    require_ready(kind, settings, model)
+    from runner.engines.openai_engine import Endpoint, OpenAIEngine
+
+    assert isinstance(settings, ProviderSettings)
+    return OpenAIEngine(
+        Endpoint(
+            engine=kind.name,
+            base_url=settings.base_url or address,
+            body=Body(model.name, kind.capabilities.sampling),
+            headers=settings.headers(),
+            timeout=settings.timeout,
+            stream=settings.stream,
+            secrets=Secrets.of(settings.secret_names()),
+        )
+    )

@@ -1,0 +1,38 @@
+"""What reading the providers' answers shares."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from runner.engines.provider_errors import answered_error
+from runner.errors import AskError, MalformedResponseError
+from runner.values import Json
+
+_Decoded = TypeVar("_Decoded")
+
+
+def decode(decoder: msgspec.json.Decoder[_Decoded], body: bytes) -> _Decoded:
+    """Decode an answer.
+
+    Raises:
+        MalformedResponseError: it isn't what the API documents.
+        AskError: it has a good status and tells of an error.
+    """
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise answered_error(body) or malformed(error, body) from None
+
+
+def malformed(why: Exception | str, body: bytes = b"") -> AskError:
+    """Return the error for an answer that is not what the API documents."""
+    beginning = f"; it begins {body[:200].decode('utf-8', 'replace')!r}" if body else ""
+    return MalformedResponseError(f"the answer is not what the API documents: {why}{beginning}")
+
+
+def tool_call(id_: str, name: str, arguments: Json, **further: Json) -> dict[str, Json]:
+    """Return a call of a tool in the OpenAI form: its arguments as JSON text."""
+    told = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+    return {"id": id_, "type": "function", "function": {"name": name, "arguments": told}, **further}

@@ -1,0 +1,91 @@
+"""Engines behind an address: the address, what is sent with every request, and what would stop it."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Annotated, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from runner.errors import Fault
+from runner.spec import EngineSettings, EnvName
+
+_ENDPOINTS = ("/chat/completions", "/completions")
+_HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+
+
+def _base_url(value: str) -> str:
+    url = value.strip().rstrip("/")
+    if "://" not in url:
+        raise ValueError(f'{value!r} has no scheme; write "http://{url}" or "https://{url}"')
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a URL: {error}") from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ValueError(f"{value!r} is not an http or https address such as http://localhost:8000/v1")
+    if parts.username or parts.password:
+        raise ValueError("a key in the address would be written down; name its variable in api_key_env")
+    if parts.query or parts.fragment:
+        raise ValueError(f"{value!r}: the address ends before any ? or #")
+    if ending := next((end for end in _ENDPOINTS if url.endswith(end)), None):
+        raise ValueError(f"{value!r} ends in {ending}, which is added to it; leave it off")
+    return url
+
+
+BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
+"""An http or https address, up to and without /chat/completions."""
+
+
+REMOTE_NEUTRAL = frozenset({"api_key_env", "headers_env", "stream", "batch_size"})
+"""Settings of every engine behind an address that don't change an answer."""
+
+
+class EmbeddingSettings(EngineSettings):
+    """What every engine that embeds over a network lets you set."""
+
+    batch_size: int = Field(32, ge=1, le=2048)
+    """Most inputs of task embed in one request; `concurrency` still counts inputs."""
+
+
+class RemoteSettings(EngineSettings):
+    """What every engine behind an address lets you set."""
+
+    api_key_env: EnvName | None = None
+    """Environment variable that holds the key, sent as a bearer token; left out sends none."""
+    headers_env: dict[Annotated[str, Field(pattern=_HEADER_NAME)], EnvName] = Field(default_factory=dict)
+    """Further headers: name of the header -> environment variable that holds its value."""
+
+    stream: bool = False
+    """Have answers come in pieces, and record the time to the first and between them."""
+
+    def secret_names(self) -> tuple[str, ...]:
+        """Return the names of the environment variables that are sent to the server."""
+        named = (self.api_key_env,) if self.api_key_env else ()
+        return (*named, *self.headers_env.values())
+
+    def headers(self) -> list[str]:
+        """Return the header lines that carry what the named variables hold."""
+        lines = [f"Authorization: Bearer {os.environ[self.api_key_env]}"] if self.api_key_env else []
+        return lines + [f"{name}: {os.environ[variable]}" for name, variable in self.headers_env.items()]
+
+    def variable_faults(self) -> list[Fault]:
+        """Find variables that are unset or unfit to be sent."""
+        named = {"engine.api_key_env": self.api_key_env} if self.api_key_env else {}
+        named |= {f"engine.headers_env.{header}": name for header, name in self.headers_env.items()}
+        found = [_variable_fault(place, name) for place, name in named.items()]
+        return [fault for fault in found if fault is not None]
+
+
+def _variable_fault(place: str, name: str) -> Fault | None:
+    value = os.environ.get(name)
+    if not value:
+        state = "is empty" if value == "" else "is not set"
+        return Fault(place, f"the environment variable {name} {state}", f"export {name}=...")
+    if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", value):
+        why = "it has a line break, blanks around it, or other than ASCII characters"
+        return Fault(place, f"the value of {name} can't be sent in a header: {why}")
+    return None

@@ -1,0 +1,280 @@
+"""Servers of weights: what YAML may say of them, and the command lines that start them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, Protocol, TypeAlias
+
+from pydantic import Field
+
+from runner.engines.adapters import Adapter, adapter_fault, find_adapter
+from runner.engines.base import flag_name
+from runner.engines.capabilities import Parameter
+from runner.engines.openai_body import Body, Constrain
+from runner.engines.openai_compatible import served_model_faults
+from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, EmbeddingSettings, RemoteSettings
+from runner.engines.task_wire import Wire
+from runner.engines.weights import find_weights, stored_dtype
+from runner.errors import Fault
+from runner.spec import EngineSettings, Model, Topology
+from runner.values import Json, Request, Scope
+
+Flag: TypeAlias = bool | int | float | str
+FLAG_NAME = r"^[A-Za-z][A-Za-z0-9_.-]*$"
+
+
+class ServerSettings(RemoteSettings):
+    """What every server of weights lets you set."""
+
+    base_url: BaseUrl | None = None
+    """Address of a server that runs already, such as http://gpu7:8000/v1; left out, the job starts one."""
+    args: dict[Annotated[str, Field(pattern=FLAG_NAME)], Flag | tuple[Flag, ...]] = Field(
+        default_factory=dict
+    )
+    """Further arguments of the server, in its own flag names: true is a bare flag, a list repeats it."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of the server."""
+    startup_timeout: float = Field(1800.0, gt=0, le=1_000_000)
+    """Seconds until a server that the job starts must answer."""
+
+
+class PythonServer(EmbeddingSettings, ServerSettings):
+    """What servers that are Python packages let you set."""
+
+    python: str | None = None
+    """Interpreter of the environment that the engine is installed in; left out means the runner's own."""
+    device: Literal["cuda", "cpu"] = "cuda"
+    """cpu claims no GPU."""
+    generation_config: Literal["neutral", "model"] = "neutral"
+    """Where sampling that nobody declared comes from: neutral defaults, or the model's own."""
+
+
+class BinaryServer(ServerSettings):
+    """What servers that are programs let you set."""
+
+    binary: str
+    """The program: a path, or a name on PATH."""
+    served_model_name: str | None = None
+    """What the server calls the model in requests, where that is not `model.name`."""
+
+
+class Arguments(Protocol):
+    """Settings that an engine's command line is made of, whether a process or this one runs it."""
+
+    @property
+    def args(self) -> Mapping[str, Flag | tuple[Flag, ...]]: ...
+
+    @property
+    def device(self) -> Literal["cuda", "cpu"]: ...
+
+    @property
+    def generation_config(self) -> Literal["neutral", "model"]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How one kind of server is started and asked.
+
+    Attributes:
+        name: the engine kind.
+        command: makes the argument list that starts it, a pure function of what the job says.
+        sampling: our name of each parameter -> how it takes it.
+        constrain: how it is told what an answer has to obey.
+        owned: its flags that the job sets, without dashes -> where the user says it instead.
+        env: variables it is started with, under the user's own.
+        probe: the task of the one-token request that tells whether it is ready, where it generates.
+        wires: how each task that is answered with numbers is asked.
+        adapter: fields of a request that ask for the experiment's adapter.
+        adapter_flag: without dashes, which gives the server the adapter.
+    """
+
+    name: str
+    command: Callable[[ServerSettings, Launched], list[str]]
+    sampling: Mapping[str, Parameter]
+    constrain: Constrain
+    owned: Mapping[str, str]
+    env: Mapping[str, str]
+    probe: Literal["complete", "chat"] = "complete"
+    wires: Mapping[str, Wire] = field(default_factory=dict)
+    adapter: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    adapter_flag: str = ""
+
+    def faults(self, settings: EngineSettings, model: Model) -> list[Fault]:
+        """Find what would stop it: unset variables, flags that aren't the user's, a missing interpreter."""
+        assert isinstance(settings, ServerSettings)
+        if settings.base_url is not None:
+            return settings.variable_faults() + served_model_faults(self.name, model) + _unused(settings)
+        fault = adapter_fault(model)
+        return (
+            self.owned_faults(settings.args, model) + _program_faults(settings) + ([fault] if fault else [])
+        )
+
+    def owned_faults(self, args: Mapping[str, object], model: Model) -> list[Fault]:
+        """Find arguments that the job sets itself."""
+        owned = {**self.owned, **({self.adapter_flag: "model.adapter"} if model.adapter else {})}
+        return [
+            Fault(f"engine.args.{flag}", f"{self.name} is given it by the job", f"set {owned[name]} instead")
+            for flag in args
+            if (name := flag_name(flag)) in owned
+        ]
+
+    def body(self, name: str, adapter: Adapter | None) -> Body:
+        """Return what makes the bodies of requests for a model that the server calls *name*."""
+        return Body(name, self.sampling, self.constrain, self.adapter if adapter is not None else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What a server is to be started with, beside its settings.
+
+    Attributes:
+        model: as the experiment has it.
+        weights: what the engine loads: a folder, or a hub name.
+        dtype: asked for, or else what the weights are stored in; None where they aren't here to tell.
+        revision: commit, tag or branch of a hub name.
+        name: what the model is called in requests.
+        topology: sizes on the job's devices.
+        port: of 127.0.0.1.
+        program: the interpreter, or the program itself.
+        task: what it is started for.
+        adapter: the LoRA adapter that every request asks for.
+    """
+
+    model: Model
+    weights: str
+    dtype: str | None
+    revision: str | None
+    name: str
+    topology: Topology
+    port: int
+    program: str
+    task: str = "chat"
+    adapter: Adapter | None = None
+
+
+def _program_faults(settings: ServerSettings) -> list[Fault]:
+    """Find that what starts the server isn't here."""
+    if isinstance(settings, PythonServer) and settings.python and not Path(settings.python).is_file():
+        return [Fault("engine.python", f"no interpreter {settings.python}")]
+    if isinstance(settings, BinaryServer) and shutil.which(settings.binary) is None:
+        hint = "give its path, or engine.base_url of a server that runs already"
+        return [Fault("engine.binary", f"no program {settings.binary} on PATH", hint)]
+    return []
+
+
+def _unused(settings: ServerSettings) -> list[Fault]:
+    given = [name for name in ("args", "env", "python") if getattr(settings, name, None)]
+    problem = "only a server that the job starts takes it, and engine.base_url names one that runs already"
+    return [Fault(f"engine.{name}", problem, "leave one of them out") for name in given]
+
+
+def flags(args: Mapping[str, Flag | Sequence[Flag]]) -> list[str]:
+    """Return arguments as a command line: true is a bare flag, false none, a list repeats the flag.
+
+    A map's flag of one letter gets one dash, every other two.
+    """
+    words = []
+    for name, value in args.items():
+        bare = name.lstrip("-")
+        flag = f"{'-' if len(bare) == 1 else '--'}{bare}"
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if one is True:
+                words.append(flag)
+            elif one is not False:
+                words += [flag, str(one)]
+    return words
+
+
+def unless_given(own: Mapping[str, Flag], settings: Arguments) -> dict[str, Flag]:
+    """Return those of the job's *own* flags that the user doesn't give."""
+    given = {flag_name(name) for name in settings.args}
+    return {name: value for name, value in own.items() if name not in given}
+
+
+def launched(
+    settings: EngineSettings, model: Model, topology: Topology, port: int, task: str = "chat"
+) -> Launched:
+    """Return what a server of *model* is started with."""
+    found = find_weights(model.name, model.revision)
+    if found is None:
+        weights, revision = model.name, model.revision
+    elif found.name is None:
+        weights, revision = str(found.folder), None
+    else:
+        weights, revision = found.name, found.commit
+    return Launched(
+        model=model,
+        weights=weights,
+        dtype=model.dtype or (stored_dtype(found.folder) if found is not None else None),
+        revision=revision,
+        name=_served_name(settings, model),
+        topology=topology,
+        port=port,
+        program=_program(settings),
+        task=task,
+        adapter=find_adapter(model.adapter) if model.adapter is not None else None,
+    )
+
+
+def _program(settings: EngineSettings) -> str:
+    if isinstance(settings, BinaryServer):
+        return settings.binary
+    own = settings.python if isinstance(settings, PythonServer) else None
+    return own or sys.executable
+
+
+def _served_name(settings: EngineSettings, model: Model) -> str:
+    """Return what a model is called in requests to a server of ours: a hub name, or its folder's."""
+    if isinstance(settings, BinaryServer) and settings.served_model_name is not None:
+        return settings.served_model_name
+    return Path(model.name).name if Path(model.name).is_absolute() else model.name
+
+
+NEUTRAL = REMOTE_NEUTRAL | frozenset({
+    "env",
+    "python",
+    "binary",
+    "device",
+    "startup_timeout",
+})
+"""Settings of a server that don't change an answer."""
+
+
+NEUTRAL_SAMPLING = MappingProxyType({
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "top_k": -1,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+})
+"""What a model's own generation config may set, at values that change nothing; always sent, so that a server
+which somebody else started fills nothing in."""
+
+
+def started_here(settings: EngineSettings) -> bool:
+    """Tell whether the engine has to be installed beside the runner."""
+    assert isinstance(settings, PythonServer)
+    return settings.base_url is None and settings.python is None
+
+
+def server_devices(settings: EngineSettings, topology: Topology) -> int:
+    """GPUs of a server that the job starts."""
+    assert isinstance(settings, ServerSettings)
+    on_cpu = isinstance(settings, PythonServer) and settings.device == "cpu"
+    return 0 if settings.base_url is not None or on_cpu else topology.devices
+
+
+def given(own: Mapping[str, Flag | None]) -> dict[str, Flag]:
+    """Return the flags that have a value."""
+    return {name: value for name, value in own.items() if value is not None}
+
+
+def one_token(task: str) -> Request:
+    """Return the request that tells whether an engine is ready."""
+    content = "1" if task == "complete" else ({"role": "user", "content": "1"},)
+    return Request(task, content, {"max_tokens": 1, "temperature": 0.0}, Scope({}, {}))

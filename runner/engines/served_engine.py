@@ -1,0 +1,171 @@
+"""The engine that asks a server of weights: attached to by address, or started by the job on its devices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Self
+
+from runner.engines.adapters import Adapter
+from runner.engines.base import EngineContext
+from runner.engines.openai_engine import Endpoint, OpenAIEngine
+from runner.engines.served import ServerSettings, Serving, launched, one_token
+from runner.errors import ConnectionFailedError, EngineError, EngineStartError
+from runner.secrets import Secrets
+from runner.servers import Server, ServerExitedError, ServerStart, free_port
+from runner.spec import EngineSettings, Model
+from runner.values import Input, Request, Response, Scope
+
+_LOG = "server-0.log"
+_PORTS_TRIED = 3
+
+
+class ServedEngine:
+    """A server of weights; entering starts it, or attaches to the one at the address."""
+
+    def __init__(
+        self, serving: Serving, settings: EngineSettings, model: Model, context: EngineContext
+    ) -> None:
+        assert isinstance(settings, ServerSettings)
+        self._serving = serving
+        self._settings = settings
+        self._model = model
+        self._context = context
+        self._server: Server | None = None
+        self._client: OpenAIEngine | None = None
+
+    @property
+    def version(self) -> str | None:
+        """What the server calls itself in its answers, once it has."""
+        return self._client.version if self._client is not None else None
+
+    @property
+    def address(self) -> str:
+        """Where the server's endpoints beside the OpenAI API are, once it is started."""
+        if self._settings.base_url is not None:
+            return self._settings.base_url.removesuffix("/v1")
+        assert self._server is not None, "the engine is not started"
+        return f"http://127.0.0.1:{self._server.port}"
+
+    async def __aenter__(self) -> Self:
+        if faults := self._serving.faults(self._settings, self._model):
+            raise EngineStartError("; ".join(str(fault) for fault in faults))
+        if self._settings.base_url is not None:
+            self._client = await self._connected(self._settings.base_url, self._model.name)
+            return self
+        tries = _PORTS_TRIED
+        while not await self._started(last=tries == 1):
+            tries -= 1
+        return self
+
+    async def _started(self, *, last: bool) -> bool:
+        """Start the server; False if somebody took its port first and this was not the *last* try."""
+        try:
+            await self._start()
+        except ServerExitedError as error:
+            await self._stop()
+            if error.port_taken and not last:
+                return False
+            raise
+        except BaseException:
+            await self._stop()
+            raise
+        return True
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def generate(self, request: Request) -> Response:
+        assert self._client is not None, "the engine is not started"
+        try:
+            return await self._client.generate(request)
+        except ConnectionFailedError as error:
+            await self._require_server(error)
+            raise
+
+    async def stream(self, request: Request) -> AsyncIterator[str]:
+        """Yield the answer's text as it comes."""
+        assert self._client is not None, "the engine is not started"
+        try:
+            async for text in self._client.stream(request):
+                yield text
+        except ConnectionFailedError as error:
+            await self._require_server(error)
+            raise
+
+    async def _require_server(self, error: ConnectionFailedError) -> None:
+        """Tell a connection that may come back from a server that is gone.
+
+        Raises:
+            EngineError: the server that the job started has ended.
+        """
+        if self._server is not None and await self._server.exited(within=1.0):
+            try:
+                self._server.require_alive()
+            except ServerExitedError as ended:
+                raise EngineError(ended.message) from error
+
+    async def _start(self) -> None:
+        settings, context = self._settings, self._context
+        start = launched(settings, self._model, context.topology, free_port(), context.task)
+        self._server = Server(
+            ServerStart(
+                name=self._serving.name,
+                command=self._serving.command(settings, start),
+                port=start.port,
+                log=context.folder / _LOG,
+                env={**self._serving.env, **settings.env},
+                held=context.held,
+            )
+        )
+        client = self._client = await self._connected(
+            f"http://127.0.0.1:{start.port}/v1", start.name, start.adapter
+        )
+
+        async def probe() -> None:
+            await client.generate(smallest(context.task, self._serving.probe))
+
+        await self._server.ready(probe, settings.startup_timeout)
+
+    async def _connected(self, base_url: str, name: str, adapter: Adapter | None = None) -> OpenAIEngine:
+        settings = self._settings
+        endpoint = Endpoint(
+            engine=self._serving.name,
+            base_url=base_url,
+            body=self._serving.body(name, adapter),
+            headers=settings.headers() if settings.base_url is not None else (),
+            timeout=settings.timeout,
+            stream=settings.stream,
+            model=name,
+            wires=self._serving.wires,
+            batch_size=getattr(settings, "batch_size", 1),
+            secrets=Secrets.of(settings.secret_names()),
+        )
+        return await OpenAIEngine(endpoint).__aenter__()
+
+    async def _stop(self) -> None:
+        if self._client is not None:
+            await self._client.__aexit__(None, None, None)
+            self._client = None
+        if self._server is not None:
+            await self._server.stop()
+            self._server = None
+
+
+_SMALLEST: Mapping[str, Input] = {
+    "embed": "1",
+    "classify": "1",
+    "reward": "1",
+    "score": {"pair": ["1", "1"]},
+    "rerank": {"query": "1", "documents": ["1"]},
+}
+"""Of each task that needs a start of its own, the least one can ask."""
+
+
+def smallest(task: str, probe: str) -> Request:
+    """Return the least that tells whether a server started for a task is ready."""
+    if (given := _SMALLEST.get(task)) is not None:
+        return Request(task, given, {}, Scope({}, {}))
+    return one_token(probe)

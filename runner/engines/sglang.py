@@ -1,0 +1,230 @@
+"""SGLang as a server: what YAML may say of it, and its command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Literal
+
+from runner.engines.adapters import NAME, Adapter
+from runner.engines.base import Engine, EngineContext, EngineKind, flag_name
+from runner.engines.capabilities import Capabilities, Parameter, parameters
+from runner.engines.constraints import choice_regex
+from runner.engines.openai_body import response_format
+from runner.engines.served import (
+    NEUTRAL,
+    NEUTRAL_SAMPLING,
+    Arguments,
+    Flag,
+    Launched,
+    PythonServer,
+    ServerSettings,
+    Serving,
+    flags,
+    given,
+    server_devices,
+    started_here,
+    unless_given,
+)
+from runner.engines.served_engine import ServedEngine
+from runner.engines.task_wire import SGLANG_WIRES
+from runner.errors import Fault
+from runner.spec import EngineSettings, Model
+from runner.values import Json, canonical_json
+
+
+class Sglang(PythonServer):
+    """SGLang's OpenAI-compatible server, started by the job on its GPUs or attached to by address.
+
+    `topology` sets --tp-size, --pp-size and --dp-size.
+    """
+
+    kind: Literal["sglang"] = "sglang"
+    """SGLang, as a server."""
+
+
+def command(settings: ServerSettings, start: Launched) -> list[str]:
+    """Return the command line of `sglang.launch_server` (SGLang 0.5.23)."""
+    assert isinstance(settings, PythonServer)
+    address: dict[str, Flag] = {"host": "127.0.0.1", "port": start.port}
+    return [start.program, "-m", "sglang.launch_server", *arguments(settings, start, address)]
+
+
+def arguments(settings: Arguments, start: Launched, address: Mapping[str, Flag]) -> list[str]:
+    """Return what follows the program."""
+    model, topology = start.model, start.topology
+    own: dict[str, Flag | None] = {
+        "model-path": start.weights,
+        "served-model-name": start.name,
+        **address,
+        "revision": start.revision,
+        "tokenizer-path": model.tokenizer,
+        "chat-template": model.chat_template,
+        "dtype": start.dtype,
+        "quantization": model.quantization,
+        "tp-size": topology.tensor_parallel_size,
+        "pp-size": topology.pipeline_parallel_size,
+        "dp-size": topology.data_parallel_size,
+        "sampling-defaults": "model" if settings.generation_config == "model" else "openai",
+        "device": settings.device,
+        **_adapter(start.adapter),
+    }
+    started_for = unless_given({"is-embedding": True}, settings) if start.task in SGLANG_WIRES else {}
+    return [*flags(given(own)), *flags(started_for), *flags(settings.args)]
+
+
+def _adapter(adapter: Adapter | None) -> dict[str, Flag]:
+    if adapter is None:
+        return {}
+    own = canonical_json({"lora_name": NAME, "lora_path": str(adapter.folder), "pinned": True}).decode()
+    return {"enable-lora": True, "lora-paths": own}
+
+
+def constrain(name: str, value: Json) -> dict[str, Json]:
+    """Ask for what an answer has to obey in SGLang's own fields, where OpenAI has none."""
+    if name == "json_schema":
+        return response_format(name, value)
+    return {"regex": choice_regex(value) if name == "choice" else value}
+
+
+_OWNED = {
+    "model": "model.name",
+    "model-path": "model.name",
+    "served-model-name": "model.name",
+    "host": "nothing",
+    "port": "nothing",
+    "revision": "model.revision",
+    "tokenizer-path": "model.tokenizer",
+    "chat-template": "model.chat_template",
+    "dtype": "model.dtype",
+    "quantization": "model.quantization",
+    "tp": "topology.tensor_parallel_size",
+    "tp-size": "topology.tensor_parallel_size",
+    "tensor-parallel-size": "topology.tensor_parallel_size",
+    "pp-size": "topology.pipeline_parallel_size",
+    "pipeline-parallel-size": "topology.pipeline_parallel_size",
+    "dp-size": "topology.data_parallel_size",
+    "data-parallel-size": "topology.data_parallel_size",
+    "sampling-defaults": "engine.generation_config",
+    "device": "engine.device",
+}
+
+NEUTRAL_ARGS = frozenset({
+    "enable-metrics",
+    "log-level",
+    "log-requests",
+    "max-running-requests",
+    "max-total-tokens",
+    "mem-fraction-static",
+    "watchdog-timeout",
+})
+"""How fast and how loud it is, not what it answers."""
+
+SAMPLING = parameters(
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "max_tokens",
+    "min_tokens",
+    "stop",
+    "stop_token_ids",
+    "ignore_eos",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "return_token_ids",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "logit_bias",
+    "tools",
+    "tool_choice",
+    "reasoning_effort",
+    "continue_final_message",
+    "chat_template_kwargs",
+    "passthrough",
+    json_schema="response_format",
+    regex="regex",
+    choice="regex",
+)
+
+SERVING = Serving(
+    name="sglang",
+    command=command,
+    sampling=SAMPLING,
+    constrain=constrain,
+    owned=MappingProxyType(_OWNED),
+    env=MappingProxyType({}),
+    wires=SGLANG_WIRES,
+    adapter=MappingProxyType({"lora_path": NAME}),
+    adapter_flag="lora-paths",
+)
+
+
+def check(settings: EngineSettings, model: Model) -> list[Fault]:
+    """Find what would stop the server."""
+    return SERVING.faults(settings, model) + adapter_faults(settings, model)
+
+
+def adapter_faults(settings: EngineSettings, model: Model) -> list[Fault]:
+    """Find an adapter on a CPU: SGLang pins the memory of adapters, which only a GPU's driver can."""
+    if model.adapter is None or getattr(settings, "device", "cuda") != "cpu":
+        return []
+    return [
+        Fault("model.adapter", "SGLang takes adapters on a GPU only", "engine vllm takes them on a CPU too")
+    ]
+
+
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
+    """Return the engine, not started yet."""
+    return ServedEngine(SERVING, settings, model, context)
+
+
+CAPABILITIES = Capabilities(
+    tasks=frozenset({"chat", "complete", *SGLANG_WIRES}),
+    sampling=SAMPLING,
+    defaults=NEUTRAL_SAMPLING,
+    concurrency=256,
+    local=True,
+    topology=frozenset({"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"}),
+    lacks={
+        "complete": frozenset({
+            "tools",
+            "tool_choice",
+            "reasoning_effort",
+            "continue_final_message",
+            "chat_template_kwargs",
+        })
+    },
+    features=frozenset({"stream", "images", "token_ids", "adapters"}),
+)
+
+DETERMINISTIC = "enable-deterministic-inference"
+"""Without it SGLang takes a seed and does nothing with it. It needs a GPU."""
+
+
+def widened(settings: EngineSettings) -> Capabilities:
+    """Return what SGLang takes with these arguments."""
+    args: Mapping[str, object] = getattr(settings, "args", {})
+    said = {flag_name(flag) for flag, value in args.items() if value is not False}
+    if DETERMINISTIC not in said:
+        return CAPABILITIES
+    return replace(CAPABILITIES, sampling={**SAMPLING, "seed": Parameter("seed")})
+
+
+KIND = EngineKind(
+    settings=Sglang,
+    capabilities=CAPABILITIES,
+    factory="runner.engines.sglang:create",
+    summary="SGLang as a server, started by the job or attached to by address",
+    distribution="sglang",
+    extra="sglang",
+    neutral=NEUTRAL,
+    neutral_args=NEUTRAL_ARGS,
+    needs=started_here,
+    devices=server_devices,
+    check=check,
+    widened=widened,
+)

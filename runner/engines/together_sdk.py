@@ -1,0 +1,31 @@
+"""Asks through Together's SDK, which has the form of OpenAI's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import together
+
+from runner.engines.openai_form import OpenAIForm
+from runner.engines.sdk import CONNECT_SECONDS, ProviderSettings
+from runner.values import Request
+
+
+def together_client(
+    settings: ProviderSettings, address: str, body: Callable[[Request], dict[str, Any]]
+) -> OpenAIForm:
+    """Return a client of Together's SDK that asks *address*, whatever the environment says."""
+    sdk = together.AsyncTogether(
+        api_key=settings.api_key(),
+        base_url=address,
+        default_headers=settings.further_headers(),
+        max_retries=0,
+        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+        http_client=together.DefaultAsyncHttpxClient(limits=httpx.Limits(max_connections=None)),
+    )
+    raises = (together.TogetherError, httpx.HTTPError)
+    return OpenAIForm(
+        settings.kind, sdk, body, together.APIStatusError, raises, {} if settings.stream else None
+    )

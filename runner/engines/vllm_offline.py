@@ -1,0 +1,56 @@
+"""vLLM in this process: what YAML may say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import Literal
+
+from runner.engines import vllm
+from runner.engines.base import Engine, EngineContext, EngineKind, always
+from runner.engines.offline import NEUTRAL, Offline, OfflineEngine, OfflineSettings, Running, offline_devices
+from runner.errors import Fault
+from runner.spec import EngineSettings, Model
+
+
+class VllmOffline(OfflineSettings):
+    """vLLM in this process, without a server: it has to be installed beside the runner.
+
+    `topology` sets --tensor-parallel-size, --pipeline-parallel-size and --data-parallel-size.
+    """
+
+    kind: Literal["vllm_offline"] = "vllm_offline"
+    """vLLM in this process; needs no server."""
+
+
+def _open(words: Sequence[str]) -> AbstractAsyncContextManager[Running]:
+    from runner.engines.vllm_offline_engine import opened
+
+    return opened(words)
+
+
+def _offline() -> Offline:
+    return Offline("vllm_offline", vllm.SERVING, vllm.arguments, _open, KIND.installed_version)
+
+
+def check(settings: EngineSettings, model: Model) -> list[Fault]:
+    """Find what would stop it."""
+    return _offline().faults(settings, model)
+
+
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
+    """Return the engine, not started yet."""
+    return OfflineEngine(_offline(), settings, model, context)
+
+
+KIND: EngineKind = replace(
+    vllm.KIND,
+    settings=VllmOffline,
+    factory="runner.engines.vllm_offline:create",
+    summary="vLLM in this process: no server",
+    neutral=NEUTRAL,
+    needs=always,
+    devices=offline_devices,
+    check=check,
+)

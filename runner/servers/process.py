@@ -1,0 +1,210 @@
+"""One server process on this host, with everything it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import weakref
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from runner.errors import AskError, EngineStartError, RetryableError
+from runner.servers import guard
+
+GRACE_SECONDS = 20.0
+"""What a server has to end by itself; vLLM and SGLang take a few seconds."""
+
+_POLL_SECONDS = 0.2
+_TAIL_BYTES = 65536
+_TELLING = ("error", "exception", "not found", "no such", "cannot", "failed", "out of memory", "unrecognized")
+_IN_USE = "address already in use"
+
+
+class ServerExitedError(EngineStartError):
+    """Raised when a server ended before it was ready, or while it was needed."""
+
+    @property
+    def port_taken(self) -> bool:
+        """Whether somebody took its port first."""
+        return _IN_USE in self.message.lower()
+
+
+_started: weakref.WeakSet[Server] = weakref.WeakSet()
+
+
+def _disown_all() -> None:
+    for server in _started:
+        server.disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing is bound to at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStart:
+    """How a server is started.
+
+    Attributes:
+        name: what messages call it.
+        command: its argument list.
+        port: of 127.0.0.1, where it will listen.
+        log: file that takes its output.
+        env: variables beside this process's own.
+        held: descriptors kept open until it is gone, such as the locks of its devices.
+        grace: seconds from SIGTERM to SIGKILL.
+    """
+
+    name: str
+    command: Sequence[str]
+    port: int
+    log: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    held: Sequence[int] = ()
+    grace: float = GRACE_SECONDS
+
+
+class Server:
+    """A command that serves on a port of 127.0.0.1, started when this is made.
+
+    It and all its children are gone when `stop` returns, and within its grace of the end of this
+    process, in whatever way that comes.
+    """
+
+    def __init__(self, start: ServerStart) -> None:
+        self.name = start.name
+        self.port = start.port
+        self.log = start.log
+        with start.log.open("ab") as output:
+            self._guard = subprocess.Popen(
+                [sys.executable, guard.__file__, str(start.grace), *start.command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **start.env},
+                pass_fds=tuple(start.held),
+                start_new_session=True,  # a Ctrl-C at the terminal is for the worker to hear
+            )
+        _started.add(self)
+
+    def disown(self) -> None:
+        """Let go of the guard in a forked child, whose copy of the pipe would outlive this process."""
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that guards it; the server and its children are below."""
+        return self._guard.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the server ended, or None while it runs."""
+        return self._guard.poll()
+
+    async def ready(self, probe: Callable[[], Awaitable[object]], within: float) -> None:
+        """Wait until the server itself, no other process, listens on its port and answers *probe*.
+
+        Raises:
+            ServerExitedError: it ended instead.
+            EngineStartError: it took longer than *within* seconds, or can't answer.
+        """
+        try:
+            async with asyncio.timeout(within):
+                while not await asyncio.to_thread(self._listens):
+                    self.require_alive()
+                    await asyncio.sleep(_POLL_SECONDS)
+                await self._answers(probe)
+        except TimeoutError:
+            raise EngineStartError(
+                f"{self.name} was not ready within {within:g} s (engine.startup_timeout); {self.told()}"
+            ) from None
+
+    async def _answers(self, probe: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            try:
+                await probe()
+            except RetryableError:
+                self.require_alive()
+                await asyncio.sleep(_POLL_SECONDS)
+            except AskError as error:
+                self.require_alive()
+                raise EngineStartError(
+                    f"{self.name} started but can't answer one request: {error}; {self.told()}"
+                ) from error
+            else:
+                return
+
+    def require_alive(self) -> None:
+        """Make sure that the server runs.
+
+        Raises:
+            ServerExitedError: it has ended.
+        """
+        if (code := self.exit_code) is not None:
+            how = _ending(code)
+            raise ServerExitedError(f"{self.name} {how}; {self.told()}")
+
+    async def exited(self, within: float) -> bool:
+        """Tell whether the server ends within some seconds."""
+        try:
+            await asyncio.to_thread(self._guard.wait, within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """End the server and all its children; returns when they are gone."""
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+        await asyncio.to_thread(self._guard.wait)
+
+    def told(self) -> str:
+        """Return where the log is and what it says last, on one line."""
+        lines = _tail(self.log)
+        telling = [line for line in lines if any(word in line.lower() for word in _TELLING)]
+        shown = (telling or lines)[-3:]
+        return f"{self.log}: {' | '.join(line[-300:] for line in shown) or 'empty'}"
+
+    def _listens(self) -> bool:
+        """Tell whether one of the server's own processes listens on its port."""
+        try:
+            family = psutil.Process(self._guard.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return False
+        return any(_listens_on(process, self.port) for process in family)
+
+
+def _listens_on(process: psutil.Process, port: int) -> bool:
+    try:
+        connections = process.net_connections(kind="tcp")
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
+
+
+def _tail(log: Path) -> list[str]:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        text = file.read().decode("utf-8", "replace")
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def _ending(code: int) -> str:
+    number = code - 128
+    if code > 128 and number in {s.value for s in signal.Signals}:  # noqa: PLR2004 - as the shell has it
+        return f"was killed by {signal.Signals(number).name}"
+    return f"exited with code {code}"

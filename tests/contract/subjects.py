@@ -1,0 +1,145 @@
+"""Engines under contract: real ones, each started once and asked from any test."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.engines.base import Engine, EngineContext, EngineKind
+from runner.engines.registry import engine_kinds
+from runner.spec import Model
+from runner.values import Request, Response, Scope
+from tests.contract.environments import engine_python
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ROOT / "models" / "tiny"
+_SCOPE = Scope(model={"name": "tiny"}, engine={"kind": "contract"})
+
+_OWN: Mapping[str, Mapping[str, Any]] = {
+    "mistralrs": {},
+    "transformers": {"device": "cpu"},
+    "vllm": {
+        "device": "cpu",
+        "args": {"max-model-len": 2048, "enforce-eager": True, "max-logprobs": 20},
+        "env": {
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+        },
+    },
+    "sglang": {
+        "device": "cpu",
+        "args": {
+            "attention-backend": "torch_native",
+            "max-total-tokens": 16384,
+            "disable-overlap-schedule": True,
+        },
+        "env": {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+    },
+}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    **_OWN,
+    "vllm_offline": _OWN["vllm"],
+    "sglang_offline": _OWN["sglang"],
+}
+"""What each kind needs to run the tiny model on a CPU."""
+
+
+@dataclass
+class Subject:
+    """A started engine; `ask` may be called from any thread."""
+
+    kind: EngineKind
+    engine: Engine
+    loop: asyncio.AbstractEventLoop = field(repr=False)
+
+    def ask(self, *requests: Request) -> list[Response]:
+        """Return the answers, asked at once."""
+
+        async def all_of_them() -> list[Response]:
+            return await asyncio.gather(*(self.engine.generate(request) for request in requests))
+
+        return asyncio.run_coroutine_threadsafe(all_of_them(), self.loop).result(timeout=240)
+
+    def one(self, text: str, **sampling: Any) -> Response:
+        """Return the answer to one chat message."""
+        return self.ask(chat(text, **sampling))[0]
+
+    def streamed(self, request: Request) -> list[str]:
+        """Return the texts of a streamed answer, in order."""
+
+        async def pieces() -> list[str]:
+            return [text async for text in self.engine.stream(request)]
+
+        return asyncio.run_coroutine_threadsafe(pieces(), self.loop).result(timeout=240)
+
+
+def chat(text: str, **sampling: Any) -> Request:
+    """Return a request with one user message."""
+    return messages({"role": "user", "content": text}, **sampling)
+
+
+def messages(*turns: dict[str, Any], **sampling: Any) -> Request:
+    """Return a chat request of several turns."""
+    return Request("chat", turns, {"max_tokens": 16, **sampling}, _SCOPE)
+
+
+def complete(prompt: str | tuple[int, ...], **sampling: Any) -> Request:
+    """Return a request with a raw prompt."""
+    return Request("complete", prompt, {"max_tokens": 16, **sampling}, _SCOPE)
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """Return what a kind needs here, with the interpreter of its environment."""
+    python = engine_python(name)
+    return {**SETTINGS[name], **({"python": str(python)} if python is not None else {})}
+
+
+@contextmanager
+def started(
+    name: str,
+    folder: Path,
+    task: str = "chat",
+    args: Mapping[str, Any] | None = None,
+    given: Model | None = None,
+    change: Callable[[Path], None] = lambda _: None,
+) -> Iterator[Subject]:
+    """Start an engine of a kind for a task on a copy of the tiny model, *change*d, in its own thread."""
+    kind = engine_kinds()[name]
+    if (install := kind.missing(kind.settings.model_validate(_settings(name)))) is not None:
+        pytest.skip(f"{name} runs where it is installed ({install}): see test_elsewhere")
+    if given is None:
+        copy = shutil.copytree(TINY, folder / "tiny")
+        change(copy)
+        given = Model(name=str(copy))
+    settings = _settings(name)
+    if args is not None:
+        settings["args"] = {**settings["args"], **args}
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name=f"{name} loop")
+    thread.start()
+
+    def wait(coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(timeout=600)
+
+    try:
+        context = EngineContext(folder=folder, task=task)
+        engine = kind.create(kind.settings(**settings), given, context)
+        wait(engine.__aenter__())
+        try:
+            yield Subject(kind, engine, loop)
+        finally:
+            wait(engine.__aexit__(None, None, None))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

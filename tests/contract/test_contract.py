@@ -1,0 +1,102 @@
+"""One contract for every engine that loads weights: the same claims about one model, on the real thing."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.engines.registry import engine_kinds
+from runner.errors import ContextLengthError, RowError
+from tests.contract.effects import NOT_SHOWN, SHOWN
+from tests.contract.subjects import SETTINGS, Subject, chat, complete, messages
+
+pytestmark = [pytest.mark.contract, pytest.mark.slow]
+
+KINDS = tuple(SETTINGS)
+TABLES = {kind: engine_kinds()[kind].capabilities for kind in KINDS}
+PAIRS = [(kind, name) for kind in KINDS for name in TABLES[kind].sampling if name not in NOT_SHOWN]
+
+
+@pytest.mark.parametrize(
+    ("subject", "parameter"),
+    PAIRS,
+    indirect=["subject"],
+    scope="session",
+    ids=[f"{kind}-{name}" for kind, name in PAIRS],
+)
+def test_parameter_has_its_effect(subject: Subject, parameter: str) -> None:
+    """Every parameter that a kind declares changes the answer as it should."""
+    SHOWN[parameter](subject)
+
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+def test_answers_are_right(subject: Subject) -> None:
+    """Twenty sums at once, greedy, each with its own answer and counted tokens."""
+    sums = [(a, b) for a in range(10, 50, 8) for b in range(3, 19, 4)]
+    responses = subject.ask(*(chat(f"{a}+{b}", temperature=0.0) for a, b in sums))
+
+    assert [response.text for response in responses] == [str(a + b) for a, b in sums]
+    assert all(response.choices[0].finish_reason == "stop" for response in responses)
+    assert all(
+        response.usage.prompt_tokens == len(f"{a}+{b}") + 3
+        for response, (a, b) in zip(responses, sums, strict=True)
+    )
+    assert all(response.timing.seconds > 0 for response in responses)
+    assert responses[0].engine == subject.kind.name
+
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+def test_conversation_and_system_message_are_read(subject: Subject) -> None:
+    """The last question is answered, whatever was said before."""
+    response = subject.ask(
+        messages(
+            {"role": "system", "content": "Answer with the number only."},
+            {"role": "user", "content": "37+48"},
+            {"role": "assistant", "content": "85"},
+            {"role": "user", "content": "You said: 85. Now 12+30"},
+            temperature=0.0,
+        )
+    )[0]
+
+    assert response.text == "42"
+
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+def test_raw_prompt_is_completed_without_a_template(subject: Subject) -> None:
+    """A prompt in the form of a sum is gone on with."""
+    response = subject.ask(complete("37+48=", temperature=0.0))[0]
+
+    assert response.text == "85"
+    assert response.usage.prompt_tokens == len("37+48=") + 1
+
+
+@pytest.mark.parametrize("subject", [k for k in KINDS if "token_ids" in TABLES[k].features], indirect=True)
+def test_raw_prompt_may_be_token_ids(subject: Subject) -> None:
+    """The ids of a sum give its answer."""
+    ids = (1, *(9 + ord(character) - 32 for character in "37+48="))
+
+    assert subject.ask(complete(ids, temperature=0.0))[0].text == "85"
+
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+def test_stream_brings_the_same_text(subject: Subject) -> None:
+    """The pieces of a streamed answer make up the whole one."""
+    request = chat("reverse abcdefg", temperature=0.0)
+
+    assert "".join(subject.streamed(request)) == subject.ask(request)[0].text == "gfedcba"
+
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+def test_prompt_beyond_the_context_is_the_rows_own_fault(subject: Subject) -> None:
+    """It is final for the row, and the engine goes on answering."""
+    with pytest.raises(RowError) as caught:
+        subject.one("1" * 3000, temperature=0.0)
+
+    assert isinstance(caught.value, ContextLengthError)
+    assert subject.one("37+48", temperature=0.0).text == "85"
+
+
+def test_every_parameter_is_shown_or_says_why_not() -> None:
+    """No kind declares a parameter that no claim is made about."""
+    declared = {name for kind in KINDS for name in TABLES[kind].sampling}
+
+    assert declared <= set(SHOWN) | set(NOT_SHOWN)

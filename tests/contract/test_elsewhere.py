@@ -1,0 +1,27 @@
+"""The contract of engines that live in this process, run where they are installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.contract.subjects import ROOT
+from tests.engines.test_transformers import environment
+
+pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+def test_transformers_keeps_the_contract_where_torch_is() -> None:
+    """Every claim about it, none left out."""
+    suite = Path(__file__).with_name("test_contract.py")
+    words = ["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-k", "transformers", str(suite)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [str(environment()), *words], cwd=ROOT, env=env, check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stdout[-10_000:]
+    assert "skipped" not in done.stdout, done.stdout[-10_000:]

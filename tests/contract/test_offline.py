@@ -1,0 +1,55 @@
+"""The engines in this process, run in environments that hold the engine and the runner together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.contract.environments import ROOT, offline_python
+
+pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+HERE = Path(__file__).parent
+
+
+def run_within(kind: str, *words: str) -> str:
+    """Run tests of a kind where its engine is; return what was told, once none failed or was left out."""
+    engine = kind.removesuffix("_offline")
+    # What the engines warn of is theirs.
+    options = ["-q", "-p", "no:cacheprovider", "-W", "default", "-o", "addopts=-ra"]
+    done = subprocess.run(
+        [offline_python(engine), "-m", "pytest", *options, *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-10_000:]
+    summary = done.stdout.strip().splitlines()[-1]
+    assert "skipped" not in summary, done.stdout[-3000:]
+    return summary
+
+
+@pytest.mark.parametrize("kind", ["vllm_offline", "sglang_offline"])
+def test_contract_holds_within_this_process(kind: str) -> None:
+    """All claims about engines of weights, none of them left out."""
+    summary = run_within(kind, str(HERE / "test_contract.py"), "-k", kind)
+
+    assert int(summary.split(" passed")[0].split()[-1]) > 25
+
+
+def test_adapters_hold_within_this_process() -> None:
+    """A LoRA adapter does there what it does on the server."""
+    assert "2 passed" in run_within(
+        "vllm_offline", str(HERE / "test_adapter_effects.py"), "-k", "vllm_offline"
+    )
+
+
+@pytest.mark.parametrize("kind", ["vllm_offline", "sglang_offline"])
+def test_ends_hold_within_this_process(kind: str) -> None:
+    """Nothing outlives the engine, and an engine that has died says so."""
+    assert "4 passed" in run_within(kind, str(HERE / "test_offline_ends.py"), "-k", kind)

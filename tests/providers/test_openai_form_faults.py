@@ -1,0 +1,221 @@
+"""Every way in which providers of OpenAI's form and their SDKs fail is one of the runner's errors."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from runner.engines.limits import Limiter
+from runner.engines.registry import engine_kinds
+from runner.engines.retrying import Backoff, Retrying
+from runner.errors import (
+    AskError,
+    AuthenticationError,
+    BadRequestError,
+    ConnectionFailedError,
+    ContextLengthError,
+    EngineError,
+    EngineStartError,
+    MalformedResponseError,
+    RateLimitError,
+    RequestTimeoutError,
+    RowError,
+    ServerError,
+    UnknownModelError,
+)
+from runner.spec import Model
+from tests.engines.asking_engines import ask, chat_request
+from tests.engines.scripted_server import Reply, chat, serving
+from tests.http_server import HttpServer, resets
+from tests.providers.wire import KEY, KEYS, PATHS, address, answer, events, failure, streamed
+
+KINDS = ("openai", "together", "fireworks", "xai", "deepseek")
+
+
+def told(message: str, code: str | None = None) -> dict[str, Any]:
+    """Return an error body in OpenAI's form."""
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+
+
+TOO_LONG = (
+    "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
+)
+
+ANSWERED = [
+    (401, told("Incorrect API key provided", "invalid_api_key"), AuthenticationError),
+    (403, told("Country not supported"), AuthenticationError),
+    (404, told("The model `gpt-9` does not exist", "model_not_found"), UnknownModelError),
+    (404, {"detail": "Not Found"}, BadRequestError),
+    (400, told("Unsupported value: 'temperature' does not support 0.5 with this model."), BadRequestError),
+    (400, told(TOO_LONG, "context_length_exceeded"), ContextLengthError),
+    (400, told("Your request was flagged by our content filter", "content_filter"), BadRequestError),
+    (402, told("Insufficient Balance"), EngineError),
+    (429, told("Rate limit reached", "rate_limit_exceeded"), RateLimitError),
+    (429, told("You exceeded your current quota", "insufficient_quota"), EngineError),
+    (500, told("The server had an error"), ServerError),
+    (503, b"<html>no upstream</html>", ServerError),
+    (529, told("Overloaded"), ServerError),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "expected"), ANSWERED)
+@pytest.mark.parametrize("kind", KINDS)
+def test_status_decides_the_error(kind: str, status: int, body: Any, expected: type[AskError]) -> None:
+    """Each refusal has its family, and is asked once: whoever is above decides about asking again."""
+    error = failure(kind, answer(body, status))
+
+    assert type(error) is expected
+    assert error.status == status
+
+
+@pytest.mark.parametrize(
+    ("reply", "again"),
+    [
+        (answer(told("slow"), 429, {"Retry-After": "0.01"}), True),
+        (answer(told("slow"), 429), True),
+        (answer(b"", 500), True),
+        (answer(told("Overloaded"), 529), True),
+        (answer(b"{"), True),
+        (answer({"choices": []}), True),
+        (answer(chat("x" * 1000), cut=True), True),
+        (answer(told("bad key"), 401), False),
+        (answer(told("The model `m` does not exist"), 404), False),
+        (answer(told(TOO_LONG), 400), False),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_may_pass_is_asked_again(kind: str, reply: Reply, again: bool) -> None:
+    """With retries above the engine a fault that may pass costs one more request, and a final one none."""
+    described = engine_kinds()[kind]
+    quick = Backoff(first=0.001, longest=0.004, jitter=0.001)
+
+    async def run() -> tuple[str, int]:
+        async with serving(reply, answer(chat("Hello"))) as server:
+            given = {"kind": kind, "base_url": address(server, kind)}
+            engine = described.create(described.settings.model_validate(given), Model(name="m"))
+            async with Retrying(engine, 3, Limiter(4), quick) as retrying:
+                try:
+                    response = await retrying.generate(chat_request())
+                except (EngineError, RowError) as error:
+                    return str(error), len(server.sent)
+                return response.text, len(server.sent)
+
+    text, requests = asyncio.run(run())
+
+    assert (text == "Hello", requests) == ((True, 2) if again else (False, 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_retry_after_is_handed_on(kind: str) -> None:
+    """Seconds, milliseconds and a date are read; without any, nothing is made up."""
+    date = formatdate(time.time() + 30, usegmt=True)
+
+    assert failure(kind, answer(b"", 429, {"Retry-After": "7"})).retry_after == 7
+    assert failure(kind, answer(b"", 503, {"retry-after-ms": "250"})).retry_after == 0.25
+    assert failure(kind, answer(b"", 429, {"Retry-After": date})).retry_after == pytest.approx(30, abs=5)
+    assert failure(kind, answer(b"", 429)).retry_after is None
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "text/html"}])
+@pytest.mark.parametrize("body", [b"", b"{", b"not json", b"[]", b"\xff\xfe", b'{"choices":[]}', b"null"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_answer_that_no_api_documents_is_malformed(kind: str, body: bytes, headers: dict[str, str]) -> None:
+    """HTTP 200 alone is no answer, whatever the content is said to be."""
+    assert type(failure(kind, answer(body, headers=headers))) is MalformedResponseError
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_error_inside_an_answer_with_status_200_is_raised_as_what_it_is(kind: str) -> None:
+    """Gateways wrap the error of the provider behind them."""
+    error = failure(kind, answer({"error": {"message": "slow down", "code": 429}}))
+
+    assert (type(error), error.message) == (RateLimitError, "slow down")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_answer_in_time_is_a_timeout(kind: str) -> None:
+    """engine.timeout bounds one request."""
+    assert type(failure(kind, Reply(hang=True), timeout=0.2)) is RequestTimeoutError
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_connection_cut_in_mid_body_is_a_failed_connection(kind: str) -> None:
+    """Half an answer is none."""
+    assert type(failure(kind, answer(chat("x" * 1000), cut=True))) is ConnectionFailedError
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reset_connection_is_a_failed_connection(kind: str) -> None:
+    """A reset instead of an answer says which address gave it."""
+    with HttpServer({"/v1/chat/completions": resets}) as server:
+        url = server.url(PATHS.get(kind, "/v1"))
+
+        with pytest.raises(ConnectionFailedError, match=str(server.port)):
+            asyncio.run(ask(kind, chat_request(), base_url=url))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_refused_connection_is_a_failed_connection(kind: str) -> None:
+    """Nothing listens: starting the engine succeeds, the first request tells."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+        with pytest.raises(ConnectionFailedError, match=url):
+            asyncio.run(ask(kind, chat_request(), base_url=url))
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+@pytest.mark.parametrize("kind", KINDS)
+def test_key_never_shows_in_an_error(kind: str, status: int) -> None:
+    """A provider that repeats the key in its answer doesn't get it into our logs."""
+    error = failure(kind, answer(told(f"bad key {KEY}"), status))
+
+    assert KEY not in str(error)
+    assert "bad key ***" in error.message
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (answer(told(f"no such key {KEY}"), 401), AuthenticationError),
+        (answer(told("slow"), 429, {"Retry-After": "2"}), RateLimitError),
+        (events({"error": {"message": "overloaded", "code": 503}}), ServerError),
+        (events({"choices": [{"delta": {"content": 7}}]}), MalformedResponseError),
+        (
+            Reply(b": a comment\n\n" * 99, 200, {"Content-Type": "text/event-stream"}, cut=True),
+            ConnectionFailedError,
+        ),
+        (Reply(hang=True), RequestTimeoutError),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_stream_fails_as_an_answer_does(kind: str, reply: Reply, expected: type[AskError]) -> None:
+    """An error before the stream, within it or instead of its end has the same class and no key."""
+    with pytest.raises(expected) as caught:
+        streamed(kind, chat_request(), reply, timeout=0.5)
+
+    assert type(caught.value) is expected
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unset_key_stops_the_engine_before_it_starts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fault names the variable, and a key of the SDK's own choice is not taken instead."""
+    monkeypatch.delenv(KEYS[kind])
+    described = engine_kinds()[kind]
+    settings = described.settings.model_validate({"kind": kind})
+
+    (fault,) = described.check(settings, Model(name="m"))
+
+    assert (fault.place, fault.problem) == (
+        "engine.api_key_env",
+        f"the environment variable {KEYS[kind]} is not set",
+    )
+    with pytest.raises(EngineStartError, match=KEYS[kind]):
+        described.create(settings, Model(name="m"))
