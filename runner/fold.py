@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 import msgspec
 
 from runner.cache import add_responses
-from runner.errors import UserError
+from runner.errors import RenderError, UserError
 from runner.jobs import Job, PointSpec, read_job
 from runner.points import PointRecords, by_point
 from runner.questions import ResultLine
@@ -20,6 +20,7 @@ from runner.runs import RunFolder, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import Metrics
 from runner.values import Json
+from runner.vectors import export_vectors
 
 _FOLD = 2_000
 """Records read in one go."""
@@ -48,13 +49,23 @@ class PointCounts(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Rows without an answer, by the error's class; ``id``, ``message``, ``status`` are of the first."""
+    """Rows without an answer, by what went wrong; ``id``, ``message``, ``status`` are of the first."""
 
     kind: str
     count: int
     id: str
     message: str
     status: int | None = None
+
+    @property
+    def fault(self) -> tuple[str, str]:
+        """What failures that count as one share: of a template's, the message less what a row gave."""
+        template = self.kind == RenderError.__name__
+        return self.kind, self.message.partition(" (")[0] if template else ""
+
+
+_MOST_FAULTS = 20
+"""More of a class of error count as its first."""
 
 
 def fold_run(run: RunFolder, tell: Callable[[str], None] = lambda _: None) -> dict[str, PointCounts]:
@@ -171,6 +182,8 @@ def _refresh(run: RunFolder, spec: PointSpec, sharing: _Sharing) -> PointCounts:
         version = records.mark("changed")
         if version != records.mark("exported") or not (folder / "metrics.json").exists():
             export(folder, spec, records)
+            if experiment.task == "embed":
+                export_vectors(folder, records, experiment.output.dtype)
             records.set_mark("exported", version)
             records.commit()
         if experiment.fills_cache:
@@ -185,7 +198,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
     experiment = spec.experiment()
     samples = experiment.samples
     metrics = {name: Metrics(scorer.report, samples) for name, scorer in experiment.scorers.items()}
-    failures: dict[str, Failure] = {}
+    failures: dict[tuple[str, str], Failure] = {}
     temporary = folder / ".results.jsonl.tmp"
     with temporary.open("wb") as out:
         for row, group in groupby(_written(records, out), key=lambda line: line.id):
@@ -210,11 +223,15 @@ def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
     write_file(folder / "metrics.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
 
 
-def _note_failures(failures: dict[str, Failure], lines: Iterable[ResultLine]) -> None:
+def _note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[ResultLine]) -> None:
     for line in lines:
         if (error := line.error) is not None:
-            known = failures.get(error.kind) or Failure(error.kind, 0, line.id, error.message, error.status)
-            failures[error.kind] = msgspec.structs.replace(known, count=known.count + 1)
+            new = Failure(error.kind, 0, line.id, error.message, error.status)
+            fault = new.fault
+            if fault not in failures and len(failures) >= _MOST_FAULTS:
+                fault = next((known for known in failures if known[0] == error.kind), fault)
+            known = failures.get(fault, new)
+            failures[fault] = msgspec.structs.replace(known, count=known.count + 1)
 
 
 def _written(records: PointRecords, out: BinaryIO) -> Iterator[ResultLine]:

@@ -13,6 +13,7 @@ from typing import Self
 
 from runner.cache import connect, holds, marks
 from runner.records import ERROR, OK, Answer, Record, read_record, read_records, stored_key
+from runner.values import response_stored
 
 _QUICK = """
 PRAGMA journal_mode = OFF;
@@ -123,7 +124,7 @@ class Known:
 
     def _response(self, key: bytes, log: int, start: int) -> bytes:
         record = read_record(self._logs[log], start)
-        return next(bytes(a.response) for a in record.answers if _stored_key(record, a) == key)
+        return next(response_stored(a.response) for a in record.answers if _stored_key(record, a) == key)
 
 
 def _stored_key(record: Record, answer: Answer) -> bytes:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 
 from runner.config import Composition, Point, RefusedPoint
+from runner.effective import effective_sampling, sampling_faults
 from runner.engines.base import EngineKind
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault, UserError
@@ -20,6 +20,7 @@ from runner.prompts import PromptSource, compile_prompt, resolve_prompt
 from runner.render import TemplateError, compile_template, unknown_names
 from runner.scoring.metrics import check_report
 from runner.spec import Experiment, Prompt, SlurmCluster, Topology
+from runner.tasks import engine_start, scorer_task_faults, task_faults
 from runner.values import Json, canonical_json
 
 
@@ -118,7 +119,7 @@ class _Resolver:
     def __init__(self, composition: Composition) -> None:
         self._places = composition.places
         self._digits = len(str(max(0, len(composition.points) + len(composition.refused) - 1)))
-        self._prompt = cache(self._resolve_prompt)
+        self._prompts: dict[str, tuple[list[Fault], PromptSource | None]] = {}
 
     def _model_faults(self, experiment: Experiment, kind: EngineKind) -> list[Fault]:
         """Find a folder's name that would be sent to a server; a model of another engine left it there."""
@@ -135,10 +136,10 @@ class _Resolver:
     def point(self, point: Point) -> tuple[list[Fault], PlannedPoint | None]:
         experiment = point.experiment
         kind = engine_kinds()[experiment.engine.kind]
-        prompt_faults, prompt = self._prompt(experiment.prompt, experiment.task)
+        prompt_faults, prompt = self._prompt(experiment)
         faults = [*prompt_faults, *_engine_faults(experiment, kind), *_cluster_faults(experiment)]
         faults += self._model_faults(experiment, kind)
-        faults += _sampling_faults(experiment, kind, prompt)
+        faults += sampling_faults(experiment, kind, prompt) + task_faults(experiment)
         if prompt is not None:
             faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)
         if faults or prompt is None:
@@ -146,6 +147,13 @@ class _Resolver:
         name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
         sampling, notes = effective_sampling(experiment, kind)
         return [], PlannedPoint(point, name, sampling, prompt, (*point.notes, *notes))
+
+    def _prompt(self, experiment: Experiment) -> tuple[list[Fault], PromptSource | None]:
+        # By its text: a prompt may hold maps, such as a slot's JSON Schema, and has no hash of its own.
+        known = f"{experiment.task} {experiment.prompt.model_dump_json()}"
+        if known not in self._prompts:
+            self._prompts[known] = self._resolve_prompt(experiment.prompt, experiment.task)
+        return self._prompts[known]
 
     def _resolve_prompt(self, prompt: Prompt, task: str) -> tuple[list[Fault], PromptSource | None]:
         try:
@@ -164,15 +172,6 @@ def placed(faults: Iterable[Fault], point: Point) -> list[Fault]:
     return [replace(fault, place=axes + fault.place) for fault in faults]
 
 
-def effective_sampling(experiment: Experiment, kind: EngineKind) -> tuple[dict[str, Json], tuple[str, ...]]:
-    """Return what is sent for every request, and notes on what is not sent."""
-    given = experiment.sampling.given()
-    omitted = [name for name in experiment.model.omit if name in given]
-    sampling = {**kind.capabilities.defaults, **given}
-    notes = tuple(f"sampling.{name}: not sent, the model omits it" for name in omitted)
-    return {name: value for name, value in sampling.items() if name not in experiment.model.omit}, notes
-
-
 def _cluster_faults(experiment: Experiment) -> list[Fault]:
     cluster = experiment.cluster
     if not isinstance(cluster, SlurmCluster) or not cluster.sbatch:
@@ -184,9 +183,14 @@ def _cluster_faults(experiment: Experiment) -> list[Fault]:
 
 def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
     faults = list(kind.check(experiment.engine, experiment.model))
-    if (install := kind.missing()) is not None:
+    if (install := kind.missing(experiment.engine)) is not None:
         faults.append(
             Fault("engine.kind", f"{kind.name} needs {kind.distribution}, which is not installed", install)
+        )
+    if experiment.model.adapter is not None and "adapters" not in kind.capabilities.features:
+        takers = [k.name for k in engine_kinds().values() if "adapters" in k.capabilities.features]
+        faults.append(
+            Fault("model.adapter", f"engine {kind.name} takes no adapters", f"taken by: {', '.join(takers)}")
         )
     if experiment.cache == "strict" and not kind.distribution:
         problem = f"engine {kind.name} can't tell its version before it is asked"
@@ -212,36 +216,9 @@ def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
     return faults
 
 
-def _sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSource | None) -> list[Fault]:
-    asked = {f"sampling.{name}": name for name in experiment.sampling.given()}
-    if prompt is not None:
-        for slot in prompt.slots:
-            asked |= {f"prompt.turns.{slot.name}.{name}": name for name in slot.sampling}
-    omitted, takes = set(experiment.model.omit), kind.capabilities.takes(experiment.task)
-    faults = [
-        Fault(place, f"engine {kind.name} can't honour {name}", _who_takes(name, experiment.task))
-        for place, name in asked.items()
-        if name not in takes and name not in omitted
-    ]
-    sampling = experiment.sampling
-    if sampling.top_logprobs is not None and not sampling.logprobs:
-        faults.append(Fault("sampling.top_logprobs", "needs logprobs", "add sampling.logprobs=true"))
-    known = type(sampling).model_fields
-    for name in omitted - set(known):
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-        faults.append(Fault("model.omit", f"{name} is no sampling parameter", hint))
-    return faults
-
-
-def _who_takes(name: str, task: str) -> str:
-    takers = [kind.name for kind in engine_kinds().values() if name in kind.capabilities.takes(task)]
-    return f"taken by: {', '.join(takers)}" if takers else f"no engine takes it for task {task}"
-
-
 def scorer_faults(experiment: Experiment, slots: Sequence[str]) -> list[Fault]:
     """Find what is wrong with an experiment's scorers, given the slots of its prompt."""
-    faults = []
+    faults = scorer_task_faults(experiment)
     for name, scorer in experiment.scorers.items():
         place = f"scorers.{name}"
         faults += [
@@ -288,6 +265,7 @@ def _signature(experiment: Experiment) -> bytes:
         experiment.engine.model_dump(mode="json"),
         experiment.topology.model_dump(mode="json"),
         experiment.cluster.model_dump(mode="json"),
+        engine_start(experiment.task),
     ])
 
 

@@ -13,6 +13,7 @@ from typing import Self
 
 from runner.cache import RESPONSES, connect, marks
 from runner.records import OK, STEP, Record
+from runner.values import response_stored
 
 _TABLES = f"""
 {RESPONSES}
@@ -58,7 +59,9 @@ class PointRecords:
                 cache completed before any attempt; its answers need not be added to the cache.
         """
         cached = attempt == 0
-        answers = [(bytes.fromhex(a.key), a.request, a.response) for r in records for a in r.answers]
+        answers = [
+            (bytes.fromhex(a.key), a.request, response_stored(a.response)) for r in records for a in r.answers
+        ]
         answers.sort(key=itemgetter(0))  # neighbours in the index
         results = [_columns(record, attempt) for record in records if record.result is not None]
         if not self._db.in_transaction:
@@ -101,6 +104,22 @@ class PointRecords:
         """Return row and sample of every result that there is of some hundred rows."""
         query = f"SELECT id, sample FROM results WHERE step = ? AND id IN ({marks(ids)})"
         return set(self._db.execute(query, (STEP, *ids)))
+
+    def blocks(self, size: int) -> list[tuple[int, int, int]]:
+        """Return of each block of *size* positions: number, count of answers, a sum that tells changes."""
+        query = (
+            "SELECT position / ?, count(*), sum(attempt) FROM results WHERE state = ? GROUP BY 1 ORDER BY 1"
+        )
+        return list(self._db.execute(query, (size, OK)))
+
+    def answered(self, first: int, end: int) -> Iterator[bytes]:
+        """Yield the line of every answered result with a position from *first* to before *end*, in order."""
+        query = (
+            "SELECT line FROM results WHERE state = ? AND position >= ? AND position < ? "
+            "ORDER BY position, sample"
+        )
+        for (line,) in self._db.execute(query, (OK, first, end)):
+            yield line
 
     def counts(self) -> dict[str, int]:
         """Return how many results are in each state."""

@@ -12,7 +12,8 @@ import msgspec
 
 from runner.cache import ResponseCache
 from runner.config import RefusedPoint
-from runner.data import check_rows, columns
+from runner.data import check_rows, columns, undivided
+from runner.drawing import Drawing
 from runner.errors import ConfigError, Fault
 from runner.hashes import content_hash, counted_files
 from runner.identity import MODEL_FILES, Hash, make_scope, model_file
@@ -23,7 +24,7 @@ from runner.provenance import provenance
 from runner.render import compile_template, suggestion
 from runner.runs import CACHE_FILE, RunFolder, write_file
 from runner.secrets import Secrets
-from runner.spec import Dataset, Experiment
+from runner.spec import CsvDataset, Dataset, Experiment
 
 COPY_LIMIT = 64 * 1024 * 1024
 """Datasets, tokenizers and chat templates up to this size (bytes) are copied into the run; larger ones are
@@ -69,10 +70,9 @@ def _column_faults(planned: PlannedPoint) -> list[Fault]:
     experiment = planned.experiment
     there = columns(experiment.dataset)
     missing = compile_prompt(planned.prompt, experiment.task).columns - set(there)
-    path = experiment.dataset.path
-    faults = [
-        Fault("prompt", f"{path} has no column {name!r}", suggestion(name, there)) for name in sorted(missing)
-    ]
+    drawn = Drawing(planned.sampling, ()).columns - set(there)
+    faults = [_lacking("prompt", experiment.dataset, name, there) for name in sorted(missing)]
+    faults += [_lacking("sampling", experiment.dataset, name, there) for name in sorted(drawn)]
     return faults + target_column_faults(experiment, there)
 
 
@@ -84,11 +84,16 @@ def target_column_faults(experiment: Experiment, there: Sequence[str]) -> list[F
         place = f"scorers.{name}.target" if own else "dataset.target"
         source = scorer.target if own else experiment.dataset.target
         missing = compile_template(source or "", name=place).columns() - set(there)
-        problem = f"{experiment.dataset.path} has no column"
-        faults += [
-            Fault(place, f"{problem} {column!r}", suggestion(column, there)) for column in sorted(missing)
-        ]
+        faults += [_lacking(place, experiment.dataset, column, there) for column in sorted(missing)]
     return faults
+
+
+def _lacking(place: str, dataset: Dataset, column: str, there: Sequence[str]) -> Fault:
+    """Return the fault of naming a column that the dataset hasn't."""
+    hint = suggestion(column, there)
+    if isinstance(dataset, CsvDataset):
+        hint = undivided(there) or hint
+    return Fault(place, f"{dataset.path} has no column {column!r}", hint)
 
 
 def _facts(dataset: Dataset) -> DatasetFile:

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from runner.data import Rows, open_rows
+from runner.drawing import Drawing
 from runner.errors import AskError, RowError
 from runner.jobs import PointSpec
 from runner.progress import Source
-from runner.prompts import compile_prompt
+from runner.prompts import compile_prompt, settled
 from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result, stored_key
 from runner.render import Template, compile_template
 from runner.scoring.base import Score, Scorer
 from runner.scoring.registry import scorer_kinds
 from runner.spec import ScorerSettings
-from runner.values import Json, Request, Response, Row, Scope, decode_response, encode_response, request_key
+from runner.valued import spoken, value_of
+from runner.values import (
+    VALUE_TASKS,
+    Choice,
+    Input,
+    Json,
+    Message,
+    Request,
+    Response,
+    Row,
+    Scope,
+    decode_response,
+    encode_response,
+    request_key,
+    response_json,
+)
 
 
 class ScoreLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,6 +58,7 @@ class ResultLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         slots: answer text by slot.
+        value: answer of a task that is answered with numbers; `slots` is empty then.
         finish: finish reason by slot, where it isn't ``stop``.
         scores: verdicts by scorer.
         keys: request keys (hex) by slot.
@@ -51,6 +69,7 @@ class ResultLine(msgspec.Struct, frozen=True, omit_defaults=True):
     sample: int
     step: str
     slots: dict[str, str] = {}
+    value: Json = None
     finish: dict[str, str] = {}
     scores: dict[str, ScoreLine] = {}
     keys: dict[str, str] = {}
@@ -74,6 +93,16 @@ class BoundScorer:
         self._target: Template | None = (
             None if source is None else compile_template(source, name=f"scorers.{name}.target")
         )
+        self._early = self._target is not None and self._target.names().isdisjoint(slots)
+
+    def check(self, row: Row) -> None:
+        """Make sure that a target which needs no answer can be had of *row*.
+
+        Raises:
+            RenderError: it can't.
+        """
+        if self._early and self._target is not None:
+            self._target.render({"row": row.data})
 
     def score(self, row: Row, answers: Sequence[str]) -> ScoreLine:
         """Score one row's answers."""
@@ -98,28 +127,29 @@ class OpenPoint:
             BoundScorer(name, settings, self.experiment.dataset.target, self.slots)
             for name, settings in self.experiment.scorers.items()
         ]
+        self.drawings = tuple(
+            Drawing(self.effective(slot), self.slots[:slot]) for slot in range(len(self.slots))
+        )
+        self._images = Path(self.experiment.dataset.path).parent
         self._run = run
-        self._sampling: dict[tuple[int, int], dict[str, Json]] = {}
 
     def rows(self) -> Rows:
         """Open the rows, from the copy in the run folder where there is one."""
         path = self._run / self.spec.dataset.path
         return open_rows(self.experiment.dataset.model_copy(update={"path": str(path)}))
 
-    def sampling(self, slot: int, sample: int) -> dict[str, Json]:
-        """Return what is sent for a slot of a sample; with a seed, seed + sample."""
-        known = self._sampling.get((slot, sample))
-        if known is None:
-            own = {
-                k: v
-                for k, v in self.conversation.sampling[slot].items()
-                if k not in self.experiment.model.omit
-            }
-            known = {**self.spec.sampling, **own}
-            if known.get("seed") is not None:
-                known["seed"] += sample
-            self._sampling[slot, sample] = known
-        return known
+    def effective(self, slot: int) -> dict[str, Json]:
+        """Return the values that count for a slot; templates among them are for a row to fill."""
+        omit = self.experiment.model.omit
+        own = {name: value for name, value in self.conversation.sampling[slot].items() if name not in omit}
+        return {**self.spec.sampling, **own}
+
+    def input(self, row: Row, answers: Sequence[str]) -> Input:
+        """Return what is sent for the slot after *answers*; raises `RenderError`."""
+        content = self.conversation.input(row, answers)
+        if self.conversation.images:
+            return settled(cast("tuple[Message, ...]", content), self._images)
+        return content
 
     def questions(self, row: Row, samples: Sequence[int]) -> Iterator[Question]:
         """Yield one question for each sample of a row."""
@@ -144,6 +174,7 @@ class Question:
         "source",
         "stored_key",
         "unsaved",
+        "value",
     )
 
     def __init__(self, point: OpenPoint, row: Row, sample: int) -> None:
@@ -151,6 +182,7 @@ class Question:
         self.row = row
         self.sample = sample
         self.answers: list[str] = []
+        self.value: Json = None
         self.finish: dict[str, str] = {}
         self.keys: list[str] = []
         self.unsaved: list[Answer] = []
@@ -165,14 +197,17 @@ class Question:
         """Build the next slot's request.
 
         Raises:
-            RenderError: a template can't be rendered for this row.
+            RenderError: a template can't be rendered for this row: the prompt's, or before the first
+                slot, so that nothing is asked in vain, a scorer's target.
         """
         point = self.point
         slot = len(self.answers)
-        content = point.conversation.input(self.row, self.answers)
-        self.request = Request(
-            point.task, content, point.sampling(slot, self.sample), point.scope, self.sample
-        )
+        if slot == 0:
+            for scorer in point.scorers:
+                scorer.check(self.row)
+        content = point.input(self.row, self.answers)
+        sampling = point.drawings[slot].sampling(self.row, self.answers, self.sample)
+        self.request = Request(point.task, content, sampling, point.scope, self.sample)
         self.canonical = self.request.canonical()
         self.key = request_key(self.canonical)
         self.stored_key = stored_key(self.key, point.spec.index, self.owner)
@@ -191,14 +226,20 @@ class Question:
         return self._take(response, encode_response(response))
 
     def _take(self, response: Response, data: bytes) -> bool:
-        choice = response.choices[0]
+        if self.point.task in VALUE_TASKS:
+            self.value = value_of(self.point.task, response)
+            self.answers.append(spoken(self.value))
+        else:
+            self._take_choice(response.choices[0])
+        key = self.key.hex()
+        self.keys.append(key)
+        self.unsaved.append(Answer(key, msgspec.Raw(self.canonical), response_json(data)))
+        return self.complete
+
+    def _take_choice(self, choice: Choice) -> None:
         if choice.finish_reason is not None and choice.finish_reason != "stop":
             self.finish[self.point.slots[len(self.answers)]] = choice.finish_reason
         self.answers.append(choice.text)
-        key = self.key.hex()
-        self.keys.append(key)
-        self.unsaved.append(Answer(key, msgspec.Raw(self.canonical), msgspec.Raw(data)))
-        return self.complete
 
     def record(self) -> Record:
         """Return what is new since the last record; with the result once all slots are filled."""
@@ -230,7 +271,8 @@ class Question:
                 id=self.row.id,
                 sample=self.sample,
                 step=STEP,
-                slots=dict(zip(slots, self.answers, strict=False)),
+                slots=dict(zip(slots, self.answers, strict=False)) if self.value is None else {},
+                value=self.value,
                 finish=self.finish,
                 scores=scores or {},
                 keys=dict(zip(slots, self.keys, strict=False)),

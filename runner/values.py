@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -14,6 +15,12 @@ SCHEMA_VERSION = 1
 Json: TypeAlias = Any
 Message: TypeAlias = dict[str, Any]
 """One turn in the OpenAI form: ``{"role": ..., "content": ...}``."""
+
+Input: TypeAlias = tuple[Message, ...] | tuple[int, ...] | str | dict[str, Json]
+"""What a request sends: messages; a raw prompt, as text or token ids; or the named texts of a task."""
+
+VALUE_TASKS = frozenset({"embed", "score", "rerank", "classify", "reward", "loglikelihood"})
+"""Tasks that are answered with numbers; chat and complete are answered with text."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
@@ -39,30 +46,64 @@ class Request(msgspec.Struct, frozen=True):
     """One question to an engine.
 
     Attributes:
-        task: ``chat`` or ``complete``.
-        input: messages in the OpenAI form, or a raw prompt.
+        task: ``chat``, ``complete``, or one of `VALUE_TASKS`.
+        input: messages in the OpenAI form, or a raw prompt: its text, or its token ids; of task score
+            ``pair``, of rerank ``query`` and ``documents``, of loglikelihood ``context`` and
+            ``continuations``.
         sampling: every sampling value that reaches the engine, under our names.
         scope: what it shares with the other requests of its point.
         sample: index of this independent answer, from 0.
     """
 
     task: str
-    input: tuple[Message, ...] | str
+    input: Input
     sampling: Mapping[str, Json]
     scope: Scope
     sample: int = 0
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages of a chat, or of one whose reward is asked for; none of any other task."""
+        chatted = self.task == "chat" or (self.task == "reward" and not isinstance(self.input, str))
+        return cast("tuple[Message, ...]", self.input) if chatted else ()
 
     def canonical(self) -> bytes:
         """Return the canonical JSON that the key is the hash of."""
         return _encoder.encode({
             "engine": self.scope.engine,
-            "input": self.input,
+            "input": by_content(self.input),
             "model": self.scope.model,
             "sample": self.sample,
             "sampling": self.sampling,
             "schema": SCHEMA_VERSION,
             "task": self.task,
         })
+
+
+def by_content(given: Input) -> Json:
+    """Return an input with the hash of each image instead of the image."""
+    if isinstance(given, tuple | list):
+        for message in given:
+            if isinstance(message, dict) and type(message.get("content")) is list:
+                return [_hashed_message(one) for one in given]
+    return given
+
+
+def _hashed_message(message: Json) -> Json:
+    content = message.get("content")
+    return (
+        {**message, "content": [_hashed(part) for part in content]} if isinstance(content, list) else message
+    )
+
+
+def _hashed(part: Json) -> Json:
+    image = part.get("image_url") if isinstance(part, dict) else None
+    url = image.get("url") if isinstance(image, dict) else None
+    if not isinstance(image, dict) or not isinstance(url, str) or not url.startswith("data:"):
+        return part
+    kind, _, data = url.partition(",")
+    digest = hashlib.sha256(data.encode()).hexdigest()
+    return {**part, "image_url": {**image, "url": f"{kind},sha256:{digest}"}}
 
 
 def request_key(canonical: bytes) -> bytes:
@@ -106,20 +147,60 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``seconds`` from sending to the last byte; ``attempts`` made, the last one included."""
+    """How long an answer took.
+
+    Attributes:
+        seconds: from sending to the last byte.
+        attempts: made, the last one included.
+        first_token: seconds from sending to the first text; only where the answer was streamed.
+        inter_token: mean seconds between texts after that; only where there were several.
+    """
 
     seconds: float = 0.0
     attempts: int = 1
+    first_token: float | None = None
+    inter_token: float | None = None
+
+
+class Loglikelihood(msgspec.Struct, frozen=True):
+    """How likely one continuation is.
+
+    Attributes:
+        logprob: natural logarithm of its probability, summed over its tokens.
+        tokens: how many it has.
+        greedy: whether each of them is the likeliest, so that temperature 0 would give it.
+    """
+
+    logprob: float
+    tokens: int
+    greedy: bool
 
 
 class Response(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an engine answered."""
+    """What an engine answered: choices, or the values of a task that is answered with numbers.
+
+    Attributes:
+        embeddings: of task embed; each float32, little-endian.
+        scores: of task score and reward one, of rerank one for each document, in their order.
+        label: of task classify, the name of the likeliest class, where the model names them.
+        probs: of task classify, for each class.
+        loglikelihoods: of each continuation, in their order.
+        prompt_token_ids: the prompt as the model saw it, where `return_token_ids` asked for it.
+        prompt_logprobs: of each token of the prompt, where they were asked for; the first has none.
+    """
 
     choices: tuple[Choice, ...] = ()
     usage: Usage = Usage()
     timing: Timing = Timing()
     engine: str = ""
     engine_version: str | None = None
+    prompt_token_ids: tuple[int, ...] | None = None
+    prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None
+    embeddings: tuple[bytes, ...] = ()
+    scores: tuple[float, ...] = ()
+    label: str | None = None
+    probs: tuple[float, ...] = ()
+    loglikelihoods: tuple[Loglikelihood, ...] = ()
 
     @property
     def text(self) -> str:
@@ -128,16 +209,50 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _response_decoder = msgspec.json.Decoder(Response)
+_header_decoder = msgspec.json.Decoder(tuple[Response, list[int]])
+
+
+_BLOB = b"\x01"
+"""First byte of a response with vectors; of JSON it is a brace."""
+_LENGTH = 4
 
 
 def encode_response(response: Response) -> bytes:
-    """Encode a response for storage."""
-    return msgspec.json.encode(response)
+    """Encode a response for storage: JSON, or with vectors a blob that holds them as they are.
+
+    A blob is the byte 1, four bytes with the length of a header (little-endian), the header (JSON: the
+    response without its vectors, and the vectors' lengths), and the vectors.
+    """
+    if not response.embeddings:
+        return msgspec.json.encode(response)
+    rest = msgspec.structs.replace(response, embeddings=())
+    header = msgspec.json.encode((rest, [len(vector) for vector in response.embeddings]))
+    return b"".join((_BLOB, len(header).to_bytes(_LENGTH, "little"), header, *response.embeddings))
 
 
 def decode_response(data: bytes) -> Response:
     """Decode what `encode_response` wrote."""
-    return _response_decoder.decode(data)
+    if not data.startswith(_BLOB):
+        return _response_decoder.decode(data)
+    start = len(_BLOB) + _LENGTH
+    end = start + int.from_bytes(data[len(_BLOB) : start], "little")
+    response, lengths = _header_decoder.decode(data[start:end])
+    vectors = []
+    for length in lengths:
+        vectors.append(data[end : end + length])
+        end += length
+    return msgspec.structs.replace(response, embeddings=tuple(vectors))
+
+
+def response_json(data: bytes) -> msgspec.Raw:
+    """Return a stored response as JSON, for a line of a log: a blob is a string, in base64."""
+    return msgspec.Raw(b'"%b"' % base64.b64encode(data) if data.startswith(_BLOB) else data)
+
+
+def response_stored(json: msgspec.Raw) -> bytes:
+    """Return what `response_json` was given."""
+    data = bytes(json)
+    return base64.b64decode(data[1:-1]) if data.startswith(b'"') else data
 
 
 class Row(msgspec.Struct, frozen=True):

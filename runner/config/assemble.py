@@ -134,6 +134,8 @@ def _note_replaced(raw: Raw, key: str, whole: Given, below: Sequence[Layer]) -> 
     replaced = next((layer.whole[key] for layer in reversed(below) if key in layer.whole), None)
     if replaced is None or replaced.value is None or replaced.value == whole.value:
         return
+    if whole.origin.label != "command line":
+        return  # what a file lays over the one that it extends is its own author's word
     new = "the default" if whole.value is None or whole.value is DELETED else brief(whole.value)
     raw.notes.append(
         f"{key}: {new} ({whole.origin.at()}) replaces {brief(replaced.value)} ({replaced.origin.at()})"

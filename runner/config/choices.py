@@ -13,6 +13,7 @@ from runner.config.keys import LATER_ENGINES, LATER_SCORERS, nearest
 from runner.config.layers import Given
 from runner.config.reader import Reader
 from runner.config.values import brief
+from runner.engines.auto import AUTO
 from runner.engines.registry import engine_kinds
 from runner.engines.weights import PATH_LIKE, is_hub_name
 from runner.errors import ConfigError, Fault
@@ -129,7 +130,7 @@ class Chooser:
         return [str(parent / one.name) for one in folder.iterdir() if one.is_dir()]
 
     def _engine(self, name: str, origin: Origin) -> Chosen:
-        if name in engine_kinds():
+        if name in engine_kinds() or name == AUTO:
             return Chosen({"kind": name}, (((), origin),))
         raise self.unknown_kind("engine", "engine", name, origin)
 
@@ -156,7 +157,8 @@ class Chooser:
             return Chosen({"path": name}, (((), origin),))
         known = self._reader.options("dataset")
         problem = (
-            f"{name} is neither an option of conf/dataset/ nor the path of a .jsonl, .ndjson or .csv file"
+            f"{name} is neither an option of conf/dataset/ nor the path of a "
+            ".jsonl, .ndjson, .csv or .parquet file"
         )
         raise self._fault("dataset", problem, nearest(name, known), origin)
 

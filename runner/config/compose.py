@@ -104,7 +104,7 @@ def find_experiment(file: Path | str) -> Path:
             if candidate.is_file():
                 return candidate.resolve()
     names = _names(folders[:3])
-    looked = ", ".join(str(folder) for folder in folders[:3])
+    looked = ", ".join(dict.fromkeys(str(folder) for folder in folders[:3]))
     problem = f"no such experiment file (looked in {looked})"
     raise ConfigError([Fault(str(file), problem, nearest(given.stem, names))])
 

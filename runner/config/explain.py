@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.config.document import Key, dotted
-from runner.config.keys import FRONT, LATER_KEYS, nearest
+from runner.config.keys import FRONT, GROUPS, LATER_KEYS, nearest
 from runner.config.subschema import branch, expected, inner_schema, subschema, value_at
 from runner.config.values import brief, names_variables
 from runner.errors import Fault
@@ -16,6 +16,12 @@ from runner.values import Json
 
 _TAGS = {"union_tag_invalid", "union_tag_not_found"}
 _LINES = {"value_error", "assertion_error"}
+_SUCH_AS: dict[Key, str] = {
+    ("model",): "such as model: tiny",
+    ("prompt",): 'such as prompt: "{{ row.question }}"',
+    ("dataset",): "such as dataset: rows.jsonl",
+}
+"""How to write what every experiment has."""
 
 
 def explain(
@@ -65,7 +71,9 @@ def _problem(one: Any, place: Key, config: dict[str, Json], written: dict[str, J
         return "unknown key", _known_keys(place, config)
     if kind == "missing":
         described = subschema(place[:-1], config).get("properties", {}).get(place[-1], {})
-        return f"missing, expected {expected(schema)}", described.get("description", "")
+        example = _SUCH_AS.get(place)
+        problem = f"missing, expected {expected(schema)}" if example is None else f"must be given, {example}"
+        return problem, described.get("description", "")
     if one["loc"][-1] == "[key]":
         return f"{place[-1]} can't be a name here", ""
     if names_variables(place):
@@ -107,8 +115,12 @@ def _known_keys(place: Key, config: dict[str, Json]) -> str:
         given = dotted((*place[:-1], "kind"))
         return f"it belongs to kind {' and '.join(kinds)}; {given} is {value_at(config, place[:-1])['kind']}"
     known = [key for key in _properties(place[:-1], config) if key != "kind"]
-    known += [] if place[:-1] else [key for key in FRONT if key not in known]
-    return nearest(str(place[-1]), known)
+    if place[:-1]:
+        return nearest(str(place[-1]), known)
+    inside = [f"{group}.{place[0]}" for group in GROUPS if place[0] in _properties((group,), config)]
+    if inside:
+        return f"did you mean {' or '.join(inside)}?"
+    return nearest(str(place[0]), [*known, *(key for key in FRONT if key not in known)])
 
 
 def _kinds_with(place: Key, config: dict[str, Json]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner.config.adapted import Adapted
+from runner.config.inlined import Inliner
 from runner.config.keys import nearest
 from runner.config.reader import Reader
 from runner.engines.registry import engine_kinds
@@ -13,7 +15,7 @@ from runner.shipped import shipped
 from runner.spec import Experiment, Model
 from runner.values import Json
 
-_ROWS = {".jsonl", ".ndjson", ".csv"}
+_ROWS = {".jsonl", ".ndjson", ".csv", ".parquet"}
 
 
 class Files:
@@ -26,11 +28,12 @@ class Files:
         self._models: dict[str, Path | None] = {}
         self._model_paths: dict[tuple[str, str], Path | None] = {}
         self._prompts: dict[str, bool] = {}
+        self._adapted = Adapted(reader)
+        self._inliner = Inliner(self._places.find)
 
     def settle(self, experiment: Experiment, written: dict[str, Json]) -> tuple[Experiment, list[Fault]]:
         """Return *experiment* with absolute paths, and a fault for each file that isn't there."""
-        faults: list[Fault] = []
-        changed: dict[str, object] = {}
+        changed, faults = self._inliner.settle(experiment)
         path = self._dataset(experiment.dataset.path)
         if path is None:
             faults.append(self._no_dataset(written["dataset"]["path"]))
@@ -41,10 +44,13 @@ class Files:
             faults.append(fault)
         files, missing = self._model_files(experiment.model, written["model"])
         faults += missing
-        if model is not None or files:
-            changed["model"] = experiment.model.model_copy(
-                update=files | ({} if model is None else {"name": str(model)})
-            )
+        if model is not None:
+            files["name"] = str(model)
+        if engine_kinds()[experiment.engine.kind].loads(experiment.engine):
+            adapted, missing = self._adapted.settle(experiment.model, model)
+            files, faults = files | adapted, faults + missing
+        if files:
+            changed["model"] = experiment.model.model_copy(update=files)
         template = experiment.prompt.template
         if template is not None and not self._has_template(template):
             faults.append(self._no_template(template))
@@ -82,7 +88,7 @@ class Files:
 
     def _model(self, experiment: Experiment, shown: str) -> tuple[Path | None, Fault | None]:
         """Return the folder of local weights, None for a name that the engine itself knows, or a fault."""
-        if not engine_kinds()[experiment.engine.kind].capabilities.local:
+        if not engine_kinds()[experiment.engine.kind].loads(experiment.engine):
             return None, None
         name = experiment.model.name
         if name not in self._models:

@@ -21,12 +21,13 @@ from runner.config.keys import (
     LATER_DATASETS,
     LATER_ENGINES,
     LATER_SCORERS,
-    LATER_TASKS,
 )
 from runner.config.layers import Given
 from runner.config.values import brief, oversized
+from runner.engines.auto import AUTO, choose_engine
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault
+from runner.launch.gpus import visible_devices
 from runner.schema import experiment_type
 from runner.scoring.registry import scorer_kinds
 from runner.spec import LARGEST, Experiment
@@ -59,6 +60,10 @@ class Finisher:
                     self._bring(raw, config, group, model[group])
         if isinstance(config.get("engine", {}), dict):
             config["engine"] = {"kind": DEFAULT_ENGINE, **config.get("engine", {})}
+            if config["engine"]["kind"] == AUTO:
+                kind, reason = choose_engine(engine_kinds(), _gpus(config.get("cluster")))
+                config["engine"] = {**config["engine"], "kind": kind}
+                raw.notes.append(f"engine: auto is {kind}, {reason}")
         if isinstance(config.get("cluster"), dict):
             config["cluster"] = {"kind": DEFAULT_CLUSTER, **config["cluster"]}
         return config
@@ -144,13 +149,22 @@ class Finisher:
                 for name, one in scorers.items()
             }
         refuse = partial(_refuse_later, raw)
-        refuse(("task",), config.get("task"), "task", LATER_TASKS, "chat, complete")
-        refuse(("dataset",), _kind(config.get("dataset")), "dataset kind", LATER_DATASETS, "jsonl, csv")
+        refuse(
+            ("dataset",), _kind(config.get("dataset")), "dataset kind", LATER_DATASETS, "jsonl, csv, parquet"
+        )
         refuse(("engine",), _kind(config.get("engine")), "engine", LATER_ENGINES, ", ".join(engine_kinds()))
         for name, one in (config.get("scorers") or {}).items() if isinstance(scorers, dict) else ():
             known = ", ".join(scorer_kinds())
             refuse(("scorers", name), _kind(one), "scorer", LATER_SCORERS, known)
         return config
+
+
+def _gpus(cluster: Json) -> str:
+    """Say which GPUs jobs will find; on Slurm a job gets as many as its topology asks for."""
+    if isinstance(cluster, dict) and cluster.get("kind") == "slurm":
+        return "the GPUs that Slurm gives"
+    count = len(visible_devices())
+    return f"{count} GPU{'s' * (count > 1)} here" if count else ""
 
 
 def _names_engine_later(raw: Raw) -> bool:

@@ -7,26 +7,15 @@ from difflib import get_close_matches
 GROUPS = ("model", "engine", "topology", "sampling", "prompt", "dataset", "scorers", "cluster")
 """Keys whose string names an option of ``conf/<group>/``."""
 
-SETTINGS = ("name", "task", "samples", "cache", "max_errors")
-"""Keys that hold a single value."""
+SETTINGS = ("name", "task", "samples", "cache", "output", "max_errors")
+"""Keys that are no groups."""
 
 FRONT = ("extends", "defaults", "sweep")
 """Keys that say how a file is put together; they don't reach the experiment."""
 
-LATER_KEYS = ("steps", "models", "budget", "output")
-LATER_TASKS = ("embed", "rerank", "score", "classify", "loglikelihood")
-LATER_DATASETS = ("runs", "parquet")
-LATER_ENGINES = (
-    "anthropic",
-    "google",
-    "llama_cpp",
-    "mistral",
-    "openai",
-    "sglang",
-    "together",
-    "transformers",
-    "vllm",
-)
+LATER_KEYS = ("steps", "models", "budget")
+LATER_DATASETS = ("runs",)
+LATER_ENGINES = ("llama_cpp",)
 LATER_SCORERS = ("judge", "pairwise")
 
 BROUGHT = ("engine", "topology", "sampling")

@@ -90,6 +90,8 @@ def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Chan
     }
     key = parsed.key_or_group
     package = parsed.package
+    if not key:
+        raise ConfigError([Fault(line, "an override is key=value", "no key stands before the =", _HERE)])
     if parsed.value_type == ValueType.INTERVAL_SWEEP:
         raise ConfigError([Fault(key, "interval() has no end of values; use range() or choice()", "", _HERE)])
     if parsed.type == OverrideType.DEL and parsed.is_sweep_override():

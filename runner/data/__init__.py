@@ -1,6 +1,7 @@
 """Rows of a dataset: streamed, in the order an experiment reads them."""
 
-from runner.data.check import DatasetFacts, check_rows
-from runner.data.rows import Rows, columns, open_rows
+from runner.data.check import DatasetFacts, check_rows, columns
+from runner.data.csv_table import undivided
+from runner.data.rows import Rows, open_rows
 
-__all__ = ["DatasetFacts", "Rows", "check_rows", "columns", "open_rows"]
+__all__ = ["DatasetFacts", "Rows", "check_rows", "columns", "open_rows", "undivided"]

@@ -10,7 +10,7 @@ import msgspec
 
 from runner.data.identity import content_hash, repeated, row_id
 from runner.data.order import positions_of
-from runner.data.rows import id_column_of, open_table
+from runner.data.rows import first_record, id_column_of, open_table
 from runner.data.table import BadRecordError, bad_record, open_file
 from runner.errors import UserError
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from runner.data.table import Columns, Table
     from runner.spec import Dataset
+
+
+MOST_TOLD = 10
+"""Most bad rows of a file that one message names."""
 
 
 class DatasetFacts(msgspec.Struct, frozen=True):
@@ -38,12 +42,28 @@ class DatasetFacts(msgspec.Struct, frozen=True):
     size: int
 
 
+def columns(dataset: Dataset) -> tuple[str, ...]:
+    """Return the columns of the dataset's first row.
+
+    Raises:
+        UserError: there is none, or it can't be read; names other bad rows too.
+    """
+    table = open_table(dataset)
+    try:
+        return tuple(first_record(table)[1])
+    except UserError:
+        for _ in _each(table, len):
+            pass
+        raise
+
+
 def check_rows(dataset: Dataset) -> DatasetFacts:
     """Read the whole file and make sure that every row is sound and no two share an id.
 
     Raises:
         UserError: the file isn't there or has no rows, offset, limit and shard leave none, a row is
-            broken or without an id, or an id occurs twice; names the file and the lines.
+            broken or without an id, or an id occurs twice; names the file and the lines, of some ten
+            bad rows together.
     """
     table = open_table(dataset)
     column = id_column_of(dataset, table)
@@ -79,11 +99,24 @@ def _check_hashed(table: Table[Any]) -> int:
 
 
 def _each(table: Table[Any], seen_as: Callable[[Columns], int]) -> Iterator[int]:
-    for line, raw in table.records():
-        try:
-            yield seen_as(table.decode(raw))
-        except BadRecordError as error:
-            raise bad_record(table.path, line, error) from None
+    """Yield what each record is seen as.
+
+    Raises:
+        UserError: records that are none, the first `MOST_TOLD` of them together.
+    """
+    bad: list[str] = []
+    try:
+        for line, raw in table.records():
+            try:
+                yield seen_as(table.decode(raw))
+            except BadRecordError as error:
+                bad.append(str(bad_record(table.path, line, error)))
+                if len(bad) == MOST_TOLD:
+                    break
+    except UserError as error:  # from here on the file can't be told into records
+        bad.append(str(error))
+    if bad:
+        raise UserError("\n".join(bad))
 
 
 def _refuse_repeated(table: Table[Any], column: str, doubtful: set[int]) -> None:

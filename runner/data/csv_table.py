@@ -7,14 +7,17 @@ import sys
 from array import array
 from typing import TYPE_CHECKING, TypeAlias
 
-from runner.data.table import BadRecordError, Columns, bad_record, open_file, skip_bom, snippet
+from runner.data.table import BadRecordError, Columns, bad_record, line_of, open_file, skip_bom, snippet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from io import BufferedReader
     from pathlib import Path
 
 Cells: TypeAlias = list[str]
+
+_MARKS = {";": '";"', "\t": '"\\t"', "|": '"|"', ",": '","'}
+"""Characters that often divide columns, and how YAML has them."""
 
 
 class CsvTable:
@@ -42,9 +45,14 @@ class CsvTable:
                 file.seek(offset)
                 yield next(self._read(_Lines(self.path, file)))[2]
 
+    def line_of(self, offset: int) -> int:
+        return line_of(self.path, offset)
+
     def decode(self, raw: Cells) -> Columns:
         if len(raw) != len(self._header):
-            raise BadRecordError(f"{len(raw)} values for {len(self._header)} columns: {raw!r:.60}")
+            problem = f"{len(raw)} values for {len(self._header)} columns: {raw!r:.60}"
+            hint = undivided(self._header)
+            raise BadRecordError(f"{problem}; {hint}" if hint else problem)
         return dict(zip(self._header, raw, strict=True))
 
     def _begin(self, file: BufferedReader) -> _Lines:
@@ -96,6 +104,12 @@ class _Lines:
             raise bad_record(
                 self.path, self.line, f"no valid UTF-8 ({error.reason}): {snippet(raw)}"
             ) from None
+
+
+def undivided(header: Sequence[str]) -> str:
+    """Return a hint where a header of one column looks as if another character divided it."""
+    found = [mark for mark in _MARKS if mark in header[0]] if len(header) == 1 else []
+    return f"if {found[0]!r} divides its columns, give dataset.delimiter: {_MARKS[found[0]]}" if found else ""
 
 
 def _checked(header: Cells, path: Path, line: int) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from runner.data.table import BadRecordError, Columns, open_file, skip_bom, snippet
+from runner.data.table import BadRecordError, Columns, line_of, open_file, skip_bom, snippet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,6 +45,9 @@ class JsonlTable:
             for offset in offsets:
                 file.seek(offset)
                 yield file.readline()
+
+    def line_of(self, offset: int) -> int:
+        return line_of(self.path, offset)
 
     def decode(self, raw: bytes) -> Columns:
         try:

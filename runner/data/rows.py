@@ -11,9 +11,10 @@ from runner.data.csv_table import CsvTable
 from runner.data.identity import ContentIds, content_hash, id_column, row_id
 from runner.data.jsonl import JsonlTable
 from runner.data.order import in_shard, positions_of, shuffle, stop_of
-from runner.data.table import BadRecordError, Columns, Table, bad_record, line_of
+from runner.data.parquet_table import ParquetTable
+from runner.data.table import BadRecordError, Columns, Table, bad_record
 from runner.errors import UserError
-from runner.spec import CsvDataset, Dataset
+from runner.spec import CsvDataset, Dataset, ParquetDataset
 from runner.values import Row
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 def open_table(dataset: Dataset) -> Table[Any]:
     """Return the dataset's file as a table; its path is absolute or relative to the current folder."""
     path = Path(dataset.path)
+    if isinstance(dataset, ParquetDataset):
+        return ParquetTable(path, dataset.columns)
     return CsvTable(path, dataset.delimiter) if isinstance(dataset, CsvDataset) else JsonlTable(path)
 
 
@@ -38,11 +41,6 @@ def first_record(table: Table[Any]) -> tuple[int, Columns]:
         except BadRecordError as error:
             raise bad_record(table.path, line, error) from None
     raise UserError(f"dataset file {table.path} has no rows")
-
-
-def columns(dataset: Dataset) -> tuple[str, ...]:
-    """Return the columns of the dataset's first row."""
-    return tuple(first_record(open_table(dataset))[1])
 
 
 def id_column_of(dataset: Dataset, table: Table[Any]) -> str | None:
@@ -113,7 +111,7 @@ class Rows:
             try:
                 row = self._row(raw, position, index)
             except BadRecordError as error:
-                line = line_of(self._table.path, offsets[index])
+                line = self._table.line_of(offsets[index])
                 raise bad_record(self._table.path, line, error) from None
             yield row
 

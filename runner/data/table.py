@@ -35,7 +35,7 @@ class Table(Protocol[Raw]):
         ...
 
     def offsets(self) -> array[int]:
-        """Return where each record starts, in bytes."""
+        """Return where each record starts: in bytes, or in rows."""
         ...
 
     def at(self, offsets: Iterable[int]) -> Iterator[Raw]:
@@ -44,6 +44,10 @@ class Table(Protocol[Raw]):
 
     def decode(self, raw: Raw) -> Columns:
         """Return a record's columns."""
+        ...
+
+    def line_of(self, offset: int) -> int:
+        """Return the number of the line that starts there."""
         ...
 
 

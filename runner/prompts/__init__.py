@@ -1,7 +1,16 @@
 """Prompts: from what YAML declares to the messages of a row."""
 
 from runner.prompts.conversation import Conversation, compile_prompt
+from runner.prompts.images import settled
 from runner.prompts.resolve import resolve_prompt
 from runner.prompts.source import PromptSource, SlotSource, TurnSource
 
-__all__ = ["Conversation", "PromptSource", "SlotSource", "TurnSource", "compile_prompt", "resolve_prompt"]
+__all__ = [
+    "Conversation",
+    "PromptSource",
+    "SlotSource",
+    "TurnSource",
+    "compile_prompt",
+    "resolve_prompt",
+    "settled",
+]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from runner.errors import ConfigError, Fault
+from runner.errors import ConfigError, Fault, RenderError
+from runner.prompts.fields import FIELDS_OF, Fields
+from runner.prompts.images import image_parts
 from runner.prompts.messages import row_messages
+from runner.prompts.raw import RAW_TASKS, is_conversation, only_user_turn
 from runner.prompts.source import PromptSource, SlotSource, TurnSource
-from runner.render import Template, TemplateError, compile_template, unknown_names
+from runner.render import Template, TemplateError, compile_template, compile_value, unknown_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.values import Json, Message, Row
+    from runner.values import Input, Json, Message, Row
 
 
 class Conversation(Protocol):
@@ -22,13 +25,15 @@ class Conversation(Protocol):
         slots: names of the answers, in order.
         sampling: for each slot, the values that count for it alone.
         columns: columns that every row must have, as far as the prompt shows.
+        images: whether messages may hold images; `runner.prompts.images.settled` then makes them ready.
     """
 
     slots: tuple[str, ...]
     sampling: tuple[dict[str, Json], ...]
     columns: frozenset[str]
+    images: bool
 
-    def input(self, row: Row, answers: Sequence[str]) -> tuple[Message, ...] | str:
+    def input(self, row: Row, answers: Sequence[str]) -> Input:
         """Return what is sent for slot number ``len(answers)``; *answers* fill the slots before it.
 
         Raises:
@@ -44,9 +49,39 @@ def compile_prompt(source: PromptSource, task: str) -> Conversation:
         ConfigError: a template is broken or uses a name that nothing defines by then, or the task
             takes no such prompt.
     """
-    if task == "complete":
-        return _Raw(source, _only_user_turn(source))
+    if source.token_ids is not None:
+        if task != "complete":
+            hint = "write task: complete, which sends a raw prompt"
+            raise ConfigError([Fault("prompt.token_ids", f"task {task} takes no token ids", hint)])
+        return _TokenIds(source, source.token_ids)
+    if source.fields or task in FIELDS_OF:
+        return Fields(source, task)
+    if task in RAW_TASKS and not (task == "reward" and is_conversation(source)):
+        return _Raw(source, only_user_turn(source, task))
+    if task == "reward" and len(source.slots) > 1:
+        raise ConfigError([
+            Fault("prompt.turns", "task reward takes no generate", "give every turn its text")
+        ])
     return _Turns(source) if source.messages is None else _OwnMessages(source, source.messages)
+
+
+class _Message:
+    """One message that is sent, with what its images are made of."""
+
+    __slots__ = ("columns", "images", "role", "text")
+
+    def __init__(self, turn: TurnSource, text: Template) -> None:
+        self.role = turn.role
+        self.text = text
+        self.images = tuple(compile_value(image, name=f"{turn.place} images") for image in turn.images)
+        self.columns = text.columns().union(*(image.columns() for image in self.images))
+
+    def render(self, names: dict[str, object]) -> Message:
+        text = self.text.render(names)
+        if not self.images:
+            return {"role": self.role, "content": text}
+        images = [part for image in self.images for part in image_parts(image.value(names))]
+        return {"role": self.role, "content": [*images, {"type": "text", "text": text}]}
 
 
 class _Turns:
@@ -54,26 +89,33 @@ class _Turns:
 
     def __init__(self, source: PromptSource) -> None:
         self.slots, self.sampling = _slots(source)
-        templates = _templates(source)
-        self.columns = frozenset[str]().union(*(template.columns() for template in templates if template))
-        parts: list[tuple[str, Template | int]] = []
-        before: list[tuple[tuple[str, Template | int], ...]] = []
-        for turn, template in zip(source.turns, templates, strict=True):
+        parts: list[_Message | int] = []
+        before: list[tuple[_Message | int, ...]] = []
+        for turn, template in zip(source.turns, _templates(source), strict=True):
             if isinstance(turn, TurnSource) and template is not None:
-                parts.append((turn.role, template))
+                parts.append(_Message(turn, template))
             else:
                 before.append(tuple(parts))
-                parts.append(("assistant", len(before) - 1))
+                parts.append(len(before) - 1)
+        messages = [part for part in parts if isinstance(part, _Message)]
+        self.columns = frozenset[str]().union(*(message.columns for message in messages))
+        self.images = any(message.images for message in messages)
         self._before = tuple(before)
 
     def input(self, row: Row, answers: Sequence[str]) -> tuple[Message, ...]:
         names: dict[str, object] = {"row": row.data}
         if answers:
             names.update(zip(self.slots, answers, strict=False))
-        return tuple([
-            {"role": role, "content": part.render(names) if isinstance(part, Template) else answers[part]}
-            for role, part in self._before[len(answers)]
-        ])
+        messages: list[Message] = []
+        for part in self._before[len(answers)]:
+            if isinstance(part, _Message):
+                messages.append(part.render(names))
+            elif messages and messages[-1]["role"] == "assistant":
+                # The answer went on from what the turn before it had begun.
+                messages[-1] = {"role": "assistant", "content": messages[-1]["content"] + answers[part]}
+            else:
+                messages.append({"role": "assistant", "content": answers[part]})
+        return tuple(messages)
 
 
 class _OwnMessages:
@@ -82,6 +124,7 @@ class _OwnMessages:
     def __init__(self, source: PromptSource, column: str) -> None:
         self.slots, self.sampling = _slots(source)
         self.columns = frozenset({column})
+        self.images = True
         self._column = column
 
     def input(self, row: Row, answers: Sequence[str]) -> tuple[Message, ...]:
@@ -98,10 +141,37 @@ class _Raw:
         assert template is not None
         self._template = template
         self.columns = template.columns()
+        self.images = False
 
     def input(self, row: Row, answers: Sequence[str]) -> str:
         assert not answers, "a raw prompt has one slot"
         return self._template.render({"row": row.data})
+
+
+class _TokenIds:
+    """One raw prompt that is given as the ids of its tokens."""
+
+    def __init__(self, source: PromptSource, template: str) -> None:
+        self.slots, self.sampling = _slots(source)
+        place = "prompt.token_ids"
+        try:
+            self._template = compile_value(template, name=place)
+        except TemplateError as error:
+            raise ConfigError([error.fault(place)]) from None
+        if faults := unknown_names(self._template, ["row"], place):
+            raise ConfigError(faults)
+        self.columns = self._template.columns()
+        self.images = False
+
+    def input(self, row: Row, answers: Sequence[str]) -> tuple[int, ...]:
+        assert not answers, "a raw prompt has one slot"
+        ids = self._template.value({"row": row.data})
+        if isinstance(ids, str):
+            ids = ids.replace(",", " ").strip("[] ").split()
+        try:
+            return tuple(int(token) for token in ids)
+        except (TypeError, ValueError):
+            raise RenderError(f"prompt.token_ids: expected a list of whole numbers: {ids!r:.60}") from None
 
 
 def _slots(source: PromptSource) -> tuple[tuple[str, ...], tuple[dict[str, Json], ...]]:
@@ -125,20 +195,18 @@ def _templates(source: PromptSource) -> list[Template | None]:
         else:
             templates.append(template)
             faults.extend(unknown_names(template, known, turn.place))
+            faults.extend(_image_faults(turn, known))
     if faults:
         raise ConfigError(faults)
     return templates
 
 
-def _only_user_turn(source: PromptSource) -> TurnSource:
-    """Return the one turn of a raw prompt."""
-    hint = "task complete sends one user template as it is, without a chat template"
-    if source.messages is not None:
-        raise ConfigError([Fault("prompt.messages", "task complete takes no messages", hint)])
-    first, *rest = source.turns
-    if isinstance(first, SlotSource) or first.role != "user":
-        place = "prompt" if isinstance(first, SlotSource) else first.place
-        raise ConfigError([Fault(place, "task complete takes no system or assistant message", hint)])
-    if len(rest) != 1 or isinstance(rest[0], TurnSource):
-        raise ConfigError([Fault("prompt.turns", "task complete takes no conversation", hint)])
-    return first
+def _image_faults(turn: TurnSource, known: Sequence[str]) -> list[Fault]:
+    faults: list[Fault] = []
+    for image in turn.images:
+        place = f"{turn.place.removesuffix('.user')}.images"
+        try:
+            faults += unknown_names(compile_value(image, name=place), known, place)
+        except TemplateError as error:
+            faults.append(error.fault(place))
+    return faults

@@ -5,7 +5,10 @@ from __future__ import annotations
 from keyword import iskeyword
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from runner.errors import ConfigError, Fault
+from runner.prompts.fields import FIELDS
 from runner.prompts.source import PromptSource, Role, SlotSource, TurnSource
 from runner.render import suggestion
 
@@ -32,18 +35,33 @@ def resolve_prompt(prompt: Prompt, folders: Sequence[Path]) -> PromptSource:
         ConfigError: a template folder is missing or incomplete, or the turns make no conversation.
     """
     if prompt.template is not None:
-        return _from_folder(prompt.template, folders)
+        return _illustrated(_from_folder(prompt.template, folders), prompt.images)
     if prompt.turns is not None:
         return _from_turns(prompt.turns)
     if prompt.messages is not None:
         return PromptSource((SlotSource(ANSWER),), messages=prompt.messages)
+    if prompt.token_ids is not None:
+        return PromptSource((SlotSource(ANSWER),), token_ids=prompt.token_ids)
+    if fields := {name: given for name in FIELDS if (given := getattr(prompt, name)) is not None}:
+        return PromptSource((SlotSource(ANSWER),), fields=fields)
     declared: list[tuple[Role, str | None]] = [("system", prompt.system), ("user", prompt.user)]
     turns = [
         TurnSource(role, text, f"prompt.{role}", f"prompt.{role}")
         for role, text in declared
         if text is not None
     ]
-    return PromptSource((*turns, SlotSource(ANSWER)))
+    return _illustrated(PromptSource((*turns, SlotSource(ANSWER))), prompt.images)
+
+
+def _illustrated(source: PromptSource, images: tuple[str, ...]) -> PromptSource:
+    """Return a prompt of one user message with its images."""
+    turns = tuple(
+        msgspec.structs.replace(turn, images=images)
+        if isinstance(turn, TurnSource) and turn.role == "user"
+        else turn
+        for turn in source.turns
+    )
+    return msgspec.structs.replace(source, turns=turns) if images else source
 
 
 def _from_folder(name: str, folders: Sequence[Path]) -> PromptSource:
@@ -90,7 +108,8 @@ def _turn(turn: Turn, place: str) -> TurnSource | SlotSource:
     for role in _ROLES:
         text: str | None = getattr(turn, role)
         if text is not None:
-            return TurnSource(role, text, f"{place}.{role}", f"{place}.{role}")
+            images = turn.images if role == "user" else ()
+            return TurnSource(role, text, f"{place}.{role}", f"{place}.{role}", images)
     assert turn.generate is not None
     return SlotSource(turn.generate.as_, turn.generate.given())
 

@@ -20,12 +20,14 @@ class TurnSource(msgspec.Struct, frozen=True, tag_field="kind", tag="message"):
         source: its template.
         name: how messages call the template: its file, else the config key.
         place: the config key.
+        images: templates of the images before its text.
     """
 
     role: Role
     source: str
     name: str
     place: str
+    images: tuple[str, ...] = ()
 
 
 class SlotSource(msgspec.Struct, frozen=True, tag_field="kind", tag="slot"):
@@ -47,11 +49,21 @@ class PromptSource(msgspec.Struct, frozen=True, omit_defaults=True):
         turns: in order; with `messages`, only the slot that follows them.
         siblings: files that the templates may include, by file name.
         messages: column that holds the row's own messages, if any.
+        token_ids: template of a raw prompt's token ids, if that is what it is.
+        fields: templates of a task's own texts by name, where it has some: of one text, or of a list of
+            texts; several templates make a list.
     """
 
     turns: tuple[TurnSource | SlotSource, ...]
     siblings: Mapping[str, str] = {}
     messages: str | None = None
+    token_ids: str | None = None
+    fields: Mapping[str, str | tuple[str, ...]] = {}
+
+    @property
+    def illustrated(self) -> bool:
+        """Whether a turn has images; rows with their own messages may have some that nobody sees here."""
+        return any(isinstance(turn, TurnSource) and turn.images for turn in self.turns)
 
     @property
     def slots(self) -> tuple[SlotSource, ...]:

@@ -11,14 +11,18 @@ What a template may rely on:
 - ``random`` and ``lipsum`` are missing: the same row always gives the same text.
 """
 
-from runner.render.errors import TemplateError
+from runner.render.errors import JinjaError, TemplateError
 from runner.render.sandbox import missing_column, suggestion
 from runner.render.template import Template, compile_template, unknown_names
+from runner.render.value import ValueTemplate, compile_value
 
 __all__ = [
+    "JinjaError",
     "Template",
     "TemplateError",
+    "ValueTemplate",
     "compile_template",
+    "compile_value",
     "missing_column",
     "suggestion",
     "unknown_names",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from jinja2 import TemplateError as JinjaError
+
 from runner.errors import Fault, UserError
+
+__all__ = ["JinjaError", "TemplateError"]
 
 
 class TemplateError(UserError):

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+class NullError(jinja2.TemplateRuntimeError):
+    """Raised when an expression whose text was asked for is null."""
+
+    def __init__(self, expression: str = "") -> None:
+        super().__init__(
+            f"{expression or 'an expression'} is null; "
+            f"write {{{{ {expression or '...'} or '' }}}} to allow it"
+        )
+
+
 class Columns(dict[str, Any]):
     """A row as templates see it: what isn't a column is undefined."""
 
@@ -30,6 +40,7 @@ class Sandbox(sandbox.ImmutableSandboxedEnvironment):
         super().__init__(
             loader=jinja2.DictLoader(files),
             undefined=_Undefined,
+            finalize=_not_null,
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -66,6 +77,14 @@ class _Undefined(jinja2.StrictUndefined):
         if self._undefined_hint or not isinstance(self._undefined_obj, Columns):
             return super()._undefined_message
         return missing_column(str(self._undefined_name), self._undefined_obj)
+
+
+@jinja2.pass_context  # so that a constant null fails on a row as well, not while compiling
+def _not_null(_: object, value: Any) -> Any:
+    """Refuse a null where text is expected, which Python would call None."""
+    if value is None:
+        raise NullError
+    return value
 
 
 def _tojson(value: Any, indent: int | None = None) -> str:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import jinja2
 
 from runner.errors import Fault, RenderError
 from runner.render.errors import TemplateError
 from runner.render.references import lookups, references
-from runner.render.sandbox import Columns, Sandbox, suggestion
+from runner.render.sandbox import Columns, NullError, Sandbox, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_FAILURES: Final = (
+FAILURES: Final = (
     jinja2.TemplateError,
     ArithmeticError,
     AttributeError,
@@ -69,7 +69,7 @@ class Template:
         if self._direct is not None:
             try:
                 return "".join([_look_up(names, name, column) for name, column in self._direct])
-            except _FAILURES:
+            except FAILURES:
                 pass  # the general path fails too, and knows the line
         return self._render(names)
 
@@ -80,8 +80,20 @@ class Template:
             visible["row"] = Columns(row)
         try:
             return "".join(self._template.root_render_func(self._template.new_context(visible, shared=True)))
-        except _FAILURES as error:
-            raise RenderError(f"template {_place(error, self.name)}: {_reason(error)}") from error
+        except FAILURES as error:
+            told = reason(self._named(error, names))
+            raise RenderError(f"template {_place(error, self.name)}: {told}") from error
+
+    def _named(self, error: Exception, names: Mapping[str, object]) -> Exception:
+        """Return *error*, or for a null the one that names it, which only look-ups can tell."""
+        for name, column in self._direct or () if isinstance(error, NullError) else ():
+            try:
+                _look_up(names, name, column)
+            except NullError as named:
+                return named
+            except FAILURES:
+                continue
+        return error
 
 
 @lru_cache(maxsize=1024)
@@ -98,7 +110,16 @@ def compile_template(source: str, *, name: str, siblings: Mapping[str, str] = _N
     return _compiled(source, name, tuple(sorted(siblings.items())))
 
 
-def unknown_names(template: Template, known: Iterable[str], place: str) -> list[Fault]:
+class Named(Protocol):
+    """Something that takes names from outside."""
+
+    @property
+    def name(self) -> str: ...
+
+    def names(self) -> frozenset[str]: ...
+
+
+def unknown_names(template: Named, known: Iterable[str], place: str) -> list[Fault]:
     """Return a fault of the config key *place* for each name that no row will define."""
     listed = tuple(known)
     return [
@@ -110,7 +131,17 @@ def unknown_names(template: Template, known: Iterable[str], place: str) -> list[
 def _look_up(names: Mapping[str, Any], name: str | None, column: str | None) -> str:
     if name is None:
         return column or ""
-    return str(names[name]) if column is None else str(names[name][column])
+    value = names[name] if column is None else names[name][column]
+    if value is None:
+        raise NullError(_written(name, column))
+    return str(value)
+
+
+def _written(name: str, column: str | None) -> str:
+    """Return the expression that looks up a name or a column."""
+    if column is None:
+        return name
+    return f"{name}.{column}" if column.isidentifier() else f"{name}[{column!r}]"
 
 
 def _nearest(env: Sandbox, problem: str) -> str:
@@ -134,6 +165,7 @@ def _place(error: BaseException, name: str) -> str:
     return place
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Say on one line why a template failed on a row."""
     text = " ".join(str(error).split())
     return text if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {text}"

@@ -31,11 +31,17 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScorerKind:
-    """Describes one kind of scorer; `factory` (``module:Class``) is called with the settings."""
+    """Describes one kind of scorer.
+
+    Attributes:
+        factory: ``module:Class``, called with the settings.
+        tasks: whose answers it can score.
+    """
 
     settings: type[ScorerSettings]
     factory: str
     summary: str
+    tasks: frozenset[str] = frozenset({"chat", "complete"})
 
     @property
     def name(self) -> str:

@@ -57,4 +57,5 @@ KIND = ScorerKind(
     settings=ExactMatchSettings,
     factory="runner.scoring.exact_match:ExactMatch",
     summary="the answer equals the target",
+    tasks=frozenset({"chat", "complete", "classify"}),
 )

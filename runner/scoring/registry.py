@@ -11,6 +11,7 @@ _BUILT_IN = {
     "exact_match": "runner.scoring.exact_match",
     "regex": "runner.scoring.regex",
     "numeric": "runner.scoring.numeric",
+    "loglikelihood": "runner.scoring.loglikelihood",
 }
 
 

@@ -72,19 +72,23 @@ def test_conversation_with_slots_composes(examples: Project) -> None:
     assert experiment.scorers["numeric"].of == "second"
 
 
+def test_embedding_example_says_what_its_vectors_are(examples: Project) -> None:
+    """Task, Parquet dataset and the type of the vectors are read as they are written."""
+    examples.write("data/corpus.parquet", "-")
+    examples.write("corpus.parquet", "-")
+    examples.write("conf/model/qwen3-embed.yaml", f"name: org/qwen3-embed\n{SERVED}")
+
+    experiment = examples.one(file="f-embed")
+
+    assert (experiment.task, experiment.dataset.kind, experiment.dataset.id) == ("embed", "parquet", "doc_id")
+    assert (experiment.output.dtype, experiment.cache) == ("float16", False)
+
+
 @pytest.mark.parametrize(
     ("name", "messages"),
     [
         ("c-providers", ["budget (experiments/c-providers.yaml:4): `budget` is not built yet"]),
         ("d-judge", ["dataset kind runs is not built yet"]),
-        (
-            "f-embed",
-            [
-                "task embed is not built yet",
-                "dataset kind parquet is not built yet",
-                "`output` is not built yet",
-            ],
-        ),
     ],
 )
 def test_example_of_a_later_part_is_refused_by_name(

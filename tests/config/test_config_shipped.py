@@ -13,6 +13,7 @@ import pytest
 
 from runner.config import compose
 from runner.config.keys import GROUPS
+from runner.errors import ConfigError
 from runner.places import Places
 from runner.shipped import shipped
 
@@ -103,3 +104,27 @@ def test_runs_go_where_they_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("RUNNER_RUNS", str(tmp_path / "elsewhere"))
     assert Places.of(file).runs == tmp_path / "elsewhere"
     assert Places.of(file, tmp_path / "told").runs == tmp_path / "told"
+
+
+def test_shipped_experiment_runs_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no project's file: its runs lie where one is, or in the project around."""
+    monkeypatch.delenv("RUNNER_RUNS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert compose("addition").places.runs == tmp_path / "runs"
+
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert compose("addition").places.runs == tmp_path / "runs"
+
+
+def test_unknown_experiment_names_each_folder_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a checkout the project's experiments are those that ship."""
+    monkeypatch.chdir(shipped())
+
+    with pytest.raises(ConfigError) as caught:
+        compose("nosuch")
+
+    assert str(caught.value).count(str(shipped() / "experiments")) == 1

@@ -66,7 +66,7 @@ def test_defaults_list_of_a_plain_file_is_hydras(project: Project) -> None:
         ("sampling=", ["sampling=creative", "sampling=greedy", "sampling=hot", "sampling=warm"]),
         ("sampling.temp", ["sampling.temperature="]),
         ("++sampling=h", ["++sampling=hot"]),
-        ("engine=f", ["engine=fake"]),
+        ("engine=fa", ["engine=fake"]),
         ("engine.base", ["engine.base_url="]),
         ("prompt=q", ["prompt=qa"]),
         ("scorers=[numeric,e", ["scorers=[numeric,exact_match"]),

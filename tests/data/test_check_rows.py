@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.data import check_rows, open_rows
+from runner.data import check_rows, columns, open_rows
 from runner.errors import UserError
 from runner.spec import JsonlDataset, Shard
 
@@ -79,3 +79,23 @@ def test_choice_that_leaves_no_rows_is_refused(
     """An experiment without rows is the user's mistake, said with the numbers."""
     with pytest.raises(UserError, match=message):
         check_rows(dataset(tmp_path, '{"id": 1}', '{"id": 2}', **settings))
+
+
+def test_bad_rows_are_told_together(tmp_path: Path) -> None:
+    """One message names ten of them at most, each with its line, whichever check they fail."""
+    lines = ['{"id": 1}', "{", "[1]", '{"id": null}', "}"]
+
+    with pytest.raises(UserError) as caught:
+        check_rows(dataset(tmp_path, *lines))
+    told = str(caught.value).splitlines()
+    assert [line.split(":")[1] for line in told] == ["2", "3", "4", "5"]
+
+    with pytest.raises(UserError) as caught:
+        check_rows(dataset(tmp_path, '{"id": 1}', *["{"] * 50))
+    assert len(str(caught.value).splitlines()) == 10
+
+
+def test_bad_first_row_does_not_hide_the_others(tmp_path: Path) -> None:
+    """Asking for the columns, which the first row shows, tells of all that is bad."""
+    with pytest.raises(UserError, match=r"(?s)jsonl:1: .*jsonl:3: "):
+        columns(dataset(tmp_path, "{", '{"id": 1}', "}"))

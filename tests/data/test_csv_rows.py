@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.data import open_rows
+from runner.data import open_rows, undivided
 from runner.errors import UserError
 from runner.spec import CsvDataset
 
@@ -81,3 +81,19 @@ def test_broken_csv_is_named(tmp_path: Path, content: bytes, message: str, shuff
     """Whatever is wrong with a CSV file, the message says where and what."""
     with pytest.raises(UserError, match=message):
         list(open_rows(dataset(tmp_path, content, shuffle=shuffled)))
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_csv_of_another_delimiter_is_told_how_to_name_it(tmp_path: Path, mark: str) -> None:
+    """A header that isn't divided, though its rows are, hints at the delimiter."""
+    chosen = dataset(tmp_path, f"a{mark}b\n1{mark}x,y\n".encode())
+
+    with pytest.raises(UserError, match=r"2 values for 1 columns.* give dataset\.delimiter: "):
+        open_rows(chosen)
+
+
+def test_csv_of_one_column_needs_no_hint() -> None:
+    """Only a name that holds what often divides columns is doubtful."""
+    assert undivided(("a;b",)) != ""
+    assert undivided(("a",)) == ""
+    assert undivided(("a;b", "c")) == ""

@@ -65,6 +65,7 @@ def test_answers_are_never_read_as_templates() -> None:
     compiled = conversation(TWO_TURNS)
 
     sent = compiled.input(row(one="1", two="{{ row.one }}"), ["{{ row.two }}"])
+    assert isinstance(sent, tuple)
     assert sent[2:] == (
         {"role": "assistant", "content": "{{ row.two }}"},
         {"role": "user", "content": "You said {{ row.two }}. {{ row.one }}"},

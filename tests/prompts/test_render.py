@@ -27,7 +27,7 @@ def render(source: str, row: dict[str, Any] | None = None, **names: object) -> s
     [
         ("{{ row.question }}", "1+1?"),
         ("{{ row['odd name'] }}", "odd"),
-        ("{{ row.meta.x }} {{ row.none }}", "4 None"),
+        ("{{ row.meta.x }} {{ row.none or '-' }}", "4 -"),
         ("Q: {{ row.question }}\nA: {{ first }}\n", "Q: 1+1?\nA: two"),
         ("{% if row.n > 1 %}\nmany\n{% endif %}\nend", "many\nend"),
         (
@@ -120,6 +120,11 @@ def test_short_path_is_taken_for_plain_look_ups() -> None:
             r"template t:2: the row has no column 'quesion' \(did you mean 'question'\?",
         ),
         ("{{ absent }}", "template t:1: 'absent' is undefined"),
+        ("a\n{{ row.none }}", r"template t:2: row.none is null; write \{\{ row.none or '' \}\} to allow it"),
+        ("{{ row['odd null'] }}", r"t:1: row\['odd null'\] is null"),
+        ("{{ row.n }}\n{{ row.none | default(1) }}", "t:2: an expression is null"),
+        ("{% if row.n %}{{ row.none }}{% endif %}", "t:1: an expression is null"),
+        ("{{ none }}", "t:1: an expression is null"),
         ("\n\n{{ row.n + 'x' }}", "template t:3: TypeError: unsupported operand"),
         ("{{ row.n / 0 }}", "ZeroDivisionError"),
         ("{{ row.question.split('+')[9] }}", "has no element 9"),
@@ -135,7 +140,7 @@ def test_short_path_is_taken_for_plain_look_ups() -> None:
 def test_failing_template_fails_the_row(source: str, message: str) -> None:
     """Whatever an expression does on a row's values is one error of that row, with the line."""
     with pytest.raises(RenderError, match=message) as caught:
-        render(source, {**ROW, "big": 10**17, "l": []})
+        render(source, {**ROW, "big": 10**17, "l": [], "odd null": None})
 
     assert "\n" not in str(caught.value)
 

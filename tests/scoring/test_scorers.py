@@ -23,6 +23,7 @@ def test_every_kind_is_named_as_it_is_registered() -> None:
         "exact_match": "exact_match",
         "regex": "regex",
         "numeric": "numeric",
+        "loglikelihood": "loglikelihood",
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from runner.runs import RETRY_FINAL
@@ -206,3 +208,37 @@ def test_secret_is_masked_in_what_a_server_echoes(lab: Lab, monkeypatch: pytest.
     files = [path for path in result.run.runs.rglob("*") if path.is_file()]
     assert result.count.ok == 1
     assert [path for path in files if b"s3cr3t-value" in path.read_bytes()] == []
+
+
+def test_row_whose_target_is_missing_is_never_asked(lab: Lab) -> None:
+    """What no scorer could judge isn't paid for: a target that needs no answer is made before any request."""
+    lab.rows([*sums(3), {"id": "lost", "q": "9"}])
+    echo = Echo()
+    with HttpServer({CHAT: echo}) as server:
+        result = lab.run(engine=served(server.url("/v1")))
+
+    assert (result.count.ok, result.count.errors) == (3, 1)
+    assert "9" not in echo.asked
+    assert "the row has no column 'a'" in result.lines()[3]["error"]["message"]
+
+
+def test_target_that_needs_an_answer_is_made_of_it(lab: Lab) -> None:
+    """A target with a slot's name in it waits for the answers."""
+    lab.rows(sums(2))
+    result = lab.run(dataset={"path": "rows.jsonl", "target": "{{ answer }}"})
+
+    assert result.count.ok == 2
+
+
+def test_different_faults_of_templates_are_told_apart(lab: Lab) -> None:
+    """Failures count together where a template failed alike, whatever else its rows hold."""
+    lacking: list[dict[str, Any]] = [
+        {"id": "1", "q": "x"},
+        {"id": "2", "q": None, "a": "z"},
+        {"id": "3", "q": "w", "b": 1},
+    ]
+    lab.rows([*sums(1), *lacking])
+
+    failures = lab.run().metrics()["failures"]
+
+    assert [(one["count"], one["id"]) for one in failures] == [(2, "1"), (1, "2")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from runner.commands.advice import advice
+from runner.errors import UserError
+from runner.fold import fold_run
 from runner.jobs import read_job
 from runner.outcome import run_outcome
 from runner.runs import RunFolder
@@ -143,3 +146,14 @@ def test_large_dataset_that_is_gone_stops_the_job(lab: Lab, monkeypatch: pytest.
     (lab.folder / "rows.jsonl").unlink()
 
     assert "has changed since this run was launched; start a new run" in refused(lab, run)
+
+
+def test_damaged_job_is_told_by_its_file(lab: Lab) -> None:
+    """A job.json that was cut is one message, whichever command reads it."""
+    lab.rows(sums(1))
+    run = lab.prepare()
+    file = run.jobs[0] / "job.json"
+    file.write_bytes(file.read_bytes()[:300])
+
+    with pytest.raises(UserError, match=rf"{re.escape(str(file))} is damaged .* start a new run"):
+        fold_run(run)

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from runner.engines.limits import Limiter
-from runner.engines.openai_compatible import OpenAICompatible
-from runner.engines.openai_engine import OpenAIEngine
+from runner.engines.openai_compatible import KIND, OpenAICompatible
 from runner.engines.retrying import Backoff, Retrying
 from runner.errors import ServerError
 from runner.known import Keys
@@ -25,7 +24,7 @@ def told(*replies: Reply, attempts: int = 3) -> list[str]:
 
     async def ask() -> None:
         async with serving(*replies) as server:
-            inner = OpenAIEngine(OpenAICompatible(base_url=server.url), Model(name="m"))
+            inner = KIND.create(OpenAICompatible(base_url=server.url), Model(name="m"))
             async with Retrying(inner, attempts, Limiter(1), QUICK, tell=said.append) as engine:
                 await engine.generate(chat_request())
 
@@ -53,7 +52,7 @@ def test_trouble_ends_with_the_last_request_that_had_it() -> None:
 
     async def ask() -> None:
         async with serving(Reply(b"", 500)) as server:
-            inner = OpenAIEngine(OpenAICompatible(base_url=server.url), Model(name="m"))
+            inner = KIND.create(OpenAICompatible(base_url=server.url), Model(name="m"))
             async with Retrying(
                 inner, 2, Limiter(2), Backoff(first=0.2, jitter=0), tell=said.append
             ) as engine:

@@ -1,0 +1,94 @@
+"""How the answer to one question is drawn: what the point says, with what its row and sample make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from runner.errors import RenderError
+from runner.render import ValueTemplate, compile_value
+from runner.spec import Sampling
+from runner.spec.sampling import is_template
+from runner.values import Json, Row
+
+
+class Drawing:
+    """The sampling of one slot of a point.
+
+    Args:
+        sampling: effective values; templates are filled by each row.
+        slots: names of the answers before this one.
+    """
+
+    def __init__(self, sampling: Mapping[str, Json], slots: Sequence[str]) -> None:
+        self._fixed = {name: value for name, value in sampling.items() if not is_template(value)}
+        self._templates: dict[str, ValueTemplate] = {
+            name: compile_value(value, name=f"sampling.{name}")
+            for name, value in sampling.items()
+            if is_template(value)
+        }
+        self._slots = tuple(slots)
+        self._of_sample: dict[int, dict[str, Json]] = {}
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """Columns that every row must have."""
+        return frozenset[str]().union(*(template.columns() for template in self._templates.values()))
+
+    def sampling(self, row: Row, answers: Sequence[str], sample: int) -> Mapping[str, Json]:
+        """Return what is sent; where no row has a say, the same map for every row.
+
+        Raises:
+            RenderError: a row's value can't be made, or is none that the parameter takes.
+        """
+        if self._templates:
+            return _of_sample({**self._fixed, **self._filled(row, answers)}, sample)
+        known = self._of_sample.get(sample)
+        if known is None:
+            known = self._of_sample[sample] = _of_sample(dict(self._fixed), sample)
+        return known
+
+    def _filled(self, row: Row, answers: Sequence[str]) -> dict[str, Json]:
+        names = {"row": row.data, **dict(zip(self._slots, answers, strict=False))}
+        given = {name: template.value(names) for name, template in self._templates.items()}
+        # A column that has no value leaves the parameter out.
+        given = {n: _structured(n, value) for n, value in given.items() if value is not None and value != ""}
+        try:
+            return Sampling.model_validate(given).given()
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, ("sampling", *first["loc"])))
+            raise RenderError(f"{place}: {first['msg']} (the row gives {first['input']!r:.80})") from None
+
+
+def _of_sample(sampling: dict[str, Json], sample: int) -> dict[str, Json]:
+    """Give each sample seeds of its own; n choices use as many in a row."""
+    if sampling.get("seed") is not None:
+        sampling["seed"] += sample * (sampling.get("n") or 1)
+    return sampling
+
+
+_STRUCTURED = frozenset({
+    "json_schema",
+    "tools",
+    "tool_choice",
+    "choice",
+    "stop_token_ids",
+    "logit_bias",
+    "chat_template_kwargs",
+    "passthrough",
+})
+"""Parameters that hold lists and maps: a column of a CSV file holds them as JSON text."""
+
+
+def _structured(name: str, value: Any) -> Any:
+    if name not in _STRUCTURED or not isinstance(value, str) or value[:1] not in "[{":
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError as error:
+        raise RenderError(f"sampling.{name}: the row's text is no JSON: {error}") from None

@@ -1,0 +1,113 @@
+"""A point's vectors as Parquet: ``vectors-00000.parquet`` and on, each with one block of positions.
+
+A part says in its footer which answers it was made of. It is written anew only where those changed, so that
+a fold of a run that is under way rewrites little; and under a temporary name first, so that a part that
+is there is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from runner.errors import RunnerError
+from runner.points import PointRecords
+from runner.values import decode_response
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PART = 1 << 16
+"""Positions of one part."""
+
+_GROUP = 2_000
+"""Vectors in memory at once, and in one row group."""
+
+_LOOKED_UP = 500
+_MADE_OF = b"llm-runner.made_of"
+
+
+class _Line(msgspec.Struct, frozen=True):
+    id: str
+    sample: int
+    keys: dict[str, str]
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def export_vectors(folder: Path, records: PointRecords, dtype: str) -> None:
+    """Bring the parts in *folder* up to date with the answers in *records*.
+
+    Raises:
+        RunnerError: pyarrow is not installed, or vectors of one part differ in length.
+    """
+    for block, count, attempts in records.blocks(PART):
+        file = folder / f"vectors-{block:05d}.parquet"
+        made_of = f"{dtype} {count} {attempts}".encode()
+        if _made_of(file) != made_of:
+            lines = records.answered(block * PART, (block + 1) * PART)
+            _write(file, _vectors(records, lines), dtype, made_of)
+
+
+def _made_of(file: Path) -> bytes | None:
+    """Return what a part says it was made of; None if it isn't there."""
+    if not file.exists():
+        return None
+    found: bytes | None = (_parquet().read_schema(file).metadata or {}).get(_MADE_OF)
+    return found
+
+
+def _vectors(records: PointRecords, lines: Iterable[bytes]) -> Iterator[tuple[str, int, bytes]]:
+    """Yield id, sample and vector of each line, in order."""
+    decoded = map(_decode, lines)
+    while batch := list(islice(decoded, _LOOKED_UP)):
+        keys = {line.id: bytes.fromhex(next(iter(line.keys.values()))) for line in batch}
+        found = records.find(sorted(set(keys.values())))
+        for line in batch:
+            yield line.id, line.sample, decode_response(found[keys[line.id]]).embeddings[0]
+
+
+def _write(file: Path, vectors: Iterator[tuple[str, int, bytes]], dtype: str, made_of: bytes) -> None:
+    import pyarrow as pa
+
+    first = next(vectors)
+    length = len(first[2])
+    value = pa.list_(getattr(pa, dtype)(), length // 4)
+    schema = pa.schema(
+        [("id", pa.string()), ("sample", pa.int64()), ("vector", value)], metadata={_MADE_OF: made_of}
+    )
+    temporary = file.with_name(f".{file.name}.tmp")
+    # Vectors hardly compress, and their numbers hardly repeat.
+    codecs = {"id": "zstd", "sample": "zstd"}
+    with _parquet().ParquetWriter(temporary, schema, compression=codecs, use_dictionary=False) as out:
+        rows = [first]
+        while rows:
+            out.write_table(pa.Table.from_arrays(_columns(rows, length, value), schema=schema))
+            rows = list(islice(vectors, _GROUP))
+    temporary.replace(file)
+
+
+def _columns(rows: list[tuple[str, int, bytes]], length: int, value: pa.DataType) -> list[Any]:
+    import pyarrow as pa
+
+    if other := next((row for row in rows if len(row[2]) != length), None):
+        problem = f"the vector of {other[0]} has {len(other[2]) // 4} numbers, others have {length // 4}"
+        raise RunnerError(f"{problem}: did the model behind the address change?")
+    numbers = pa.Array.from_buffers(
+        pa.float32(), len(rows) * length // 4, [None, pa.py_buffer(b"".join(row[2] for row in rows))]
+    )
+    vectors = pa.FixedSizeListArray.from_arrays(numbers.cast(value.value_type, safe=False), length // 4)
+    return [pa.array([row[0] for row in rows]), pa.array([row[1] for row in rows]), vectors]
+
+
+def _parquet() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise RunnerError('vectors need pyarrow: pip install "llm-runner[parquet]"') from error
+    return pyarrow.parquet

@@ -1,0 +1,113 @@
+"""Parquet datasets: the rows, ids and orders that JSON Lines would give."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.data import check_rows, columns, open_rows
+from runner.errors import UserError
+from runner.spec import JsonlDataset, ParquetDataset
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+COUNT = 3000
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """The same rows as Parquet, in row groups of uneven size, and as JSON Lines."""
+    rows = [{"name": f"n{number}", "text": f"text {number % 7}", "other": number} for number in range(COUNT)]
+    parquet, jsonl = tmp_path / "rows.parquet", tmp_path / "rows.jsonl"
+    pq.write_table(pa.Table.from_pylist(rows), parquet, row_group_size=700)
+    jsonl.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return parquet, jsonl
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"id": "name"},
+        {},
+        {"offset": 1500, "limit": 900},
+        {"shuffle": True, "seed": 3},
+        {"shuffle": True, "limit": 50, "id": "name"},
+        {"shuffle": True, "offset": 10, "shard": {"index": 1, "count": 3}},
+        {"shard": {"index": 2, "count": 4}},
+    ],
+)
+def test_rows_are_those_of_json_lines(files: tuple[Path, Path], how: dict[str, Any]) -> None:
+    """Ids, positions, order and values agree, whatever part is read and in whatever order."""
+    parquet = ParquetDataset.model_validate({"path": str(files[0]), **how})
+    jsonl = JsonlDataset.model_validate({"path": str(files[1]), **how})
+
+    assert list(open_rows(parquet)) == list(open_rows(jsonl))
+    assert check_rows(parquet).rows == check_rows(jsonl).rows
+
+
+def test_only_the_named_columns_are_read(files: tuple[Path, Path]) -> None:
+    """Columns that aren't named are in no row, in the stream and in the shuffle."""
+    for shuffle in (False, True):
+        dataset = ParquetDataset(path=str(files[0]), columns=("text", "name"), id="name", shuffle=shuffle)
+
+        assert columns(dataset) == ("text", "name")
+        assert set(next(iter(open_rows(dataset))).data) == {"text", "name"}
+
+
+def test_bytes_and_times_keep_their_types(tmp_path: Path) -> None:
+    """A binary column is bytes, a list a list, a timestamp a datetime; a row without an id gets a hash."""
+    file = tmp_path / "typed.parquet"
+    row = {"image": b"\x89PNG", "tags": ["a", "b"], "at": dt.datetime(2024, 5, 1, 12)}  # noqa: DTZ001 - as stored
+    pq.write_table(pa.Table.from_pylist([row]), file)
+
+    (read,) = open_rows(ParquetDataset(path=str(file)))
+
+    assert read.data == row
+    assert len(read.id) == 16
+
+
+def test_a_large_file_is_read_in_a_stream(tmp_path: Path) -> None:
+    """Memory stays far below the size of the rows."""
+    file = tmp_path / "large.parquet"
+    table = pa.table({"id": range(40_000), "text": ["x" * 2000] * 40_000})
+    pq.write_table(table, file, row_group_size=2000)
+    del table
+    rows = open_rows(ParquetDataset(path=str(file)))
+
+    tracemalloc.start()
+    count = sum(1 for _ in rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert count == 40_000
+    assert peak < 20_000_000
+
+
+def test_what_is_no_parquet_is_said_to_be_none(tmp_path: Path) -> None:
+    """A file of another form is the user's mistake, by name."""
+    file = tmp_path / "rows.parquet"
+    file.write_text('{"id": 1}\n')
+
+    with pytest.raises(UserError, match=r"rows\.parquet is no Parquet"):
+        check_rows(ParquetDataset(path=str(file)))
+
+
+def test_an_unknown_column_is_named_with_the_nearest(files: tuple[Path, Path]) -> None:
+    """Columns may only name what is there."""
+    with pytest.raises(UserError, match=r"dataset\.columns: .* has no column 'txt'; .*text"):
+        columns(ParquetDataset(path=str(files[0]), columns=("txt",)))
+
+
+def test_two_rows_with_one_id_are_refused(tmp_path: Path) -> None:
+    """Both rows are named by their number."""
+    file = tmp_path / "twice.parquet"
+    pq.write_table(pa.table({"id": ["a", "b", "a"]}), file)
+
+    with pytest.raises(UserError, match="'a' stands on line 1 and on line 3"):
+        check_rows(ParquetDataset(path=str(file)))

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runner.drawing import Drawing
+from runner.errors import RenderError
+from runner.values import Row
+
+
+def drawn(
+    sampling: dict[str, Any], row: dict[str, Any], answers: tuple[str, ...] = (), sample: int = 0
+) -> Any:
+    """Return what is sent for a row."""
+    return Drawing(sampling, ["first"]).sampling(Row("r", 0, row), answers, sample)
+
+
+def test_value_of_a_column_is_sent_as_it_is() -> None:
+    """A number stays a number, a list a list; what is fixed goes along."""
+    sampling = {"temperature": "{{ row.t }}", "stop": "{{ row.ends }}", "max_tokens": 8}
+
+    assert drawn(sampling, {"t": 0.7, "ends": ["a", "b"]}) == {
+        "temperature": 0.7,
+        "stop": ["a", "b"],
+        "max_tokens": 8,
+    }
+
+
+def test_text_of_a_csv_column_is_read_as_what_the_parameter_takes() -> None:
+    """CSV holds text only: numbers are read, lists and maps are JSON."""
+    sampling = {"temperature": "{{ row.t }}", "json_schema": "{{ row.schema }}"}
+    row = {"t": "0.7", "schema": '{"type": "object"}'}
+
+    assert drawn(sampling, row) == {"temperature": 0.7, "json_schema": {"type": "object"}}
+
+
+def test_empty_column_leaves_the_parameter_out() -> None:
+    """Null and empty text ask for nothing."""
+    assert drawn({"seed": "{{ row.seed }}", "regex": "{{ row.regex }}"}, {"seed": None, "regex": ""}) == {}
+
+
+def test_earlier_answer_may_be_used() -> None:
+    """A later slot of a conversation can be bound to what the model said before."""
+    assert drawn({"choice": "{{ [first, 'other'] }}"}, {}, ("yes",)) == {"choice": ["yes", "other"]}
+
+
+def test_rows_that_have_no_say_share_one_map() -> None:
+    """What is the same for all rows is made once."""
+    drawing = Drawing({"temperature": 1.0}, [])
+
+    assert drawing.sampling(Row("a", 0, {}), (), 0) is drawing.sampling(Row("b", 1, {}), (), 0)
+
+
+def test_samples_have_seeds_of_their_own_beyond_their_choices() -> None:
+    """VLLM gives the choices of one response seeds in a row, which no two samples may share."""
+    assert [drawn({"seed": 10}, {}, sample=k)["seed"] for k in range(3)] == [10, 11, 12]
+    assert [drawn({"seed": 10, "n": 4}, {}, sample=k)["seed"] for k in range(3)] == [10, 14, 18]
+
+
+@pytest.mark.parametrize(
+    ("sampling", "row", "problem"),
+    [
+        ({"temperature": "{{ row.t }}"}, {"t": "hot"}, r"sampling\.temperature: .*valid number.*'hot'"),
+        ({"temperature": "{{ row.t }}"}, {"t": -1}, r"sampling\.temperature: .*greater than or equal to 0"),
+        ({"temperature": "{{ row.t }}"}, {"x": 1}, r"the row has no column 't'"),
+        ({"tools": "{{ row.tools }}"}, {"tools": "[{"}, r"sampling\.tools: the row's text is no JSON"),
+    ],
+)
+def test_bad_value_fails_its_row(sampling: dict[str, Any], row: dict[str, Any], problem: str) -> None:
+    """The message names the parameter and what the row gives."""
+    with pytest.raises(RenderError, match=problem):
+        drawn(sampling, row)
