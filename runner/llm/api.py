@@ -1,0 +1,291 @@
+"""`LLM`: what a user's code holds."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sized
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, overload
+
+from runner.errors import AskError, ConfigError, Fault
+from runner.llm.batch import Batch
+from runner.llm.declared import Arguments, Declared, cache_of, plain
+from runner.llm.holding import Held, on_loop, waited
+from runner.llm.inputs import Input
+from runner.llm.progress import Show, Tally
+from runner.llm.running import Answer, Ask, Running, ask_for
+from runner.llm.starting import check_sleep, most_in_flight
+from runner.llm.streaming import Streaming
+from runner.spec.sampling import MOST_SAMPLES
+from runner.values import Response
+
+_LEAST_ROOM = 64
+"""Inputs of a batch under way at least: those that are stored are looked up together."""
+
+
+class LLM:
+    """One model on one engine. Nothing is loaded or started before the first request that isn't stored.
+
+    `generate` and `stream` are to be awaited, from whatever loop, and have twins for code without one:
+    `generate_sync`, `stream_sync`. `batch` and `close` wait, and have twins to be awaited: `batch_async`,
+    `close_async`. Any thread may call any of them.
+
+    A copy, as pickling makes it for another process, starts an engine of its own there when it is used.
+    """
+
+    def __init__(  # noqa: PLR0913 - the keys of an experiment file
+        self,
+        model: str | Mapping[str, Any],
+        *,
+        engine: str | Mapping[str, Any] | None = None,
+        topology: str | Mapping[str, Any] | None = None,
+        sampling: str | Mapping[str, Any] | None = None,
+        task: Literal["chat", "complete"] = "chat",
+        cache: bool | str | Path = True,
+        project: str | Path | None = None,
+    ) -> None:
+        """Declare a model as an experiment file would: text chooses an option, a map is the value.
+
+        Args:
+            model: an option of conf/model/, ``hf:ORG/NAME``, ``KIND:NAME``, a folder, or a map.
+            engine: an option, a kind, or a map; a model may bring its own.
+            topology: GPUs for one copy of the model.
+            sampling: what calls don't say themselves.
+            task: chat sends messages; complete sends a prompt as it is.
+            cache: as in a file; or the path of a cache file, instead of the one that experiments share.
+            project: what relative paths and options are looked up from: this folder, or the nearest above
+                it that holds ``conf/`` or ``templates/``. Left out, it is the working folder.
+
+        Raises:
+            ConfigError: all faults, as `runner plan` would tell them.
+        """
+        given = {"model": model, "engine": engine, "topology": topology, "sampling": sampling, "task": task}
+        mode, file = cache_of(cache)
+        declared = {name: plain(value, name) for name, value in given.items() if value is not None}
+        self._arguments = Arguments(
+            declared=tuple({**declared, "cache": mode}.items()),
+            project=str(Path(project or ".").expanduser().absolute()),
+            cache=file,
+        )
+        self._begin(Declared(self._arguments))
+
+    def _begin(self, declared: Declared | None = None) -> None:
+        self._declared = declared
+        self._held = Held()
+        weakref.finalize(self, self._held.abandon).atexit = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _copied, (type(self), self._arguments)
+
+    def __repr__(self) -> str:
+        return f"LLM({', '.join(f'{name}={value!r}' for name, value in self._arguments.declared)})"
+
+    async def generate(self, input: Input, *, sample: int = 0, **sampling: Any) -> Response:  # noqa: A002 - what it is
+        """Return the answer to one input.
+
+        Args:
+            input: text, strings that alternate, or messages; for task complete a prompt or token ids.
+            sample: which of several independent answers to the same input; each is stored for itself.
+            **sampling: values for this call, by their names in a file.
+
+        Raises:
+            AskError: the engine could not answer; what may succeed another time was tried again.
+            ConfigError: values that the engine can't honour, all of them.
+        """
+        return (await asyncio.wrap_future(self._submit(input, sample, sampling))).response
+
+    def generate_sync(self, input: Input, *, sample: int = 0, **sampling: Any) -> Response:  # noqa: A002 - the same
+        """Do as `generate` does, and wait for it."""
+        return waited(self._submit(input, sample, sampling)).response
+
+    async def stream(self, input: Input, *, sample: int = 0, **sampling: Any) -> AsyncIterator[str]:  # noqa: A002 - the same
+        """Yield the answer's text as it comes: a stored answer at once, and what is streamed isn't stored."""
+        streaming = Streaming(self._running().stream(self._streamable(input, sample, sampling)))
+        try:
+            while (text := await asyncio.wrap_future(on_loop(streaming.next()))) is not None:
+                yield text
+        finally:
+            on_loop(streaming.close())
+
+    def stream_sync(self, input: Input, *, sample: int = 0, **sampling: Any) -> Iterator[str]:  # noqa: A002 - the same
+        """Do as `stream` does, for a plain loop."""
+        streaming = Streaming(self._running().stream(self._streamable(input, sample, sampling)))
+        try:
+            while (text := waited(on_loop(streaming.next()))) is not None:
+                yield text
+        finally:
+            on_loop(streaming.close())
+
+    @overload
+    def batch(
+        self,
+        inputs: Iterable[Input],
+        *,
+        errors: Literal["raise"] = "raise",
+        progress: bool = True,
+        sample: int = 0,
+        **sampling: Any,
+    ) -> list[Response]: ...
+
+    @overload
+    def batch(
+        self,
+        inputs: Iterable[Input],
+        *,
+        errors: Literal["return"],
+        progress: bool = True,
+        sample: int = 0,
+        **sampling: Any,
+    ) -> list[Response | AskError]: ...
+
+    def batch(
+        self,
+        inputs: Iterable[Input],
+        *,
+        errors: Literal["raise", "return"] = "raise",
+        progress: bool = True,
+        sample: int = 0,
+        **sampling: Any,
+    ) -> Any:
+        """Return the answers to many inputs, in their order; any iterable will do.
+
+        Args:
+            inputs: taken as there is room, so that a generator may be endless in all but time.
+            errors: raise the first once the others are done, or return each in its input's place.
+            progress: show it on standard error.
+            sample: as for `generate`.
+            **sampling: the same values for all.
+        """
+        batch = self._batch(inputs, progress, sample, sampling)
+        return batch.run(inputs, keep_errors=_keep(errors))
+
+    async def batch_async(
+        self,
+        inputs: Iterable[Input],
+        *,
+        errors: Literal["raise", "return"] = "raise",
+        progress: bool = True,
+        sample: int = 0,
+        **sampling: Any,
+    ) -> list[Any]:
+        """Do as `batch` does, to be awaited; *inputs* are taken in a thread."""
+        batch = self._batch(inputs, progress, sample, sampling)
+        try:
+            return await asyncio.to_thread(batch.run, inputs, keep_errors=_keep(errors))
+        except asyncio.CancelledError:
+            batch.stop()
+            raise
+
+    def sleep(self, level: int = 1) -> None:
+        """Have a server free its GPUs' memory, once what is in flight is answered; the next request wakes it.
+
+        Args:
+            level: 1 keeps the weights in main memory; 2 drops them, where the server knows that.
+
+        Raises:
+            ConfigError: the engine can't sleep.
+            EngineError: the server was not started for it.
+        """
+        check_sleep(self._plan().plain.point, level)
+        waited(on_loop(self._running().sleep(level)))
+
+    async def sleep_async(self, level: int = 1) -> None:
+        """Do as `sleep` does, to be awaited."""
+        check_sleep(self._plan().plain.point, level)
+        await asyncio.wrap_future(on_loop(self._running().sleep(level)))
+
+    def wake_up(self) -> None:
+        """Have a server that sleeps take its memory again."""
+        check_sleep(self._plan().plain.point)
+        waited(on_loop(self._running().wake_up()))
+
+    async def wake_up_async(self) -> None:
+        """Do as `wake_up` does, to be awaited."""
+        check_sleep(self._plan().plain.point)
+        await asyncio.wrap_future(on_loop(self._running().wake_up()))
+
+    def close(self) -> None:
+        """End what was started, and whatever is in flight; the next call starts it again."""
+        if (running := self._held.release()) is not None:
+            waited(on_loop(running.close()))
+
+    async def close_async(self) -> None:
+        """Do as `close` does, to be awaited."""
+        if (running := self._held.release()) is not None:
+            await asyncio.wrap_future(on_loop(running.close()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close_async()
+
+    def _plan(self) -> Declared:
+        if self._declared is None:
+            self._declared = Declared(self._arguments)
+        return self._declared
+
+    def _running(self) -> Running:
+        return self._held.running(self._plan())
+
+    def _ask(self, given: Input, sample: int, sampling: Mapping[str, Any]) -> Ask:
+        declared = self._plan()
+        return ask_for(declared, declared.call(sampling), given, _checked(sample))
+
+    def _submit(self, given: Input, sample: int, sampling: Mapping[str, Any]) -> Future[Answer]:
+        ask = self._ask(given, sample, sampling)
+        return on_loop(self._running().generate(ask))
+
+    def _streamable(self, given: Input, sample: int, sampling: Mapping[str, Any]) -> Ask:
+        ask = self._ask(given, sample, sampling)
+        if (ask.call.point.sampling.get("n") or 1) != 1:
+            fault = Fault("sampling.n", "a stream is one choice", "leave it out, or use generate")
+            raise ConfigError([fault])
+        return ask
+
+    def _batch(
+        self, inputs: Iterable[Input], progress: bool, sample: int, sampling: Mapping[str, Any]
+    ) -> Batch:
+        declared, running = self._plan(), self._running()
+        call = declared.call(sampling)
+
+        def ask(given: Input) -> Future[Answer]:
+            return on_loop(running.generate(ask_for(declared, call, given, _checked(sample))))
+
+        tally = Tally(len(inputs) if isinstance(inputs, Sized) else None)
+        show = Show(tally, lambda: running.trouble, wanted=progress)
+        return Batch(ask, max(_LEAST_ROOM, 2 * most_in_flight(call.point)), tally, show)
+
+
+def _copied(kind: type[LLM], arguments: Arguments) -> LLM:
+    """Return a copy; it checks nothing before it is used."""
+    llm = kind.__new__(kind)
+    llm._arguments = arguments  # noqa: SLF001 - its own
+    llm._begin()  # noqa: SLF001 - its own
+    return llm
+
+
+def _checked(sample: int) -> int:
+    if type(sample) is int and 0 <= sample < MOST_SAMPLES:
+        return sample
+    problem = f"{sample!r} given, expected a number from 0 to {MOST_SAMPLES - 1}"
+    raise ConfigError([Fault("sample", problem)])
+
+
+def _keep(errors: str) -> bool:
+    if errors not in {"raise", "return"}:
+        raise ConfigError([Fault("errors", f"{errors!r} given, expected raise or return")])
+    return errors == "return"

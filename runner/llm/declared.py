@@ -1,0 +1,167 @@
+"""What an LLM is declared to be, composed and checked by the code that composes experiment files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from runner.config import Composition
+from runner.config.assemble import assemble
+from runner.config.choices import Chooser
+from runner.config.document import Document, Origin
+from runner.config.files import Files
+from runner.config.finish import Finisher
+from runner.config.front import Front
+from runner.config.interpolation import environment_reads
+from runner.config.layers import Given, Layer
+from runner.config.reader import Reader
+from runner.config.verdict import Verdict
+from runner.drawing import Drawing
+from runner.errors import ConfigError, Fault
+from runner.identity import make_scope
+from runner.places import Places
+from runner.plan import PlannedPoint, make_plan
+from runner.prepare import secret_names
+from runner.runs import CACHE_FILE
+from runner.secrets import Secrets
+from runner.spec.sampling import is_template
+from runner.values import Json, Scope, canonical_json
+
+_NAME = "llm"
+_PROMPTS = {"complete": {"user": "{{ row.input }}"}}
+_CALL = Origin("call")
+_MODES = ("refresh", "strict")
+_CALLS_KEPT = 256
+"""Ways of sampling that stay composed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What an LLM was made with: plain values, which is all of it that travels to another process.
+
+    Attributes:
+        declared: keys of an experiment file.
+        project: folder that relative paths, options and runs are looked up from; absolute.
+        cache: a cache file instead of the one beside the runs; absolute, or empty.
+    """
+
+    declared: tuple[tuple[str, Json], ...]
+    project: str
+    cache: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One way of sampling, composed: what all calls with these values share."""
+
+    point: PlannedPoint
+    drawing: Drawing
+    secrets: Secrets
+
+
+class Declared:
+    """A model on an engine, with everything that calls ask of it.
+
+    Raises:
+        ConfigError: all faults of the arguments, as a file with them would have.
+    """
+
+    def __init__(self, arguments: Arguments) -> None:
+        file = Path(arguments.project) / f"{_NAME}.yaml"
+        self.places = Places.of(file)
+        self.cache = Path(arguments.cache) if arguments.cache else self.places.runs / CACHE_FILE
+        self._file = file
+        self._reader = Reader(self.places)
+        self._chooser = Chooser(self._reader)
+        self._finisher = Finisher(_NAME, self._chooser, Files(self._reader))
+        with environment_reads():
+            self._layers = Front(self._document(arguments), [], self._reader, self._chooser).layers
+        self._composed = lru_cache(_CALLS_KEPT)(self._compose)
+        self.plain = self.call({})
+
+    def _document(self, arguments: Arguments) -> Document:
+        declared = {name: plain(value, name) for name, value in arguments.declared}
+        task = declared.get("task")
+        own = {
+            "prompt": _PROMPTS.get(str(task), {"messages": "input"}),
+            # A file must be named, and this one is there; what is asked comes from calls.
+            "dataset": {"kind": "jsonl", "path": __file__},
+            "cluster": {"kind": "inline"},
+        }
+        return Document(self._file, {**own, **declared}, Origin("LLM"))
+
+    def call(self, sampling: Mapping[str, Any]) -> Call:
+        """Return what calls with these sampling values share.
+
+        Raises:
+            ConfigError: values that are none, or that the engine can't honour.
+        """
+        values = {name: plain(value, f"sampling.{name}") for name, value in sampling.items()}
+        return self._composed(canonical_json(list(values.items())))
+
+    def _compose(self, values: bytes) -> Call:
+        given = msgspec.json.decode(values)
+        parts = tuple((("sampling", name), Given(value, _CALL)) for name, value in given)
+        verdict = Verdict()
+        with environment_reads() as names:
+            raw = assemble([*self._layers, Layer(parts=parts)], self._chooser)
+            experiment = self._finisher.finish(raw)
+        verdict.add({}, experiment, raw.notes, raw.faults)
+        points = verdict.points()
+        plan = make_plan(Composition(self._file, (), self.places, points, self._reader.sources, tuple(names)))
+        point = plan.points[0]
+        if faults := [
+            Fault(f"sampling.{name}", f"{value!r} is a template, and a call has no row to fill it from")
+            for name, value in point.sampling.items()
+            if is_template(value)
+        ]:
+            raise ConfigError(faults)
+        return Call(point, Drawing(point.sampling, ()), Secrets.of(secret_names(plan)))
+
+    def scope(self) -> Scope:
+        """Return what model and engine are to the request key; may take long, as local weights are read."""
+        experiment = self.plain.point.experiment
+        strict = experiment.cache == "strict"
+        return make_scope(experiment.model, experiment.engine, self.plain.point.kind, strict=strict)
+
+
+def plain(value: Any, place: str) -> Json:
+    """Return *value* as YAML would have given it: tuples are lists, paths are text.
+
+    Raises:
+        ConfigError: it holds something that no file could.
+    """
+    if isinstance(value, float) and not isfinite(value):
+        raise ConfigError([Fault(place, f"{value} given, expected a number")])
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_name(key, place): plain(inner, f"{place}.{key}") for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner, f"{place}.{index}") for index, inner in enumerate(value)]
+    problem = f"{type(value).__name__} given, expected text, a number, a list or a map, as in a file"
+    raise ConfigError([Fault(place, problem)])
+
+
+def _name(key: Any, place: str) -> str:
+    if isinstance(key, str | int):
+        return str(key)
+    raise ConfigError([Fault(place, f"{key!r} given as a key, expected text")])
+
+
+def cache_of(given: object) -> tuple[bool | str, str]:
+    """Return what a file would say of the cache, and the cache's own file where one was named."""
+    if isinstance(given, bool) or given in _MODES:
+        return given, ""
+    if isinstance(given, str | Path):
+        return True, str(Path(given).expanduser().absolute())
+    problem = f"{given!r} given, expected True, False, refresh, strict, or the path of a cache file"
+    raise ConfigError([Fault("cache", problem)])

@@ -1,0 +1,105 @@
+"""What a call may ask with, and the request input that it comes to."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from runner.engines.base import EngineKind
+from runner.engines.registry import engine_kinds
+from runner.errors import ConfigError, Fault, RenderError
+from runner.prompts import settled
+from runner.prompts.messages import row_messages
+from runner.values import Message, Row
+
+Input: TypeAlias = str | Sequence[Any]
+"""For chat: one user message's text, strings that alternate, or messages in the OpenAI form. For complete: a
+prompt, or its token ids."""
+
+_COLUMN = "input"
+
+
+def request_input(
+    given: Input, task: str, kind: EngineKind, folder: Path
+) -> tuple[Message, ...] | tuple[int, ...] | str:
+    """Return what is sent for *given*.
+
+    Images are addresses, data URLs, bytes, Pillow images, `Path`s, or text that names a file below *folder*.
+
+    Raises:
+        RenderError: nothing can be made of it.
+        ConfigError: the engine takes no such input.
+    """
+    if task == "complete":
+        return _prompt(given, kind)
+    if isinstance(given, str):
+        return ({"role": "user", "content": given},)
+    turns = [_ready(turn) for turn in given] if isinstance(given, list | tuple) else given
+    try:
+        messages = row_messages(Row("", 0, {_COLUMN: turns}), _COLUMN)
+        if any(isinstance(message.get("content"), list) for message in messages):
+            messages = settled(messages, folder)
+    except RenderError as error:
+        said = error.message.replace(f"column {_COLUMN!r}", _COLUMN)
+        raise RenderError(said.replace(", where the dataset is", "; a pathlib.Path may be")) from None
+    if any(_illustrated(message) for message in messages):
+        _require("images", "images", kind)
+    return messages
+
+
+def _prompt(given: Any, kind: EngineKind) -> tuple[int, ...] | str:
+    if isinstance(given, str):
+        return given
+    if isinstance(given, list | tuple) and given and all(type(one) is int for one in given):
+        _require("token_ids", "token ids", kind)
+        return tuple(given)
+    raise RenderError(f"input: expected a prompt or a list of token ids, not {given!r:.60}")
+
+
+def _require(feature: Any, what: str, kind: EngineKind) -> None:
+    if feature not in kind.capabilities.features:
+        takers = [k.name for k in engine_kinds().values() if feature in k.capabilities.features]
+        problem = f"engine {kind.name} takes no {what}"
+        raise ConfigError([Fault(_COLUMN, problem, f"taken by: {', '.join(takers)}")])
+
+
+def _illustrated(message: Message) -> bool:
+    content = message.get("content")
+    return isinstance(content, list) and any(
+        isinstance(part, dict) and part.get("type") == "image_url" for part in content
+    )
+
+
+def _ready(turn: Any) -> Any:
+    """Return a message whose parts are in the OpenAI form; images in them may still be bytes."""
+    if not isinstance(turn, dict) or not isinstance(turn.get("content"), list | tuple):
+        return turn
+    return {**turn, "content": [_part(part) for part in turn["content"]]}
+
+
+def _part(part: Any) -> Any:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if not isinstance(part, dict):
+        return {"type": "image_url", "image_url": {"url": _image(part)}}
+    image = part.get("image_url")
+    if part.get("type") != "image_url" or image is None:
+        return part
+    rest = image if isinstance(image, dict) else {"url": image}
+    return {**part, "image_url": {**rest, "url": _image(rest.get("url"))}}
+
+
+def _image(value: Any) -> Any:
+    """Return an image's bytes, or what `settled` knows how to take."""
+    try:
+        if isinstance(value, Path):
+            return value.read_bytes()
+        if callable(save := getattr(value, "save", None)):  # Pillow's, without importing it
+            buffer = io.BytesIO()
+            save(buffer, "PNG")
+            return buffer.getvalue()
+    except OSError as error:
+        raise RenderError(f"input: image {value}: {error.strerror or error}") from None
+    return value

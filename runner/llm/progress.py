@@ -1,0 +1,85 @@
+"""How far a batch is: a bar on a terminal or in a notebook, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_SECONDS = 30.0
+"""Between two lines, where there is no terminal."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Rows of a batch so far."""
+
+    total: int | None
+    done: int = 0
+    cached: int = 0
+    failed: int = 0
+
+    def told(self, seconds: float, trouble: str) -> str:
+        """Return all but the bar, in words."""
+        parts = [f"{self.cached} cached"] if self.cached else []
+        parts += [f"{self.failed} failed"] if self.failed else []
+        parts += [f"{(self.done - self.cached) / seconds:.1f}/s"] if seconds > 0 else []
+        return ", ".join([*parts, trouble] if trouble else parts)
+
+
+class Show:
+    """Shows a tally on standard error while its block lasts.
+
+    Args:
+        tally: counted by the batch.
+        trouble: says why requests wait to be sent again, or nothing.
+        wanted: whether anything is to be shown at all.
+    """
+
+    def __init__(self, tally: Tally, trouble: Callable[[], str], *, wanted: bool) -> None:
+        self._tally = tally
+        self._trouble = trouble
+        self._wanted = wanted
+        self._console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self._start = self._said = time.monotonic()
+        self._lines = False
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if self._wanted and (self._console.is_terminal or self._console.is_jupyter):
+            self._bar = Progress(
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[told]}", markup=False),
+                console=self._console,
+            )
+            self._bar.add_task("", total=self._tally.total, told="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.update(last=True)
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, *, last: bool = False) -> None:
+        """Show how far the batch is."""
+        now = time.monotonic()
+        tally = self._tally
+        if self._bar is not None:
+            told = tally.told(now - self._start, self._trouble())
+            self._bar.update(self._bar.task_ids[0], completed=tally.done, total=tally.total, told=told)
+        elif self._wanted and now - self._said >= (0 if last and self._lines else LINE_SECONDS):
+            self._said = now
+            self._lines = True
+            of = "" if tally.total is None else f" of {tally.total}"
+            rest = tally.told(now - self._start, self._trouble())
+            self._console.print(f"{tally.done}{of} answers" + (f", {rest}" if rest else ""))

@@ -1,0 +1,239 @@
+"""An LLM at work in one process: its engine, once something has to be asked, and the cache in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+
+from runner.claims import Claims
+from runner.engines.retrying import Retrying
+from runner.errors import EngineError, RenderError
+from runner.llm.declared import Call, Declared
+from runner.llm.inputs import Input, request_input
+from runner.llm.process import here
+from runner.llm.shelf import Shelf
+from runner.llm.starting import Started, log_folder, started, wants_log
+from runner.plan import PlannedPoint
+from runner.values import Request, Response, Row, Scope, decode_response, encode_response, request_key
+
+_NO_ROW = Row("", 0, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request of a call; built where its caller waits."""
+
+    call: Call
+    input: tuple[object, ...] | str
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with its key."""
+
+    point: PlannedPoint
+    request: Request
+    canonical: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response, and whether it was stored before."""
+
+    response: Response
+    cached: bool
+
+
+def ask_for(declared: Declared, call: Call, given: Input, sample: int) -> Ask:
+    """Return the request that a call makes of its input.
+
+    Raises:
+        RenderError: nothing can be made of the input.
+        ConfigError: the engine takes no such input.
+    """
+    point = call.point
+    root = declared.places.root
+    return Ask(call, request_input(given, point.experiment.task, point.kind, root), sample)
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Running:
+    """All methods are to be called on the process's loop."""
+
+    declared: Declared
+    pid: int = field(default_factory=lambda: here.pid)
+    trouble: str = ""
+    """Why requests wait to be sent again, where some do."""
+    _claims: Claims = field(default_factory=Claims)
+    _shelf: Shelf | None = None
+    _coming: asyncio.Task[Started] | None = None
+    """The start of the engine: under way, or done; one that failed is forgotten."""
+    _asleep: bool = False
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _scope: Scope | None = None
+    _fresh: set[bytes] = field(default_factory=set)
+    """What was asked anew, where the cache is to be refreshed."""
+    _identifying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _sleeping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _tasks: set[asyncio.Task[object]] = field(default_factory=set)
+    _closed: bool = False
+
+    async def generate(self, ask: Ask) -> Answer:
+        """Answer from the cache, or ask; of equal requests in flight one is sent.
+
+        Raises:
+            AskError: the engine could not answer.
+            UserError: the cache can't be used.
+        """
+        with self._under_way():
+            asked = await self._asked(ask)
+            await self._claims.take(asked)
+            try:
+                return await self._answer(asked, ask.call)
+            finally:
+                self._claims.release(asked)
+
+    async def stream(self, ask: Ask) -> AsyncIterator[str]:
+        """Yield the answer as it comes; one that is stored comes as one piece, and none is stored."""
+        with self._under_way():
+            asked = await self._asked(ask)
+            if (stored := await self._find(asked)) is not None:
+                yield stored.text
+                return
+            engine = await self._started()
+            async for text in engine.stream(asked.request):
+                yield text
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Have the current task end when this is closed, with an error that says so."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            self._require_open()
+            yield
+        except asyncio.CancelledError:
+            self._require_open()
+            raise
+        finally:
+            self._tasks.discard(task)
+
+    async def sleep(self, level: int) -> None:
+        """Have the server free its GPUs' memory once nothing is in flight; none is started for that."""
+        if self._coming is None and wants_log(self.declared.plain.point):
+            return
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        begun = await self._begun()
+        async with self._sleeping:
+            await self._wake(begun)
+            if begun.sleeper is not None:
+                await begun.sleeper.sleep(level)
+                self._asleep = True
+
+    async def wake_up(self) -> None:
+        """Have the server take its memory again; one that isn't asleep stays as it is."""
+        if self._asleep:
+            await self._started()
+
+    async def close(self) -> None:
+        """End what was started, and whatever is in flight."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._coming is not None:
+            self._coming.cancel()  # of no effect on an engine that has started
+            await asyncio.wait([self._coming])
+        await self._stack.aclose()
+        if self._shelf is not None:
+            await self._shelf.close()
+
+    async def _answer(self, asked: Asked, call: Call) -> Answer:
+        if (stored := await self._find(asked)) is not None:
+            return Answer(stored, cached=True)
+        engine = await self._started()
+        response = await engine.generate(asked.request)
+        experiment = asked.point.experiment
+        if experiment.fills_cache:
+            mask = call.secrets.mask_bytes
+            await self._opened().store(asked.key, mask(asked.canonical), mask(encode_response(response)))
+            if not experiment.reads_cache:
+                self._fresh.add(asked.key)
+        return Answer(response, cached=False)
+
+    async def _find(self, asked: Asked) -> Response | None:
+        if not asked.point.experiment.reads_cache and asked.key not in self._fresh:
+            return None
+        data = await self._opened().find(asked.key)
+        return None if data is None else decode_response(data)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise EngineError("the LLM was closed before it answered")
+
+    def _opened(self) -> Shelf:
+        if self._shelf is None:
+            refresh = self.declared.plain.point.experiment.cache == "refresh"
+            self._shelf = Shelf(self.declared.cache, replace=refresh)
+        return self._shelf
+
+    async def _asked(self, ask: Ask) -> Asked:
+        if self._scope is None:
+            async with self._identifying:
+                self._scope = self._scope or await asyncio.to_thread(self.declared.scope)
+        point = ask.call.point
+        sampling = ask.call.drawing.sampling(_NO_ROW, (), ask.sample)
+        request = Request(point.experiment.task, ask.input, sampling, self._scope, ask.sample)  # type: ignore[arg-type]
+        try:
+            canonical = request.canonical()
+        except (TypeError, msgspec.EncodeError) as error:
+            raise RenderError(f"input: a message holds what JSON can't: {error}") from None
+        return Asked(point, request, canonical, request_key(canonical))
+
+    async def _started(self) -> Retrying:
+        begun = await self._begun()
+        if self._asleep:
+            async with self._sleeping:
+                await self._wake(begun)
+        return begun.engine
+
+    async def _begun(self) -> Started:
+        """Return the engine, started if need be; all who wait for a start that fails are told."""
+        if self._coming is None:
+            self._coming = asyncio.create_task(self._start())
+            self._coming.add_done_callback(self._settle)
+        coming = self._coming
+        if not coming.done():
+            await asyncio.wait([coming])
+        return coming.result()
+
+    def _settle(self, start: asyncio.Task[Started]) -> None:
+        if start.cancelled() or start.exception() is not None:
+            self._coming = None
+
+    async def _wake(self, begun: Started) -> None:
+        if self._asleep and begun.sleeper is not None:
+            await begun.sleeper.wake_up()
+            self._asleep = False
+
+    async def _start(self) -> Started:
+        point = self.declared.plain.point
+        folder = log_folder(self.declared.places.runs) if wants_log(point) else None
+        begun = await started(point, folder, self.declared.plain.secrets, self._tell, self._stack)
+        if folder is not None:
+            # Of a start that failed, the log is what tells why: it stays.
+            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return begun
+
+    def _tell(self, trouble: str) -> None:
+        self.trouble = self.declared.plain.secrets.mask(trouble)
