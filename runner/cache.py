@@ -129,6 +129,23 @@ class ResponseCache:
                 yield from self._db.execute("SELECT key, request FROM responses")
 
 
+def store_responses(path: Path, rows: Sequence[tuple[bytes, bytes, bytes]], *, replace: bool) -> None:
+    """Add responses, each with its key and canonical request, to the shared cache; made where it isn't there.
+
+    Raises:
+        UserError: the file is damaged or can't be written.
+    """
+    with _usable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(connect(path)) as db:
+            db.isolation_level = None
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(RESPONSES)
+            verb = "REPLACE" if replace else "IGNORE"
+            db.executemany(f"INSERT OR {verb} INTO responses VALUES (?,?,?)", rows)
+            db.execute("COMMIT")
+
+
 def add_responses(path: Path, source: Path, *, after: int, replace: bool) -> None:
     """Add the responses of a point's file to the shared cache.
 

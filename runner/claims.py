@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
-from runner.questions import Question
+from runner.spec import Experiment
+
+
+class _Point(Protocol):
+    @property
+    def experiment(self) -> Experiment: ...
+
+
+class Claimed(Protocol):
+    """What is asked: a question of a job, or a call."""
+
+    @property
+    def key(self) -> bytes: ...
+
+    @property
+    def point(self) -> _Point: ...
 
 
 class Claims:
@@ -17,7 +33,7 @@ class Claims:
     def __init__(self) -> None:
         self._held: dict[bytes, asyncio.Future[None]] = {}
 
-    async def take(self, question: Question) -> None:
+    async def take(self, question: Claimed) -> None:
         """Hold the key of a question's next request, once nobody else does."""
         if not question.point.experiment.fills_cache:
             return
@@ -25,7 +41,7 @@ class Claims:
             await asyncio.wait([other])
         self._held[question.key] = asyncio.get_running_loop().create_future()
 
-    def release(self, question: Question) -> None:
+    def release(self, question: Claimed) -> None:
         """Let the key go: its answer is on disk, or there will be none."""
         if question.point.experiment.fills_cache:
             self._held.pop(question.key).set_result(None)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
@@ -23,6 +25,7 @@ COMMANDS = {
     "logs": "show the logs of a run's jobs",
     "cancel": "cancel a run or one of its points",
     "resume": "ask what a run is missing",
+    "parity": "run the same rows on several engines, and show how far their answers agree",
     "rescore": "score stored responses anew; no request is sent",
     "cache": "show what the cache holds, or why a request missed it",
     "init": "write a first experiment into a folder",
@@ -95,12 +98,25 @@ def _masked(message: str) -> str:
 
 
 def _run(arguments: list[str]) -> int:
-    name = next((a for a in arguments if not a.startswith("-")), None)
-    if name is None or name not in COMMANDS or arguments[0] != name:
+    if not arguments or arguments[0].startswith("-"):
         _overview().parse_args(arguments or ["--help"])
         return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        raise UserError(f"there is no command {name!r}; {_meant(name, COMMANDS)}")
     parser, command = command_parser(name)
-    return command.main(parser.parse_intermixed_args(arguments[1:]))
+    parsed, unknown = parser.parse_known_intermixed_args(arguments[1:])
+    if unknown:
+        options = re.findall(r"--[a-z-]+", parser.format_help().partition("\noptions:")[2])
+        raise UserError(f"{name} takes no {unknown[0]}; {_meant(unknown[0], options)}")
+    return command.main(parsed)
+
+
+def _meant(given: str, known: Iterable[str]) -> str:
+    """Return the nearest of the *known* names, or where none is near, all of them."""
+    listed = list(known)
+    near = get_close_matches(given, listed, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are: {', '.join(listed)}"
 
 
 class Command(Protocol):

@@ -64,6 +64,11 @@ class Fault:
         return f"{where}: {self.problem}" + (f"\n    {self.hint}" if self.hint else "")
 
 
+def one_line(message: str) -> str:
+    """Return a message of several lines as one, where each line is still told from the next."""
+    return "; ".join(" ".join(line.split()) for line in message.splitlines() if line.strip())
+
+
 class ConfigError(UserError):
     """All faults of one config, reported together."""
 

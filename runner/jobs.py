@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from runner.errors import UserError
 from runner.prompts import PromptSource
 from runner.schema import experiment_type
 from runner.spec import Experiment
@@ -92,5 +93,13 @@ def write_job(job: Job) -> bytes:
 
 
 def read_job(folder: Path) -> Job:
-    """Read the job of a job folder."""
-    return msgspec.json.decode((folder / "job.json").read_bytes(), type=Job)
+    """Read the job of a job folder.
+
+    Raises:
+        UserError: what the file holds is no job.
+    """
+    file = folder / "job.json"
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Job)
+    except msgspec.DecodeError as error:
+        raise UserError(f"{file} is damaged ({error}): put it back, or start a new run") from None

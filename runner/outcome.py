@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from runner.errors import UserError
 from runner.fold import Failure, PointCounts, fold_run
 from runner.jobs import read_job
 from runner.launch.attempts import attempts, read_state
@@ -20,6 +21,7 @@ from runner.secrets import Secrets
 from runner.values import Json
 
 UNDER_WAY = frozenset({"pending", "running"})
+NOTHING_TO_ASK = "there is nothing to ask"
 _EXIT_CODES = {"running": 0, "pending": 0, "complete": 0, "errors": 3, "incomplete": 3, "interrupted": 130}
 
 
@@ -78,9 +80,20 @@ def run_outcome(run: RunFolder) -> RunOutcome:
     mask_kept(run.path, Secrets.of_environment(secret_env(run)))
     warnings: list[str] = []
     points = _points(run, fold_run(run, warnings.append))
+    jobs = tuple(_spared(run, job, points) for job in jobs)
     state = _state(jobs, points)
     code = _EXIT_CODES.get(state, 1)
     return RunOutcome(run.name, str(run.path), state, code, jobs, points, tuple(warnings))
+
+
+def _spared(run: RunFolder, job: JobOutcome, points: tuple[PointOutcome, ...]) -> JobOutcome:
+    """Return a job; of one that never started since the cache answered everything, with that for a reason."""
+    if job.state != "not_submitted":
+        return job
+    own = {spec.name for spec in read_job(run.job(job.name)).points}
+    if any(point.missing for point in points if point.name in own):
+        return job
+    return msgspec.structs.replace(job, reason=NOTHING_TO_ASK)
 
 
 def job_outcomes(run: RunFolder) -> tuple[JobOutcome, ...]:
@@ -92,7 +105,7 @@ def job_outcomes(run: RunFolder) -> tuple[JobOutcome, ...]:
 def secret_env(run: RunFolder) -> tuple[str, ...]:
     """Return the variables that a run names as secret; all its jobs name the same."""
     for folder in run.jobs:
-        with suppress(msgspec.DecodeError):  # damaged, which its logs are to tell of
+        with suppress(UserError):  # damaged, which its logs are to tell of
             return read_job(folder).secret_env
     return ()
 

@@ -17,8 +17,8 @@ class Places:
 
     Attributes:
         root: nearest folder above the experiment file that holds ``conf/`` or ``templates/``,
-            else the file's own folder. For a file out of an installed wheel, the working folder
-            stands in for the file's.
+            else the file's own folder. A shipped experiment is no project's: the working folder
+            stands in for its own.
         runs: where runs are written.
     """
 
@@ -29,7 +29,7 @@ class Places:
     def of(cls, file: Path, runs: Path | None = None) -> Places:
         """Return the places of an experiment file; *runs* overrides RUNNER_RUNS overrides root/runs."""
         folder = file.resolve().parent
-        if shipped().name == "_shipped" and folder.is_relative_to(shipped()):
+        if folder.is_relative_to(shipped() / "experiments"):
             folder = Path.cwd()
         root = next((p for p in (folder, *folder.parents) if _is_root(p)), folder)
         chosen = runs or (Path(value) if (value := os.environ.get("RUNNER_RUNS")) else root / "runs")

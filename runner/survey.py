@@ -33,7 +33,8 @@ class PointSurvey(msgspec.Struct, frozen=True):
         hits: answers that the cache holds.
         shared: answers that an equal request, of this point or one before it in its job, will bring.
         requests: requests to send.
-        unrenderable: answers that can't be had, since a template can't be rendered for their row.
+        unrenderable: answers that can't be had, since a template, be it a scorer's target, can't be
+            rendered for their row.
         served: results (row and sample) that the cache completes.
         prompt_tokens: tokens of the prompts to send, if counted; of each row's next slot only.
     """

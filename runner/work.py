@@ -18,6 +18,7 @@ import uvloop
 from runner.asking import Asking, Desk, StoppedError
 from runner.cache import ResponseCache
 from runner.collector import spare_the_collector
+from runner.engines.base import EngineContext
 from runner.engines.limits import Limiter
 from runner.engines.registry import engine_kinds
 from runner.engines.retrying import Retrying
@@ -42,7 +43,7 @@ from runner.spec import SlurmCluster
 TICK_SECONDS = 0.5
 """How often a worker says how far it is and looks whether a point was cancelled."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "told to stop"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,12 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
     with ExitStack() as stack:
         if redirect:
             stack.enter_context(redirect_output(attempt, secrets.spellings))
-        code = _Worker(folder, attempt, job, secrets).run()
-        if code == INTERRUPTED:
+        ending = _Worker(folder, attempt, job, secrets).run()
+        if redirect and ending.error:  # a command that runs the job says it itself
+            print(ending.error, file=sys.stderr, flush=True)
+        if ending.exit_code == INTERRUPTED:
             requeue_if_preempted()
-        return code
+        return ending.exit_code
 
 
 @contextmanager
@@ -91,6 +94,17 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Put back how signals are met; a loop that closes leaves them to end the process without a word."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class _Worker:
     """One attempt at a job."""
 
@@ -102,13 +116,14 @@ class _Worker:
         self._secrets = secrets
         self._counter = Counts()
         self._state = State.begin()
+        self._held: tuple[int, ...] = ()
 
-    def run(self) -> int:
+    def run(self) -> _Ending:
         """Run, and leave a final state behind, whatever happens but a kill."""
         self._write()
         try:
             self._check_inputs()
-            with self._devices():
+            with self._devices(), _handlers_kept():
                 spare_the_collector()
                 ending = uvloop.run(self._work())
         except (StoppedError, KeyboardInterrupt) as error:
@@ -121,13 +136,11 @@ class _Worker:
             raise
         return self._end(ending)
 
-    def _end(self, ending: _Ending) -> int:
+    def _end(self, ending: _Ending) -> _Ending:
         self._counter.phase = ""
         self._write()
         write_state(self._attempt, self._state.end(ending.state, ending.exit_code, ending.error))
-        if ending.error:
-            print(ending.error, file=sys.stderr, flush=True)
-        return ending.exit_code
+        return ending
 
     def _write(self) -> None:
         self._state = self._state.at(msgspec.to_builtins(self._counter.snapshot()))
@@ -145,7 +158,8 @@ class _Worker:
         self._phase("checking the model")
         point = self._job.points[0]
         experiment = point.experiment(self._run.path)
-        require_same_model(experiment.model, engine_kinds()[experiment.engine.kind], point.scope)
+        kind = engine_kinds()[experiment.engine.kind]
+        require_same_model(experiment.model, experiment.engine, kind, point.scope)
 
     @contextmanager
     def _devices(self) -> Iterator[None]:
@@ -159,6 +173,7 @@ class _Worker:
             take_devices(self._job.devices, devices_of(cluster)) as devices,
             _environment(devices.environment),
         ):
+            self._held = devices.locks
             yield
 
     async def _work(self) -> _Ending:
@@ -170,8 +185,11 @@ class _Worker:
             if experiment.engine.concurrency == "auto"
             else experiment.engine.concurrency
         )
+        context = EngineContext(
+            experiment.topology, self._attempt.path, self._held, self._secrets.spellings, experiment.task
+        )
         engine = Retrying(
-            kind.create(experiment.engine, experiment.model),
+            kind.create(experiment.engine, experiment.model, context),
             experiment.engine.max_attempts,
             Limiter(cap),
             tell=lambda trouble: self._counter.tell(self._secrets.mask(trouble)),
@@ -192,9 +210,8 @@ class _Worker:
 
     async def _ask(self, asking: Asking) -> None:
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            name = signal.Signals(number).name
-            loop.add_signal_handler(number, asking.stop, StoppedError(f"received {name}"))
+        for number, said in _SIGNALS.items():
+            loop.add_signal_handler(number, asking.stop, StoppedError(said))
         ticker = asyncio.create_task(self._tick(asking))
         try:
             await asking.run()

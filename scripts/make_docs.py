@@ -21,7 +21,9 @@ from runner import errors
 from runner.cli import COMMANDS, command_parser
 from runner.commands.schema import schema_text
 from runner.config.keys import GROUPS
+from runner.engines.base import EngineKind
 from runner.engines.registry import engine_kinds
+from runner.engines.sdk import ProviderSettings
 from runner.schema import experiment_type
 from runner.scoring.registry import scorer_kinds
 from runner.spec import (
@@ -31,6 +33,8 @@ from runner.spec import (
     JsonlDataset,
     LocalCluster,
     Model,
+    Output,
+    ParquetDataset,
     Prompt,
     Sampling,
     ScorerSettings,
@@ -115,11 +119,13 @@ def _keys() -> str:
         ("prompt", _says(Prompt), _rows(Prompt)),
         ("prompt.turns", f"A list; each is {_says(Turn)[0].lower()}{_says(Turn)[1:]}", _rows(Turn)),
         ("prompt.turns: generate", _says(Slot), [*_rows(Slot, Sampling), _ANY_SAMPLING]),
-        ("dataset", "Both kinds take:", _rows(JsonlDataset)),
+        ("dataset", "Every kind takes:", _rows(JsonlDataset)),
         ("dataset, kind csv", _says(CsvDataset), _rows(CsvDataset, JsonlDataset)),
+        ("dataset, kind parquet", _says(ParquetDataset), _rows(ParquetDataset, JsonlDataset)),
         ("dataset.shard", _says(Shard), _rows(Shard)),
         ("scorers", "A map of names; every kind takes:", _rows(ScorerSettings)),
         *_kinds("scorers", ScorerSettings, [kind.settings for kind in scorer_kinds().values()]),
+        ("output", _says(Output), _rows(Output)),
         ("cluster, kind local", _says(LocalCluster), _rows(LocalCluster)),
         ("cluster, kind inline", _says(InlineCluster), _rows(InlineCluster)),
         ("cluster, kind slurm", _says(SlurmCluster), _rows(SlurmCluster)),
@@ -194,7 +200,7 @@ def _type(schema: Json) -> str:
     if "$ref" in schema or schema.get("type") == "object":
         return "map"
     if schema.get("type") == "array":
-        return f"list of {_items(schema['items'])}"
+        return f"list of {_items(schema.get('items') or schema['prefixItems'][0])}"
     bounds = [f"{sign}{schema[name]}".removesuffix(".0") for name, sign in _BOUNDS.items() if name in schema]
     return " ".join([_WORDS[schema["type"]], *([", ".join(bounds)] if bounds else [])])
 
@@ -250,36 +256,52 @@ def _spelled(action: argparse.Action) -> str:
 
 def _engines() -> str:
     kinds = engine_kinds()
-    head = ["", *(_code(name) for name in kinds)]
-    facts = [
-        ["what", *(kind.summary for kind in kinds.values())],
-        ["install", *(_code(f"llm-runner[{k.extra}]") if k.extra else "nothing" for k in kinds.values())],
-        ["task", *(", ".join(sorted(k.capabilities.tasks)) for k in kinds.values())],
-        ["`concurrency: auto`", *(str(k.capabilities.concurrency) for k in kinds.values())],
-        ["weights on this machine", *("yes" if k.capabilities.local else "no" for k in kinds.values())],
-    ]
-    taken = [[_code(f"sampling.{name}"), *_takes(name)] for name in Sampling.model_fields]
+    behind = {name: kind for name, kind in kinds.items() if issubclass(kind.settings, ProviderSettings)}
+    here = {name: kind for name, kind in kinds.items() if name not in behind}
+    overview = table(
+        ["kind", "what", "install", "tasks", "`concurrency: auto`", "also"],
+        [
+            [
+                _code(name),
+                kind.summary,
+                _code(f"llm-runner[{kind.extra}]") if kind.extra else "nothing",
+                ", ".join(sorted(kind.capabilities.tasks)),
+                str(kind.capabilities.concurrency),
+                ", ".join(sorted(feature.replace("_", " ") for feature in kind.capabilities.features)),
+            ]
+            for name, kind in kinds.items()
+        ],
+    )
+    return "\n\n".join([overview, _parameters(here), _parameters(behind)])
+
+
+def _parameters(kinds: Mapping[str, EngineKind]) -> str:
+    """Return how some kinds take each sampling parameter and size; what none of them takes is left out."""
+    taken = [[_code(f"sampling.{name}"), *_takes(name, kinds)] for name in Sampling.model_fields]
     sizes = [
         [
             _code(f"topology.{name}"),
-            *("yes" if name in k.capabilities.topology else "1" for k in kinds.values()),
+            *("yes" if name in k.capabilities.topology else "" for k in kinds.values()),
         ]
         for name in Topology.model_fields
     ]
-    return table(head, [*facts, *taken, *sizes])
+    rows = [row for row in [*taken, *sizes] if any(row[1:])]
+    return table(["", *(_code(name) for name in kinds)], rows)
 
 
-def _takes(name: str) -> list[str]:
-    """Return for each engine kind whether it takes a parameter, under which name, and by default."""
+def _takes(name: str, kinds: Mapping[str, EngineKind]) -> list[str]:
+    """Return for each engine kind how it takes a parameter; nothing for those that don't."""
     cells = []
-    for kind in engine_kinds().values():
+    for kind in kinds.values():
         able = kind.capabilities
         own = able.sampling.get(name)
-        lacking = [task for task, names in able.lacks.items() if name in names]
-        words = [] if own is None else ["yes" if own == name else f"as {_code(own)}"]
+        words = [] if own is None else ["yes" if own.name == name else f"as {_code(own.name)}"]
+        bounds = (("from", own.at_least), ("up to", own.at_most)) if own else ()
+        words += [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
+        words += [own.note] if own and own.note else []
         words += [f"sent as {able.defaults[name]:g} if left out"] if name in able.defaults else []
-        words += [f"not for {task}" for task in lacking]
-        cells.append(", ".join(words) or "refused")
+        words += [f"not for {task}" for task, names in able.lacks.items() if name in names]
+        cells.append(", ".join(words))
     return cells
 
 

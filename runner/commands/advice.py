@@ -17,6 +17,11 @@ from runner.runs import RunFolder
 from runner.shipped import shipped
 from runner.spec import Experiment
 
+_KEYLESS = "a key is wanted: start a new run with engine.api_key_env=VARIABLE"
+_MEMORY = "it needs more memory: start a new run that asks for it"
+_NEW_RUN = frozenset({_KEYLESS, _MEMORY})
+"""What only a new run mends, since a resume takes no overrides."""
+
 _SETTINGS = "what the message says; for other settings start a new run"
 _MEND = {
     "UnknownModelError": "the server must serve this model; for another name start a new run",
@@ -43,7 +48,7 @@ def advice(outcome: RunOutcome) -> Advice:
         return Advice(command=f"runner status {name} --watch")
     if any(point.missing for point in outcome.points if not point.cancelled):
         mend = dict.fromkeys(text for job in outcome.jobs for text in _mend(outcome, job))
-        return Advice(tuple(mend), f"runner resume {name}")
+        return Advice(tuple(mend), None if mend and mend.keys() <= _NEW_RUN else f"runner resume {name}")
     if outcome.state == "errors":
         return _after_final_errors(outcome, name)
     if outcome.state == "complete" and len(outcome.points) == 1 and _as_shipped(Path(outcome.path)):
@@ -55,7 +60,7 @@ def advice(outcome: RunOutcome) -> Advice:
 def _mend(outcome: RunOutcome, job: JobOutcome) -> Iterator[str]:
     """Yield what a job needs before a resume can do better."""
     if job.state == "out_of_memory":
-        yield "it needs more memory: start a new run that asks for it"
+        yield _MEMORY
     if job.state != "failed":
         return
     kind = job.reason.partition(":")[0]
@@ -67,9 +72,11 @@ def _mend(outcome: RunOutcome, job: JobOutcome) -> Iterator[str]:
 
 
 def _key(experiment: Experiment) -> str:
-    variable = getattr(experiment.engine, "api_key_env", None)
+    if not hasattr(experiment.engine, "api_key_env"):
+        return _SETTINGS
+    variable = experiment.engine.api_key_env
     if variable is None:
-        return "a key is wanted: start a new run with engine.api_key_env=VARIABLE"
+        return _KEYLESS
     return f"set {variable} to a key that the server takes for this model"
 
 

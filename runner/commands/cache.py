@@ -28,11 +28,12 @@ _DIGITS = 18
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("action", choices=["stats", "explain"], help="what to show")
+    actions = ["stats", "explain"]
+    parser.add_argument("action", choices=actions, metavar="stats|explain", help="what to show")
     parser.add_argument(
         "file", nargs="?", help="explain: experiment file, or the name of one in experiments/"
     )
-    parser.add_argument("overrides", nargs="*", help="explain: key=value, as for run")
+    parser.add_argument("overrides", nargs="*", default=[], help="explain: key=value, as for run")
     parser.add_argument("--row", default="0", metavar="ROW", help="explain: number (from 0) or id of a row")
     parser.add_argument("--point", metavar="POINT", help="explain: index or name of a point")
     parser.add_argument(

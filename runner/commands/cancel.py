@@ -7,48 +7,30 @@ runner cancel RUN POINT     one point: the other points of its job go on
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from runner.commands.arguments import add_runs, runs_folder, typed, unknown
-from runner.commands.console import console, count, shown
-from runner.errors import UserError
+from runner.commands.arguments import runs_folder, typed
+from runner.commands.console import console, count
+from runner.commands.pointed import add_run_and_point, point_name, run_and_point
 from runner.fold import PointCounts, fold_run
 from runner.jobs import Job
 from runner.launch import cancel, job_states
-from runner.runs import CANCELLED, RunFolder, find_run
+from runner.runs import CANCELLED, RunFolder
 from runner.start import jobs_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("run", help="run folder, its name, a unique prefix or last; or RUN/POINT")
-    parser.add_argument("point", nargs="?", help="name or index of one point")
-    add_runs(parser)
+    add_run_and_point(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    run, point = _target(runs_folder(arguments), arguments.run, arguments.point)
+    run, point = run_and_point(runs_folder(arguments), arguments.run, arguments.point)
     if point is None:
         _cancel_run(run)
     else:
         _cancel_point(run, point)
     return 0
-
-
-def _target(runs: Path, text: str, point: str | None) -> tuple[RunFolder, str | None]:
-    """Return the run and the point that are meant; both may stand in one path."""
-    try:
-        return find_run(runs, text), point
-    except UserError:
-        head, _, tail = text.rstrip("/").rpartition("/")
-        if point is not None or not head:
-            raise
-        try:
-            return find_run(runs, head.removesuffix("/points")), tail
-        except UserError:
-            pass
-        raise
 
 
 def _cancel_run(run: RunFolder) -> None:
@@ -64,7 +46,7 @@ def _cancel_run(run: RunFolder) -> None:
 
 def _cancel_point(run: RunFolder, given: str) -> None:
     jobs = jobs_of(run)
-    name = _point_name(run, jobs, given)
+    name = point_name(run, jobs, given)
     out = console()
     counts = fold_run(run)[name]
     marker = run.point(name) / CANCELLED
@@ -78,15 +60,7 @@ def _cancel_point(run: RunFolder, given: str) -> None:
     out.print(f"cancelled point {name} of {run.name}; it has {_have(counts)}")
     job = next(job for job in jobs if any(point.name == name for point in job.points))
     out.print(_tell_job(run, job))
-    out.print(f"to take it up again: rm {shown(marker)}; runner resume {typed(run)}")
-
-
-def _point_name(run: RunFolder, jobs: list[Job], given: str) -> str:
-    points = sorted((point for job in jobs for point in job.points), key=lambda point: point.index)
-    for point in points:
-        if given == point.name or (given.isdecimal() and int(given) == point.index):
-            return point.name
-    raise UserError(unknown(f"point in {run.name} named", given, [point.name for point in points]))
+    out.print(f"to take it up again: runner resume {typed(run)} {name.partition('-')[0]}")
 
 
 def _have(counts: PointCounts) -> str:

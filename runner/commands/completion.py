@@ -1,4 +1,4 @@
-"""Print the line that makes your shell complete commands, files, overrides and run names.
+"""Print the script with which your shell completes commands, files, overrides and run names.
 
 eval "$(runner completion bash)"        in ~/.bashrc
 eval "$(runner completion zsh)"         in ~/.zshrc, after compinit

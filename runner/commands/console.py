@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from runner.values import Json, canonical_json
@@ -43,6 +44,12 @@ def table(left: Sequence[str], right: Sequence[str] = ()) -> Table:
 def print_table(out: Console, made: Table) -> None:
     """Print a table; on a terminal, cells that don't fit are folded."""
     out.print(made, soft_wrap=False)
+
+
+def widest(made: Table) -> int:
+    """Return how many columns of a terminal a table fills where none of its cells is folded."""
+    wide = Console(width=_PIPE_WIDTH)
+    return Measurement.get(wide, wide.options, made).maximum
 
 
 def cell(value: Json) -> str:

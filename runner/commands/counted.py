@@ -14,11 +14,12 @@ from runner.commands.planned import MANY
 from runner.commands.tokens import token_counter
 from runner.jobs import PointSpec
 from runner.known import Keys
+from runner.outcome import NOTHING_TO_ASK
 from runner.plan import Plan
 from runner.prepare import specify
 from runner.runs import CACHE_FILE
 from runner.survey import PointSurvey, survey_point
-from runner.values import Json
+from runner.values import VALUE_TASKS, Json
 
 
 class PointCount(msgspec.Struct, frozen=True):
@@ -55,6 +56,8 @@ def _count(job: str, spec: PointSpec, survey: PointSurvey, *, exact: bool) -> Po
     known = [number for number in longest if number is not None]
     answers = survey.requests * (spec.sampling.get("n") or 1)
     completion = answers * max(known) if len(known) == len(longest) else None
+    if spec.experiment().task in VALUE_TASKS:
+        completion = 0
     return PointCount(spec.name, job, survey, completion, exact)
 
 
@@ -91,7 +94,7 @@ def _remarks(plan: Plan, counts: list[PointCount]) -> Iterator[str]:
         yield "Prompt tokens are those of the texts alone, without the chat template."
     for job in plan.jobs:
         if all(c.survey.requests == 0 for c in counts if c.job == job.name):
-            yield f"{job.name}: not started, there is nothing to ask"
+            yield f"{job.name}: not started, {NOTHING_TO_ASK}"
     if any(len(planned.prompt.slots) > 1 for planned in plan.points):
         yield "Later turns depend on answers: requests are the most there can be, tokens of first turns."
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from types import FrameType
 from typing import Self
 
 from rich.console import Console
@@ -12,6 +14,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -30,27 +33,68 @@ from runner.runs import RunFolder
 
 POLL_SECONDS = 0.2
 _BAR_WIDTH = 16
+_NARROW = 80
+"""Columns below which the bars leave out how long it will take."""
+
 SLURM_POLL_SECONDS = 5.0
 """Slurm's controller is shared by all its users, so it is asked more rarely."""
 
 
 class InterruptedRunError(RunnerError):
-    """Raised when Ctrl-C ended a run before its jobs had ended."""
+    """Raised when Ctrl-C or a signal ended a command before the jobs of its run had ended."""
 
     exit_code = 130
 
 
+class _LeftError(KeyboardInterrupt):
+    """Raised by SIGTERM and SIGHUP; jobs that this process itself runs end as on Ctrl-C."""
+
+
 @contextmanager
 def resumable(run: RunFolder) -> Iterator[None]:
-    """Have Ctrl-C say how to go on with a run that is on disk, whose jobs may have been launched.
+    """Have Ctrl-C, SIGTERM and SIGHUP say how to go on with a run that is on disk, launched or not.
 
     Raises:
-        InterruptedRunError: on Ctrl-C, after the jobs of this machine were stopped.
+        InterruptedRunError: on Ctrl-C, after the jobs of this machine were stopped; on SIGTERM and SIGHUP,
+            which leave them alone.
     """
     try:
-        yield
+        with _told_to_leave():
+            yield
+    except _LeftError:
+        raise InterruptedRunError(_left(run)) from None
     except KeyboardInterrupt:
         raise InterruptedRunError(_leave(run, launched=False)) from None
+
+
+@contextmanager
+def _told_to_leave() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP raise `_LeftError`; one that is ignored, as under nohup, stays so."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        raise _LeftError(signal.Signals(number).name)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {
+        number: handler for number in numbers if (handler := signal.getsignal(number)) is signal.SIG_DFL
+    }
+    for number in before:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _left(run: RunFolder) -> str:
+    """Say of a command that was told to end what goes on without it."""
+    name = typed(run)
+    if not any(state.active for state in job_states(run.path).values()):
+        return f"interrupted; no job is under way\n    go on with: runner resume {name}"
+    return (
+        f"interrupted; the jobs go on: runner status {name} --watch\n    to stop them: runner cancel {name}"
+    )
 
 
 def follow(run: RunFolder, names: Collection[str], start: Callable[[], None]) -> None:
@@ -69,6 +113,8 @@ def follow(run: RunFolder, names: Collection[str], start: Callable[[], None]) ->
         watcher.launched.set()
         while not watcher.ended.wait(1.0):
             pass
+    except _LeftError:
+        raise  # `resumable` says what goes on
     except (KeyboardInterrupt, StoppedJobsError):
         raise InterruptedRunError(_leave(run, launched=watcher.launched.is_set())) from None
     finally:
@@ -79,7 +125,7 @@ def _leave(run: RunFolder, *, launched: bool) -> str:
     """Stop what runs on this machine; say what goes on without this command, and how to go on."""
     active = [state for state in job_states(run.path).values() if state.active]
     here = [state.name for state in active if state.slurm is None]
-    cancel(run.path, here, mark=False)
+    _stop(run, here)
     name, jobs = typed(run), len(active) - len(here)
     resume = f"go on with: runner resume {name}"
     if not jobs:
@@ -87,6 +133,18 @@ def _leave(run: RunFolder, *, launched: bool) -> str:
     left = f"interrupted; left to run: {count(jobs, 'Slurm job')}"
     told = f"{left}\n    follow: runner status {name} --watch\n    stop: runner cancel {name}"
     return told if launched and not here else f"{told}\n    then {resume}"
+
+
+def _stop(run: RunFolder, names: Collection[str]) -> None:
+    """Stop jobs and have them say how they ended; on a second Ctrl-C at once, whatever comes after it."""
+    try:
+        cancel(run.path, names, mark=False)
+    except KeyboardInterrupt:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            cancel(run.path, names, mark=False, grace=0)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 class _Watcher(threading.Thread):
@@ -142,19 +200,31 @@ class _Watcher(threading.Thread):
         return [job for job in job_outcomes(self._run) if job.name in self._names]
 
 
+def _note(job: JobOutcome) -> str:
+    """Return what stands beside a job's bar; why it ended is said below."""
+    return job.state if job.state not in UNDER_WAY else describe(job, brief=True)
+
+
+class _Eta(TimeRemainingColumn):
+    """The time that is left, under its name."""
+
+    def render(self, task: Task) -> Text:
+        return Text.assemble("eta ", super().render(task))
+
+
 class _Bars:
     """A live bar for each job that has begun, on a terminal."""
 
     def __init__(self, console: Console) -> None:
+        narrow = console.width < _NARROW
         self._progress = Progress(
             TextColumn("{task.fields[name]}", table_column=Column(no_wrap=True)),
-            BarColumn(bar_width=_BAR_WIDTH),
+            BarColumn(bar_width=_BAR_WIDTH // 2 if narrow else _BAR_WIDTH),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
             # All others keep their width; what they leave is the note's.
             TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True), markup=False),
             TimeElapsedColumn(table_column=Column(no_wrap=True)),
-            TextColumn("eta", table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            *(() if narrow else (_Eta(table_column=Column(no_wrap=True)),)),
             console=console,
             transient=True,
             expand=True,
@@ -179,5 +249,5 @@ class _Bars:
             if self._troubles.new(job):
                 told = Text(f"{job.name}: {job.progress.trouble}")
                 self._progress.console.print(told, soft_wrap=True, highlight=False)
-            done, total, note = job.progress.done, job.progress.total or None, describe(job, brief=True)
+            done, total, note = job.progress.done, job.progress.total or None, _note(job)
             self._progress.update(self._tasks[job.name], completed=done, total=total, note=note)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from runner.commands.arguments import typed
-from runner.commands.console import console
+from runner.commands.console import console, shown
 from runner.commands.follow import follow
 from runner.commands.report import print_outcome
 from runner.errors import RunnerError, UserError
@@ -26,6 +27,7 @@ def launch_and_show(run: RunFolder, jobs: Sequence[Job], held: ExitStack, *, wai
         held: holds the right to launch; it is let go of once that is done.
         wait: follow jobs on Slurm too; otherwise what to type next is printed instead.
     """
+    _warn_of_cache(run, jobs)
 
     def start() -> None:
         _launch(run, jobs)
@@ -38,6 +40,19 @@ def launch_and_show(run: RunFolder, jobs: Sequence[Job], held: ExitStack, *, wai
         return 0
     follow(run, {job.name for job in jobs}, start)
     return print_outcome(run_outcome(run))
+
+
+def _warn_of_cache(run: RunFolder, jobs: Sequence[Job]) -> None:
+    """Say before anything is asked that its answers can't be shared, where that is plain."""
+    there = run.cache.exists()
+    if os.access(run.runs, os.W_OK) and (not there or os.access(run.cache, os.W_OK)):
+        return
+    if any(point.experiment().fills_cache for job in jobs for point in job.points):
+        console().print(
+            f"warning: the cache {shown(run.cache)} can't be written here: the answers are kept in the run's "
+            "own folder, and other runs don't find them until a command that can write it looks at this run",
+            style="yellow",
+        )
 
 
 def _launch(run: RunFolder, jobs: Sequence[Job]) -> None:

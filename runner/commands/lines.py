@@ -47,13 +47,14 @@ class JobLines:
     def _show(self, job: JobOutcome) -> None:
         now = time.monotonic()
         state = f"{job.state} {job.progress.phase}".strip()
-        said, due = self._said.get(job.name, ("", 0.0))
-        nothing_new = state == said and (now < due or job.state not in UNDER_WAY)
+        before, due = self._said.get(job.name, ("", 0.0))
+        nothing_new = state == before and (now < due or job.state not in UNDER_WAY)
         if not self._troubles.new(job) and nothing_new:
             return
         self._said[job.name] = (state, now + LINE_SECONDS)
+        said = describe(job, brief=job.state not in UNDER_WAY)
         counts = f" {job.progress.done:,}/{job.progress.total:,}" if job.progress.total else ""
-        print(f"{job.name}: {job.state}{counts}  {describe(job)}".rstrip(), file=sys.stderr, flush=True)
+        print(f"{job.name}: {job.state}{counts}  {said}".rstrip(), file=sys.stderr, flush=True)
 
 
 def describe(job: JobOutcome, *, brief: bool = False) -> str:
@@ -61,13 +62,13 @@ def describe(job: JobOutcome, *, brief: bool = False) -> str:
 
     Args:
         job: the job.
-        brief: leave out what a line above the bars has told: why it ended, and what its trouble is.
+        brief: leave out what another line tells whole: of why it ended, and of its trouble, all but the kind.
     """
     progress = job.progress
     if job.state == "pending":
         return job.reason or "pending"
     if job.state not in UNDER_WAY and job.reason:
-        return job.state if brief else job.reason
+        return job.reason.partition(":")[0] if brief else job.reason
     if progress.started is None:
         return progress.phase or job.reason
     trouble = progress.trouble if job.state == "running" else ""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
+from runner.commands.clusters import check_clusters
 from runner.commands.console import console
 from runner.commands.planned import plan_json, print_plan
+from runner.errors import UserError
 
 if TYPE_CHECKING:
     from runner.plan import Plan
@@ -42,6 +44,10 @@ def main(arguments: argparse.Namespace) -> int:
         from runner.commands.counted import count_plan, print_counts
 
         print_counts(plan, count_plan(plan))
+    try:
+        check_clusters(plan)
+    except UserError as error:
+        console().print(f"\nnot to be run here: {error}", style="yellow")
     console().print(f"\nnothing was run; to run it: {_run_command(arguments)}")
     return 0
 

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from runner.commands.console import cell, console, count, print_table, shown, table
 from runner.plan import Plan, PlannedJob, PlannedPoint
-from runner.values import Json
+from runner.values import VALUE_TASKS, Json
+
+NO_SAMPLING = "nothing is set: the engine decides"
 
 MANY = 20
 """Rows of a table beyond this number are summed up."""
@@ -86,7 +88,9 @@ def _print_sampling(out: Console, points: Sequence[PlannedPoint]) -> None:
     """Print the values that all points share, and those of single slots."""
     shared = [name for name in points[0].sampling if name not in differing(points)]
     values = " ".join(f"{name}={cell(points[0].sampling[name])}" for name in shared)
-    out.print(Text.assemble(("sampling", "bold"), f"  {values or 'nothing is set: the engine decides'}"))
+    drawn = any(planned.experiment.task not in VALUE_TASKS for planned in points)
+    nothing = NO_SAMPLING if drawn else "none: nothing is drawn"
+    out.print(Text.assemble(("sampling", "bold"), f"  {values or nothing}"))
     samples = {planned.experiment.samples for planned in points}
     if samples != {1}:
         out.print(f"          {', '.join(map(str, sorted(samples)))} samples for each row")

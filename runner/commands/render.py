@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import msgspec
 from rich.console import Console
@@ -17,12 +18,13 @@ from rich.text import Text
 
 from runner.commands.arguments import add_point, point_from
 from runner.commands.console import cell, console
+from runner.commands.planned import NO_SAMPLING
 from runner.errors import RenderError, UserError
 from runner.jobs import DatasetFile
 from runner.plan import PlannedPoint
 from runner.prepare import specify_point
 from runner.questions import OpenPoint, Question
-from runner.values import Json, Message, Request, Row
+from runner.values import VALUE_TASKS, Input, Json, Message, Request, Row, by_content
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,16 +78,23 @@ def _print_row(out: Console, point: OpenPoint, row: Row) -> None:
     out.print(Text.assemble(("row ", "dim"), (row.id, "bold")))
     answers = [placeholder(slot) for slot in point.slots[:-1]]
     try:
-        content = point.conversation.input(row, answers)
+        content = point.input(row, answers)
     except RenderError as error:
         out.print(f"  can't be rendered: {error}", style="red")
         return
-    messages: tuple[Message, ...] = (
-        content if isinstance(content, tuple) else ({"role": "prompt", "content": content},)
-    )
-    for message in messages:
+    for message in _shown(content):
         _print_message(out, message)
-    out.print(Text.assemble(("  assistant: ", "dim"), (placeholder(point.slots[-1]), "cyan")))
+    if point.task not in VALUE_TASKS:
+        out.print(Text.assemble(("  assistant: ", "dim"), (placeholder(point.slots[-1]), "cyan")))
+
+
+def _shown(content: Input) -> Sequence[Message]:
+    """Return what is sent as messages: those of a chat, the texts of a task by name, or a raw prompt."""
+    if isinstance(content, dict):
+        return [{"role": name, "content": text} for name, text in content.items()]
+    if isinstance(content, tuple) and content and isinstance(content[0], dict):
+        return cast("Sequence[Message]", by_content(content))
+    return [{"role": "prompt", "content": content}]
 
 
 def _print_message(out: Console, message: Message) -> None:
@@ -98,11 +107,13 @@ def _print_message(out: Console, message: Message) -> None:
 
 
 def _print_sampling(out: Console, point: OpenPoint) -> None:
+    if point.task in VALUE_TASKS and not point.spec.sampling:
+        return
     out.print()
     for slot, name in enumerate(point.slots):
         label = "sampling" if len(point.slots) == 1 else f"sampling of {name}"
-        values = " ".join(f"{key}={cell(value)}" for key, value in point.sampling(slot, 0).items())
-        out.print(Text.assemble((label, "bold"), f"  {values}"))
+        values = " ".join(f"{key}={cell(value)}" for key, value in point.effective(slot).items())
+        out.print(Text.assemble((label, "bold"), f"  {values or NO_SAMPLING}"))
     if (samples := point.experiment.samples) > 1:
         seed = ", each with its own seed" if "seed" in point.spec.sampling else ""
         out.print(f"{samples} samples for each row{seed}")
@@ -128,7 +139,7 @@ def _requests(question: Question) -> Iterator[dict[str, Json]]:
     }
     for number, slot in enumerate(point.slots[1:], start=1):
         answers = [placeholder(name) for name in point.slots[:number]]
-        content = point.conversation.input(question.row, answers)
-        sampling = point.sampling(number, question.sample)
+        content = point.input(question.row, answers)
+        sampling = point.drawings[number].sampling(question.row, answers, question.sample)
         request = Request(point.task, content, sampling, point.scope, question.sample)
         yield {"slot": slot, "key": None, "request": msgspec.Raw(request.canonical())}

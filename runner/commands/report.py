@@ -15,6 +15,7 @@ from runner.commands.arguments import typed
 from runner.commands.console import cell, console, count, print_table, shown, table
 from runner.commands.lines import describe
 from runner.commands.planned import print_notes
+from runner.errors import one_line
 from runner.fold import Failure
 from runner.jobs import Job
 from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
@@ -69,7 +70,7 @@ def print_outcome(outcome: RunOutcome) -> int:
         _print_job(out, job)
     if len(wrong) > _MANY:
         name = typed(RunFolder(Path(outcome.path)))
-        out.print(f"... and {count(len(wrong) - _MANY, 'more job')}: runner status {name}")
+        out.print(f"... and {count(len(wrong) - _MANY, 'more job')}: runner status {name} --json")
     for warning in outcome.warnings:
         out.print(f"warning: {warning}", style="yellow")
     _print_next(out, outcome)
@@ -93,9 +94,10 @@ def results_table(points: Sequence[PointOutcome]) -> Table:
 
 
 def _scores(points: Sequence[PointOutcome]) -> list[tuple[str, str]]:
-    """Return every (scorer, metric) that any point reports."""
+    """Return every (scorer, metric) that any point with results reports."""
+    begun = (point for point in points if point.ok or point.errors)
     found = (
-        (name, metric) for point in points for name, metrics in point.scores.items() for metric in metrics
+        (name, metric) for point in begun for name, metrics in point.scores.items() for metric in metrics
     )
     return list(dict.fromkeys(found))
 
@@ -127,15 +129,15 @@ def _print_counts(out: Console, outcome: RunOutcome) -> None:
 
 
 def _print_failures(out: Console, points: Sequence[PointOutcome]) -> None:
-    """Print each class of failure once, with the first row that it met."""
-    first: dict[str, Failure] = {}
+    """Print each failure once, with the first row that it met."""
+    first: dict[tuple[str, str], Failure] = {}
     for failure in (failure for point in points for failure in point.failures):
-        known = first.get(failure.kind)
+        known = first.get(failure.fault)
         total = failure.count + (known.count if known else 0)
-        first[failure.kind] = msgspec.structs.replace(known or failure, count=total)
+        first[failure.fault] = msgspec.structs.replace(known or failure, count=total)
     for failure in first.values():
         status = f"HTTP {failure.status}: " if failure.status else ""
-        said = " ".join(f"{status}{failure.message}".split())
+        said = one_line(f"{status}{failure.message}")
         out.print(f"  {failure.count:,} x {failure.kind}, such as row {failure.id}: {said}", style="red")
 
 
@@ -147,16 +149,30 @@ def _print_job(out: Console, job: JobOutcome) -> None:
 
 def _print_next(out: Console, outcome: RunOutcome) -> None:
     points = Path(outcome.path) / "points"
-    written = [point for point in outcome.points if (points / point.name / RESULTS_FILE).exists()]
+    written = [point for point in outcome.points if point.ok or point.errors]
     if len(outcome.points) == 1 and written:
         out.print(f"results: {shown(points / written[0].name / RESULTS_FILE)}")
     elif written:
         out.print(f"results: {shown(points)}/*/{RESULTS_FILE}")
+    if line := _taken_up(outcome):
+        out.print(line)
     told = advice(outcome)
     for text in told.mend:
         out.print(f"mend:    {text}")
     if told.command is not None:
         out.print(f"{'then' if told.mend else 'next'}:    {told.command}")
+
+
+def _taken_up(outcome: RunOutcome) -> str:
+    """Say which points were cancelled that lack results, and how to have them after all."""
+    lacking = [point for point in outcome.points if point.cancelled and point.missing]
+    if not lacking or outcome.state in UNDER_WAY:
+        return ""
+    index = lacking[0].name.partition("-")[0]
+    which = f"point {index} is" if len(lacking) == 1 else f"{len(lacking)} points are"
+    missing = count(sum(point.missing for point in lacking), "result")
+    name = typed(RunFolder(Path(outcome.path)))
+    return f"{which} cancelled, {missing} missing; to take one up again: runner resume {name} {index}"
 
 
 def jobs_table(jobs: Sequence[JobOutcome]) -> Table:
@@ -168,5 +184,7 @@ def jobs_table(jobs: Sequence[JobOutcome]) -> Table:
         cells.append(f"{job.progress.done:,}/{job.progress.total:,}" if job.progress.total else "")
         if job.state == "not_submitted":
             cells[1] = "not started"
-        made.add_row(*cells, describe(job), style="" if job.state in _FINE else "red")
+        made.add_row(
+            *cells, describe(job, brief=job.state not in UNDER_WAY), style="" if job.state in _FINE else "red"
+        )
     return made

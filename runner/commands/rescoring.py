@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from runner.runs import RunFolder
 from runner.secrets import Secrets
 from runner.spec import Experiment
 from runner.start import jobs_of
+from runner.valued import spoken
 from runner.values import Json, Row
 
 _decode = msgspec.json.Decoder(ResultLine)
@@ -93,7 +95,21 @@ def _composed(run: RunFolder, spec: PointSpec, overrides: Sequence[str], places:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
         file.write_bytes(msgspec.json.encode(_literal(least)))  # JSON is YAML
-        return compose(file, overrides, places=places)
+        try:
+            return compose(file, overrides, places=places)
+        except ConfigError as error:
+            raise ConfigError([
+                _sourced(fault, file, run, least["scorers"]) for fault in error.faults
+            ]) from None
+
+
+def _sourced(fault: Fault, file: Path, run: RunFolder, scorers: Mapping[str, Json]) -> Fault:
+    """Return a fault of the run's own keys as one that names the run, not the *file* it was composed from."""
+    if not fault.source.startswith(str(file)):
+        return fault
+    _, _, below = fault.place.partition("scorers.")
+    added = below != "" and below.split(".")[0] not in scorers
+    return replace(fault, source="command line" if added else run.name)
 
 
 def _changed(experiment: Experiment, composed: Experiment) -> Experiment:
@@ -155,9 +171,11 @@ def _results(point: OpenPoint, lines: Iterator[tuple[str, bytes]]) -> Iterator[R
 
 
 def _scored(point: OpenPoint, row: Row, line: ResultLine, state: str) -> tuple[str, ResultLine]:
-    if len(line.slots) < len(point.slots):
+    answers = [spoken(line.value)] if line.value is not None else list(line.slots.values())
+    if len(answers) < len(point.slots):
         return state, msgspec.structs.replace(line, scores={})
-    answers = [line.slots[slot] for slot in point.slots]
+    if line.value is None:
+        answers = [line.slots[slot] for slot in point.slots]
     try:
         scores = {scorer.name: scorer.score(row, answers) for scorer in point.scorers}
     except RowError as error:

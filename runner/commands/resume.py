@@ -1,5 +1,8 @@
 """Ask what a run is missing, as the run was planned; answered rows are never asked again.
 
+runner resume RUN           all that is missing; cancelled points are passed over
+runner resume RUN POINT     the same, and a point that was cancelled is taken up again
+
 A resume takes no overrides: what should change is a new run, which the cache makes cheap.
 """
 
@@ -11,23 +14,25 @@ from contextlib import ExitStack
 
 from rich.text import Text
 
-from runner.commands.arguments import add_run, run_from, typed
+from runner.commands.arguments import runs_folder, typed
 from runner.commands.console import console, count
 from runner.commands.follow import resumable
 from runner.commands.launching import launch_and_show
+from runner.commands.pointed import add_run_and_point, point_name, run_and_point
 from runner.commands.report import print_outcome
-from runner.errors import UserError
+from runner.engines.registry import engine_kinds
+from runner.errors import ConfigError, UserError
 from runner.fold import PointCounts, fold_run
 from runner.jobs import Job
 from runner.launch import job_states
 from runner.outcome import run_outcome
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
-from runner.start import serve_cached, unfinished
+from runner.start import jobs_of, serve_cached, unfinished
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_run(parser)
+    add_run_and_point(parser, default="last")
     parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--retry-final", action="store_true", help="ask rows again whose error was final")
     parser.add_argument("--wait", action="store_true", help="follow the jobs to their end on Slurm too")
@@ -35,19 +40,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    if given := [text for text in (arguments.run, *arguments.overrides) if "=" in text]:
+    words = [word for word in (arguments.run, arguments.point, *arguments.overrides) if word is not None]
+    if given := [word for word in words if _is_override(word)]:
         raise UserError(
             f"resume takes no overrides (given: {' '.join(given)}): a run goes on as it was planned\n"
             "    for a new run, in which what is unchanged comes from the cache: runner run FILE key=value"
         )
     if arguments.overrides:
-        raise UserError(f"resume takes one run (given: {arguments.run} {' '.join(arguments.overrides)})")
-    run = run_from(arguments)
+        raise UserError(f"resume takes one run, and one of its points (given: {' '.join(words)})")
+    run, point = run_and_point(runs_folder(arguments), arguments.run, arguments.point)
     with ExitStack() as held:
         held.enter_context(run.launching("resume"))
         _refuse_living(run)
+        if point is not None:
+            _take_up(run, point)
         with resumable(run):
             return _resume(run, held, retry_final=arguments.retry_final, wait=arguments.wait)
+
+
+def _is_override(word: str) -> bool:
+    """Tell an override from a point's name, which may hold an equals sign too and begins with its index."""
+    key, equals, _ = word.partition("=")
+    return bool(equals) and not key.rpartition("/")[2][:1].isdecimal()
+
+
+def _take_up(run: RunFolder, given: str) -> None:
+    """Have a point that was cancelled count as wanted again.
+
+    Raises:
+        UserError: there is no such point, it isn't cancelled, or its engine couldn't be started.
+    """
+    jobs = jobs_of(run)
+    name = point_name(run, jobs, given)
+    if not _cancelled(run, name):
+        raise UserError(
+            f"point {name} of {run.name} is not cancelled\n"
+            f"    what any such point is missing is asked for by: runner resume {typed(run)}"
+        )
+    _check_engines(run, [job for job in jobs if any(point.name == name for point in job.points)])
+    (run.point(name) / CANCELLED).unlink(missing_ok=True)
 
 
 def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -> int:
@@ -58,8 +89,11 @@ def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -
     if not jobs:
         served = sum(counts[name].ok - one.ok for name, one in before.items())
         cached = f"; {count(served, 'result')} came from the cache" if served else ""
-        out.print(f"{run.name}: nothing is missing{cached}")
+        left = sum(one.missing for name, one in counts.items() if _cancelled(run, name))
+        but = f" but {count(left, 'result')} of cancelled points" if left else ""
+        out.print(f"{run.name}: nothing is missing{but}{cached}")
         return print_outcome(run_outcome(run))
+    _check_engines(run, jobs)
     for job in jobs:
         marker = run.job(job.name) / RETRY_FINAL
         marker.touch() if retry_final else marker.unlink(missing_ok=True)
@@ -69,6 +103,22 @@ def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -
         )
     )
     return launch_and_show(run, jobs, held, wait=wait)
+
+
+def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:
+    """Refuse what would stop the jobs' engines here, such as a key that is not set.
+
+    Raises:
+        ConfigError: all that would.
+    """
+    experiments = [job.points[0].experiment(run.path) for job in jobs]
+    faults = [
+        fault
+        for experiment in experiments
+        for fault in engine_kinds()[experiment.engine.kind].check(experiment.engine, experiment.model)
+    ]
+    if faults:
+        raise ConfigError(faults)
 
 
 def _served(run: RunFolder, counts: dict[str, PointCounts]) -> dict[str, PointCounts]:

@@ -11,13 +11,15 @@ import sys
 from contextlib import ExitStack
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
+from runner.commands.clusters import check_clusters
 from runner.commands.follow import resumable
 from runner.commands.launching import launch_and_show
 from runner.commands.report import print_launch, print_outcome
 from runner.fold import fold_run
-from runner.launch import check_cluster
 from runner.outcome import run_outcome
+from runner.plan import Plan
 from runner.prepare import specify, write_run
+from runner.runs import RunFolder
 from runner.start import serve_cached, unfinished
 
 
@@ -32,16 +34,20 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     if print_config(arguments):
         return 0
-    plan = plan_from(arguments)
+    _, code = run_plan(plan_from(arguments), wait=arguments.wait, verbose=arguments.verbose)
+    return code
+
+
+def run_plan(plan: Plan, *, wait: bool, verbose: bool) -> tuple[RunFolder, int]:
+    """Run a plan as the command does; return its folder and the exit code."""
     jobs = specify(plan)
-    for job in plan.jobs:
-        check_cluster(job.points[0].experiment.cluster, job.devices)
+    check_clusters(plan)
     with ExitStack() as held:
         run = write_run(plan, jobs, sys.argv, held)
         with resumable(run):
             surveys = serve_cached(run)
             left = unfinished(run, fold_run(run))
-            print_launch(plan, run, left, surveys, verbose=arguments.verbose)
+            print_launch(plan, run, left, surveys, verbose=verbose)
             if not left:
-                return print_outcome(run_outcome(run))
-            return launch_and_show(run, left, held, wait=arguments.wait)
+                return run, print_outcome(run_outcome(run))
+            return run, launch_and_show(run, left, held, wait=wait)

@@ -7,19 +7,24 @@ Exits as the run did: 0 complete or under way, 1 failed, 3 incomplete or with fi
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from runner.commands.arguments import add_run, run_from, runs_folder
-from runner.commands.console import ago, console, count, print_table, table
+from runner.commands.console import ago, console, count, print_table, table, widest
 from runner.commands.report import jobs_table, print_outcome
 from runner.commands.watch import watch
 from runner.outcome import RunOutcome, run_outcome
 from runner.runs import RunFolder, all_runs
+
+_SPARED = ("started", "answers", "errors", "missing", "state")
+"""Columns of the list of runs that a narrow terminal goes without, the first ones first; never the name."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,21 +71,30 @@ def _list(runs: Path, *, as_json: bool) -> int:
     if not outcomes:
         out.print(f"there are no runs in {runs}; start one with: runner run FILE")
         return 0
-    _print_list(out, outcomes)
+    print_list(out, outcomes)
     for warning in dict.fromkeys(warning for _, outcome in outcomes for warning in outcome.warnings):
         out.print(f"warning: {warning}", style="yellow")
     return 0
 
 
-def _print_list(out: Console, outcomes: list[tuple[RunFolder, RunOutcome]]) -> None:
-    made = table(["run", "state", "started"], ["answers", "missing", "errors"])
-    for run, outcome in outcomes:
-        points = outcome.points
-        made.add_row(
-            outcome.name,
-            outcome.state,
-            ago(started(run)),
-            *(f"{sum(getattr(p, name) for p in points):,}" for name in ("ok", "missing", "errors")),
-        )
+def print_list(out: Console, outcomes: list[tuple[RunFolder, RunOutcome]]) -> None:
+    """Print a table with a row a run, as wide as there is room."""
+    columns = ["run", "state", "started", "answers", "missing", "errors"]
+    for spared in _SPARED:
+        if widest(made := _runs_table(outcomes, columns)) <= out.width:
+            break
+        columns.remove(spared)
+        made = _runs_table(outcomes, columns)
     print_table(out, made)
     out.print(f"{count(len(outcomes), 'run')}; runner status RUN tells more")
+
+
+def _runs_table(outcomes: list[tuple[RunFolder, RunOutcome]], columns: Sequence[str]) -> Table:
+    text = ("run", "state", "started")
+    made = table([c for c in columns if c in text], [c for c in columns if c not in text])
+    for run, outcome in outcomes:
+        cells = {"run": outcome.name, "state": outcome.state, "started": ago(started(run))}
+        for column, name in (("answers", "ok"), ("missing", "missing"), ("errors", "errors")):
+            cells[column] = f"{sum(getattr(point, name) for point in outcome.points):,}"
+        made.add_row(*(cells[column] for column in columns))
+    return made

@@ -52,8 +52,11 @@ def _texts(request: Request) -> list[str]:
     """Return the texts of a request; pictures and the like don't count."""
     if isinstance(request.input, str):
         return [request.input]
+    if isinstance(request.input, dict):
+        fields = request.input.values()
+        return [text for field in fields for text in ([field] if isinstance(field, str) else field)]
     texts: list[str] = []
-    for message in request.input:
+    for message in request.messages:
         content = message.get("content") or ""
         texts += [content] if isinstance(content, str) else [part.get("text") or "" for part in content]
     return texts

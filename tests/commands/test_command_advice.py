@@ -17,7 +17,7 @@ REFUSED = answers(b'{"error": {"message": "wrong key"}}', 401)
     [
         (
             ("engine.error=authentication",),
-            "a key is wanted: start a new run with engine.api_key_env=VARIABLE",
+            "what the message says; for other settings start a new run",
         ),
         (
             ("engine.error=connection", "engine.max_attempts=1"),

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,60 @@ def test_ctrl_c_lets_a_local_worker_say_how_it_ended(project: MakeProject) -> No
 
     assert process.returncode == 130, printed
     assert job_states(run.path)["0-parrot"].state == "interrupted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_command_told_to_end_says_what_goes_on(project: MakeProject, number: signal.Signals) -> None:
+    """Its jobs are left alone, and the last lines tell how to follow and how to stop them."""
+    made = project({})
+    process, run = _start(made, "sums.yaml", "cluster=local", "engine.latency=2", "engine.concurrency=1")
+    os.kill(process.pid, number)
+    printed = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 130, printed
+    assert printed.endswith(
+        f"runner: interrupted; the jobs go on: runner status {run.name} --watch\n"
+        f"    to stop them: runner cancel {run.name}\n"
+    )
+    assert job_states(run.path)["0-parrot"].state == "running"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_inline_jobs_end_with_their_command(project: MakeProject, number: signal.Signals) -> None:
+    """What the command itself runs can't go on without it: the present job is stopped, the next not begun."""
+    made = project({})
+    process, run = _start(made, *TWO_JOBS, "engine.latency=0.3")
+    os.kill(process.pid, number)
+    printed = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 130, printed
+    assert f"go on with: runner resume {run.name}" in printed
+    assert _begun(run) == ["0-parrot"]
+    assert job_states(run.path)["0-parrot"].state == "interrupted"
+
+
+def test_further_ctrl_c_stops_at_once_and_says_how_to_go_on(project: MakeProject) -> None:
+    """A worker that waits for its answers is not waited for any longer."""
+    process, run = _start(project({}), "sums.yaml", "cluster=local", "engine.latency=120")
+    while process.poll() is None:
+        os.kill(process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+    printed = process.communicate(timeout=60)[0]
+
+    assert printed.endswith(f"go on with: runner resume {run.name}\n"), printed
+    assert not job_states(run.path)["0-parrot"].active
+
+
+def test_signals_are_named_by_what_they_mean(project: MakeProject) -> None:
+    """Nothing of a signal's own name stands in what a command prints or a job's state holds."""
+    process, run = _start(project({}), "sums.yaml", "engine.latency=0.3", "engine.concurrency=1")
+    os.kill(process.pid, signal.SIGINT)
+    printed = process.communicate(timeout=60)[0]
+
+    assert "SIGINT" not in printed
+    assert "\nCtrl-C\n" not in printed
+    assert job_states(run.path)["0-parrot"].reason == "Ctrl-C"
 
 
 def test_run_that_is_being_made_is_not_resumed(project: MakeProject) -> None:

@@ -81,7 +81,7 @@ def test_completion_offers(project: MakeProject, line: str, expected: set[str]) 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_prints_code_for_the_shell(project: MakeProject, shell: str) -> None:
-    """The printed line registers the command."""
+    """The printed script registers the command."""
     assert "runner" in project({}).ran("completion", shell).out
 
 
@@ -96,3 +96,17 @@ def test_output_whose_reader_has_gone_is_no_failure(project: MakeProject) -> Non
         _, errors = process.communicate()
 
     assert (process.returncode, errors) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rn", "sums.yaml"], "there is no command 'rn'; did you mean run?"),
+        (["zzz"], "there is no command 'zzz'; there are: run, plan, "),
+        (["plan", "sums.yaml", "--multi-run"], "plan takes no --multi-run; did you mean --multirun?"),
+        (["cache"], "the following arguments are required: stats|explain\n"),
+    ],
+)
+def test_mistyped_line_gets_the_nearest_name(project: MakeProject, words: list[str], said: str) -> None:
+    """What isn't known, a command or an option, is named with what may be meant."""
+    assert said in project({}).ran(*words, code=2).err

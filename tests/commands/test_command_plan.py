@@ -89,6 +89,15 @@ def test_plan_counts_rows_that_cannot_be_rendered(project: MakeProject) -> None:
     assert outcome.json["counts"]["total"]["unrenderable"] == 1
 
 
+def test_plan_counts_rows_without_their_target(project: MakeProject) -> None:
+    """A row that no scorer could judge shows in the counts, not among the requests."""
+    made = project({"rows.jsonl": '{"question": "1", "answer": "1"}\n{"question": "2"}\n'})
+
+    total = made.ran("plan", "sums.yaml", "--json").json["counts"]["total"]
+
+    assert (total["unrenderable"], total["requests"]) == (1, 1)
+
+
 def test_plan_lists_refused_points(project: MakeProject) -> None:
     """With --skip-refused the points that can't run are listed with their faults."""
     outcome = project({}).ran(

@@ -111,3 +111,21 @@ def test_rescore_never_writes_a_secret(project: MakeProject, monkeypatch: pytest
     assert "the value of JUDGE_TOKEN would be written" in outcome.err
     assert "very-secret" not in outcome.err
     assert not (made.last.path / "rescored").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [
+        ("scorers.new.target=x", "scorers.new.kind (command line): kind is missing"),
+        ("scorers.exact_match.kind=numeric", "scorers.exact_match.strip (sums/"),
+    ],
+)
+def test_rescore_names_where_a_fault_was_written(project: MakeProject, override: str, place: str) -> None:
+    """Faults name the command line or the run, never the file that both are composed from."""
+    made = project({})
+    made.ran("run", "sums.yaml")
+
+    outcome = made.ran("rescore", "last", override, code=2)
+
+    assert place in outcome.err
+    assert "run.yaml" not in outcome.err

@@ -65,7 +65,7 @@ def test_run_elsewhere_names_its_folder(project: MakeProject) -> None:
         (["status", "nothing"], "there are no runs in"),
         (["resume", "last", "sampling.temperature=1"], "resume takes no overrides"),
         (["resume", "sampling.temperature=1"], "resume takes no overrides"),
-        (["resume", "one", "two"], "resume takes one run"),
+        (["resume", "one", "two", "three"], "resume takes one run"),
         (["rescore", "last", "sampling.temperature=1"], "rescore changes scorers and dataset.target only"),
         (["cache", "explain"], "takes an experiment file"),
         (["cache", "stats", "sums.yaml"], "cache stats takes no file"),

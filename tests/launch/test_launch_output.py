@@ -115,7 +115,7 @@ def test_state_is_read_as_it_was_written(tmp_path: Path) -> None:
 
     assert before is None
     assert read_state(attempt) == state
-    assert state.error == "two lines"
+    assert state.error == "two; lines"
     assert [path.name for path in attempt.path.iterdir()] == ["state.json"]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.slow.slow_kit import ROOT
 
+OWN_ENGINE = Path(__file__).with_name("own_engine")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -86,3 +87,23 @@ def test_shipped_folders_are_found(installed: Path, tmp_path: Path) -> None:
         assert found.is_relative_to(installed.parent)
         assert set(tracked) <= there
     assert (place / "docs" / "schema.json").is_file()
+
+
+def test_package_of_a_users_own_adds_an_engine(installed: Path, tmp_path: Path) -> None:
+    """Its entry point is enough: the engine is validated, planned, run and listed like any other."""
+    _run(installed / "python", "-m", "pip", "install", "--quiet", "--no-deps", OWN_ENGINE, cwd=tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"q": "hello", "a": "HELLO?"}\n')
+    (tmp_path / "own.yaml").write_text(
+        "model: {name: any}\n"
+        "engine: {kind: shout, ending: '?'}\n"
+        'prompt: "{{ row.q }}"\n'
+        "dataset: {path: rows.jsonl, target: '{{ row.a }}'}\n"
+        "scorers: [exact_match]\n"
+    )
+    ran = _run(installed / "runner", "run", "own.yaml", cwd=tmp_path)
+    doctor = _run(installed / "runner", "doctor", cwd=tmp_path)
+    schema = _run(installed / "runner", "schema", cwd=tmp_path)
+
+    assert "1.000" in ran
+    assert "answers in capitals" in doctor
+    assert "What every answer ends in." in schema

@@ -1,0 +1,60 @@
+"""Runs and their points as they are named on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.commands.arguments import add_runs, unknown
+from runner.errors import UserError
+from runner.jobs import Job
+from runner.runs import RunFolder, find_run
+
+
+def add_run_and_point(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """Take the name of a run and, if wanted, of one of its points.
+
+    Args:
+        parser: is given the arguments.
+        default: the run where none is named; left out means that one must be.
+    """
+    told = "run folder, its name, a unique prefix or last; or RUN/POINT"
+    if default is None:
+        parser.add_argument("run", help=told)
+    else:
+        parser.add_argument("run", nargs="?", default=default, help=f"{told} (default: {default})")
+    parser.add_argument("point", nargs="?", help="name or index of one point")
+    add_runs(parser)
+
+
+def run_and_point(runs: Path, text: str, point: str | None) -> tuple[RunFolder, str | None]:
+    """Return the run and the point that are meant; both may stand in one path.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    try:
+        return find_run(runs, text), point
+    except UserError:
+        head, _, tail = text.rstrip("/").rpartition("/")
+        if point is not None or not head:
+            raise
+        try:
+            return find_run(runs, head.removesuffix("/points")), tail
+        except UserError:
+            pass
+        raise
+
+
+def point_name(run: RunFolder, jobs: Sequence[Job], given: str) -> str:
+    """Return the name of the point that a name or an index means.
+
+    Raises:
+        UserError: there is no such point.
+    """
+    points = sorted((point for job in jobs for point in job.points), key=lambda point: point.index)
+    for point in points:
+        if given == point.name or (given.isdecimal() and int(given) == point.index):
+            return point.name
+    raise UserError(unknown(f"point in {run.name} named", given, [point.name for point in points]))
