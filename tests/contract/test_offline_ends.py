@@ -70,12 +70,9 @@ def test_engine_that_dies_stops_the_job_and_not_the_worker(kind: str) -> None:
         assert not [one for one in engine if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_cancelled_request_disturbs_no_other(kind: str, engines: dict[str, Subject]) -> None:
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+def test_cancelled_request_disturbs_no_other(subject: Subject) -> None:
     """The engine goes on answering, though it is told that nobody waits for one of its requests."""
-    if engine_kinds()[kind].missing() is not None:
-        pytest.skip("run where the engine is, by test_offline.py")
-    subject = engines[kind]
     long = chat("roll", temperature=1.0, max_tokens=1900, ignore_eos=True)
     asked = asyncio.run_coroutine_threadsafe(subject.engine.generate(long), subject.loop)
     subject.streamed(chat("37+48", temperature=0.0))
