@@ -31,20 +31,24 @@ class Claims:
     """
 
     def __init__(self) -> None:
-        self._held: dict[bytes, asyncio.Future[None]] = {}
+        self._held: dict[bytes, asyncio.Future[None] | None] = {}
+        """What others wait for by key; nothing is made where nobody waits, as with nearly all."""
 
     async def take(self, question: Claimed) -> None:
         """Hold the key of a question's next request, once nobody else does."""
         if not question.point.experiment.fills_cache:
             return
-        while (other := self._held.get(question.key)) is not None:
-            await asyncio.wait([other])
-        self._held[question.key] = asyncio.get_running_loop().create_future()
+        key, held = question.key, self._held
+        while key in held:
+            if (let_go := held[key]) is None:
+                let_go = held[key] = asyncio.get_running_loop().create_future()
+            await asyncio.wait([let_go])
+        held[key] = None
 
     def release(self, question: Claimed) -> None:
         """Let the key go: its answer is on disk, or there will be none."""
-        if question.point.experiment.fills_cache:
-            self._held.pop(question.key).set_result(None)
+        if question.point.experiment.fills_cache and (let_go := self._held.pop(question.key)) is not None:
+            let_go.set_result(None)
 
 
 class Recent:

@@ -1,13 +1,14 @@
 """Commits an attempt's records from an event loop.
 
 Whatever is ready is committed at once; nobody waits for a batch to fill, and batches grow by themselves
-while a commit is under way. Records are encoded on the event loop, which is quick; what waits for the
-disk, and what reads much, happens in a thread.
+while a commit is under way. What reads much happens in a thread, and so does what waits for a slow disk;
+a quick one is waited for on the loop, which is less than handing the interpreter lock to and fro costs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -23,15 +24,22 @@ from runner.secrets import Secrets
 
 _T = TypeVar("_T")
 
+QUICK_SECONDS = 0.002
+"""What a commit may take for the next one to be waited for on the loop."""
+
+MOST_COMMITS_BETWEEN = 512
+"""Commits in a thread, at most, before the disk is tried again."""
+
 
 class Batch:
     """Records that are committed together."""
 
-    __slots__ = ("_done", "_error", "records")
+    __slots__ = ("_done", "_error", "_waiters", "records")
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self._done = asyncio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._done = False
         self._error: Exception | None = None
 
     async def wait(self) -> None:
@@ -40,14 +48,40 @@ class Batch:
         Raises:
             RunnerError: they could not be written.
         """
-        await self._done.wait()
+        if not self._done:
+            # What an event does, without its lock and queue: every request waits here once.
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
         if self._error is not None:
             raise self._error
 
     def settle(self, error: Exception | None = None) -> None:
         """Tell all waiters how it went."""
         self._error = error
-        self._done.set()
+        self._done = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+
+class _Pace:
+    """Tells whether the disk is quick, which is tried again ever more rarely while it isn't."""
+
+    def __init__(self) -> None:
+        self._between = 0
+        self._left = 0
+
+    def quick(self) -> bool:
+        """Tell whether to wait for the next commit on the loop."""
+        self._left -= 1
+        return self._left < 0
+
+    def took(self, seconds: float) -> None:
+        """Note how long a commit on the loop took."""
+        self._between = min(2 * self._between + 8, MOST_COMMITS_BETWEEN) if seconds > QUICK_SECONDS else 0
+        self._left = self._between
 
 
 class Journal:
@@ -62,6 +96,7 @@ class Journal:
         self._busy: asyncio.Task[None] | None = None
         self._lookups = asyncio.Lock()
         self._failure: Exception | None = None
+        self._pace = _Pace()
 
     async def __aenter__(self) -> Self:
         return self
@@ -132,11 +167,19 @@ class Journal:
             records = [_masked(record, self._secrets) for record in records]
         lines = self._log.encode(records)
         try:
-            await self._in_thread(self._log.append, lines)
+            await self._append(lines)
         except OSError as error:
             raise RunnerError(f"records could not be written: {error}") from error
         async with self._lookups:
             self._known.add(records, lines)
+
+    async def _append(self, lines: list[bytes]) -> None:
+        if not self._pace.quick():
+            await self._in_thread(self._log.append, lines)
+            return
+        started = time.perf_counter()
+        self._log.append(lines)
+        self._pace.took(time.perf_counter() - started)
 
 
 def _masked(record: Record, secrets: Secrets) -> Record:

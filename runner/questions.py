@@ -95,20 +95,19 @@ class BoundScorer:
         )
         self._early = self._target is not None and self._target.names().isdisjoint(slots)
 
-    def check(self, row: Row) -> None:
-        """Make sure that a target which needs no answer can be had of *row*.
+    def early_target(self, row: Row) -> str | None:
+        """Return the target if it can be had before there is an answer; None if it needs one.
 
         Raises:
-            RenderError: it can't.
+            RenderError: the row hasn't what it is made of.
         """
-        if self._early and self._target is not None:
-            self._target.render({"row": row.data})
+        return self._target.render({"row": row.data}) if self._early and self._target is not None else None
 
-    def score(self, row: Row, answers: Sequence[str]) -> ScoreLine:
-        """Score one row's answers."""
-        target = ""
-        if self._target is not None:
+    def score(self, row: Row, answers: Sequence[str], target: str | None = None) -> ScoreLine:
+        """Score one row's answers; *target* is what `early_target` gave, if it was asked."""
+        if target is None and self._target is not None:
             target = self._target.render({"row": row.data, **dict(zip(self._slots, answers, strict=True))})
+        target = target or ""
         score: Score = self._scorer.score(answers[self.slot], target)
         return ScoreLine(score.value, score.answer, target)
 
@@ -173,6 +172,7 @@ class Question:
         "sample",
         "source",
         "stored_key",
+        "targets",
         "unsaved",
         "value",
     )
@@ -191,6 +191,7 @@ class Question:
         self.canonical: bytes
         self.key: bytes
         self.stored_key: bytes
+        self.targets: list[str | None]
         self.owner = None if point.experiment.fills_cache else (row.id, sample)
 
     def prepare(self) -> None:
@@ -203,8 +204,7 @@ class Question:
         point = self.point
         slot = len(self.answers)
         if slot == 0:
-            for scorer in point.scorers:
-                scorer.check(self.row)
+            self.targets = [scorer.early_target(self.row) for scorer in point.scorers]
         content = point.input(self.row, self.answers)
         sampling = point.drawings[slot].sampling(self.row, self.answers, self.sample)
         self.request = Request(point.task, content, sampling, point.scope, self.sample)
@@ -259,7 +259,10 @@ class Question:
 
     def _scored(self) -> Result:
         try:
-            scores = {scorer.name: scorer.score(self.row, self.answers) for scorer in self.point.scorers}
+            scores = {
+                scorer.name: scorer.score(self.row, self.answers, target)
+                for scorer, target in zip(self.point.scorers, self.targets, strict=True)
+            }
         except RowError as error:
             return self._result(ERROR, self._line(error=ErrorLine(type(error).__name__, error.message)))
         return self._result(OK, self._line(scores))

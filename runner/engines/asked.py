@@ -5,9 +5,13 @@ from __future__ import annotations
 from runner.errors import IncompleteResponseError
 from runner.values import Request, Response
 
+_ASKED = frozenset({"n", "logprobs", "prompt_logprobs", "return_token_ids"})
+
 
 def require_asked(request: Request, response: Response) -> None:
     """Raise `IncompleteResponseError` where servers drop parameters in silence: n, logprobs."""
+    if response.choices and _ASKED.isdisjoint(request.sampling):
+        return
     asked = request.sampling.get("n") or 1
     if len(response.choices) < asked:
         raise IncompleteResponseError(f"n is {asked}, the answer has {len(response.choices)} choices")

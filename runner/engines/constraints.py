@@ -13,6 +13,7 @@ from runner.errors import Fault, IncompleteResponseError
 from runner.spec.sampling import CONSTRAINTS
 from runner.values import Choice, Json, Request, Response, canonical_json
 
+_CONSTRAINTS = frozenset(CONSTRAINTS)
 _SPECIAL = re.compile(r"([.^$*+?{}\[\]\\|()])")
 
 
@@ -55,8 +56,7 @@ def with_parsed(request: Request, response: Response) -> Response:
     Raises:
         IncompleteResponseError: an answer that ended by itself doesn't obey the constraint.
     """
-    constraint = constraint_of(request)
-    if constraint is None:
+    if _CONSTRAINTS.isdisjoint(request.sampling) or (constraint := constraint_of(request)) is None:
         return response
     choices = tuple(_parsed(choice, *constraint) for choice in response.choices)
     return msgspec.structs.replace(response, choices=choices)

@@ -131,10 +131,17 @@ class OpenAIEngine:
     async def generate(self, request: Request) -> Response:
         if request.task in VALUE_TASKS:
             return await self._valued(request)
-        with self._told():
-            ask = self._in_pieces if self._endpoint.stream else self._at_once
-            body, timing = await ask(request)
+        endpoint = self._endpoint
+        # Not inside `with self._told()`: entering it for every request costs as much as reading an answer.
+        try:
+            if endpoint.stream:
+                body, timing = await self._in_pieces(request)
+            else:
+                body, timing = await self._post(self._urls[request.task], endpoint.body(request))
             response = self._read(request, body, timing)
+        except (HttpError, AskError):
+            with self._told():
+                raise
         self._version = response.engine_version
         return response
 
@@ -144,9 +151,6 @@ class OpenAIEngine:
             async for data in self._events(request, {"stream": True}):
                 if text := read_delta(data):
                     yield text
-
-    async def _at_once(self, request: Request) -> tuple[bytes, Timing]:
-        return await self._post(self._urls[request.task], self._endpoint.body(request))
 
     async def _post(self, url: str, fields: dict[str, Any]) -> tuple[bytes, Timing]:
         assert self._client is not None, "the engine is not started"

@@ -51,6 +51,8 @@ class Template:
             problem = (error.message or "not a template").rstrip(".")
             raise TemplateError(error.name or name, error.lineno, problem, _nearest(env, problem)) from None
         self._globals = dict(env.globals)
+        # Jinja2's own chain of maps is gone through for every rendering.
+        self._template.globals = self._globals
 
     def names(self) -> frozenset[str]:
         """Return the names it takes from outside, those of the files it includes among them."""
