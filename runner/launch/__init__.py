@@ -84,15 +84,15 @@ def check_cluster(cluster: Cluster, devices: int) -> None:
             or no Slurm that answers.
     """
     if isinstance(cluster, SlurmCluster):
+        from runner.launch.slurm import check_answers, check_slurm
+
+        if faults := check_slurm(cluster):
+            raise ConfigError(faults)
         if shutil.which("sbatch") is None:
             raise UserError(
                 "cluster=slurm: there is no sbatch on PATH; run this where jobs are submitted from, "
                 "or on this machine: cluster=local"
             )
-        from runner.launch.slurm import check_answers, check_slurm
-
-        if faults := check_slurm(cluster):
-            raise ConfigError(faults)
         check_answers()
     elif devices:
         check_devices(devices, devices_of(cluster))
