@@ -2,8 +2,9 @@
 
     python benchmarks/server.py [--port 0]
 
-Prints its port as the first line of its output and serves until it is terminated. Every POST,
-whatever its path, gets the same chat completion; connections are kept open and may be pipelined.
+Prints its port as the first line of its output and serves until it is terminated. Every POST gets the
+same answer: Anthropic's to /v1/messages, Gemini's to :generateContent, else an OpenAI chat completion.
+Connections are kept open and may be pipelined.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import json
 from contextlib import suppress
 from typing import cast
 
-_BODY = json.dumps({
+_TEXT = "An answer of one sentence, as a bench needs."
+_CHAT = {
     "id": "chatcmpl-0",
     "object": "chat.completion",
     "created": 0,
@@ -22,21 +24,47 @@ _BODY = json.dumps({
     "choices": [
         {
             "index": 0,
-            "message": {"role": "assistant", "content": "An answer of one sentence, as a bench needs."},
+            "message": {"role": "assistant", "content": _TEXT},
             "logprobs": None,
             "finish_reason": "stop",
         }
     ],
     "usage": {"prompt_tokens": 60, "completion_tokens": 10, "total_tokens": 70},
-}).encode()
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\n"
-    b"date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
-    b"server: bench\r\n"
-    b"content-type: application/json\r\n"
-    b"x-request-id: 0123456789abcdef\r\n"
-    b"content-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
-)
+}
+_MESSAGES = {
+    "id": "msg_0",
+    "type": "message",
+    "role": "assistant",
+    "model": "bench",
+    "content": [{"type": "text", "text": _TEXT}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 60, "output_tokens": 10},
+}
+_GENERATED = {
+    "candidates": [
+        {"index": 0, "content": {"role": "model", "parts": [{"text": _TEXT}]}, "finishReason": "STOP"}
+    ],
+    "usageMetadata": {"promptTokenCount": 60, "candidatesTokenCount": 10, "totalTokenCount": 70},
+    "modelVersion": "bench",
+}
+
+
+def _whole(fields: dict[str, object]) -> bytes:
+    body = json.dumps(fields).encode()
+    return (
+        b"HTTP/1.1 200 OK\r\n"
+        b"date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+        b"server: bench\r\n"
+        b"content-type: application/json\r\n"
+        b"x-request-id: 0123456789abcdef\r\n"
+        b"content-length: %d\r\n\r\n%s" % (len(body), body)
+    )
+
+
+_ANSWER = _whole(_CHAT)
+_OTHERS = {b"/messages ": _whole(_MESSAGES), b":generateContent ": _whole(_GENERATED)}
+"""Answers by how the path ends."""
 
 
 class Answering(asyncio.Protocol):
@@ -52,13 +80,19 @@ class Answering(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         received = self._received + data if self._received else data
-        answers = 0
+        answers = []
         while (length := request_length(received)) and len(received) >= length:
+            answers.append(answer_to(received))
             received = received[length:]
-            answers += 1
         self._received = received
         if answers:
-            self.transport.write(_ANSWER * answers)
+            self.transport.write(b"".join(answers))
+
+
+def answer_to(received: bytes) -> bytes:
+    """Return the whole answer to the first request in *received*."""
+    line = received[: received.find(b" HTTP/") + 1]
+    return next((answer for end, answer in _OTHERS.items() if line.endswith(end)), _ANSWER)
 
 
 def request_length(received: bytes) -> int:

@@ -1,142 +1,33 @@
-"""What an OpenAI-compatible server answers with: only the fields that are read."""
+"""Reads what an OpenAI-compatible server answers."""
 
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from runner.engines.openai_answers import (
+    ChatAnswer,
+    ChatChoice,
+    ChatContent,
+    ChatLogprobs,
+    PromptToken,
+    StreamChunk,
+    TextAnswer,
+    TextChoice,
+    TextLogprobs,
+    UsageCounts,
+)
 from runner.errors import MalformedResponseError
 from runner.values import Choice, Response, Timing, TokenLogprob, Usage
 
-
-class _Part(msgspec.Struct):
-    text: str | None = None
-    thinking: str | list[_Part] | None = None
-
-
-_Content: TypeAlias = str | list[_Part] | None
-
-
-class _Alternative(msgspec.Struct):
-    token: str
-    logprob: float
-
-
-class _Token(msgspec.Struct):
-    token: str
-    logprob: float
-    top_logprobs: list[_Alternative] | None = None
-
-
-class _ChatLogprobs(msgspec.Struct):
-    """As OpenAI has them, in content, or as Together has them, in lists side by side."""
-
-    content: list[_Token] | None = None
-    tokens: list[str] | None = None
-    token_logprobs: list[float | None] | None = None
-    token_ids: list[int] | None = None
-    top_logprobs: list[dict[str, float] | None] | dict[str, float] | None = None
-
-
-class _Message(msgspec.Struct):
-    content: _Content = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    refusal: str | None = None
-    tool_calls: list[Any] | None = None
-
-
-class _PromptToken(msgspec.Struct):
-    logprob: float
-    decoded_token: str | None = None
-    rank: int | None = None
-
-
-_PromptLogprobs: TypeAlias = list[dict[int, _PromptToken] | None] | None
-"""As vLLM has them: for each token of the prompt, token id -> its logprob, the prompt's own first."""
-
-
-class _ChatChoice(msgspec.Struct):
-    message: _Message
-    index: int | None = None
-    finish_reason: str | None = None
-    logprobs: _ChatLogprobs | None = None
-    token_ids: list[int] | None = None
-    response_token_ids: list[int] | None = None
-    prompt_token_ids: list[int] | None = None
-    prompt_logprobs: _PromptLogprobs = None
-
-
-class _TextLogprobs(msgspec.Struct):
-    tokens: list[str] = []
-    token_logprobs: list[float | None] = []
-    top_logprobs: list[dict[str, float] | None] | None = None
-
-
-class _TextChoice(msgspec.Struct):
-    text: str
-    index: int | None = None
-    finish_reason: str | None = None
-    logprobs: _TextLogprobs | None = None
-    token_ids: list[int] | None = None
-    prompt_token_ids: list[int] | None = None
-    prompt_logprobs: _PromptLogprobs = None
-
-
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-
-class _Chat(msgspec.Struct):
-    choices: list[_ChatChoice]
-    usage: _Usage | None = None
-    system_fingerprint: str | None = None
-    prompt_token_ids: list[int] | None = None
-    prompt_logprobs: _PromptLogprobs = None
-
-
-class _Text(msgspec.Struct):
-    choices: list[_TextChoice]
-    usage: _Usage | None = None
-    system_fingerprint: str | None = None
-    prompt_token_ids: list[int] | None = None
-    prompt_logprobs: _PromptLogprobs = None
-
-
-class _Delta(msgspec.Struct):
-    content: _Content = None
-
-
-class _ChunkChoice(msgspec.Struct):
-    delta: _Delta | None = None
-    text: str | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_ChunkChoice] = []
-
-
 _Decoded = TypeVar("_Decoded")
-_Answer = TypeVar("_Answer", _Chat, _Text)
+_Answer = TypeVar("_Answer", ChatAnswer, TextAnswer)
 
-_chat = msgspec.json.Decoder(_Chat)
-_text = msgspec.json.Decoder(_Text)
-_chunk = msgspec.json.Decoder(_Chunk)
+_chat = msgspec.json.Decoder(ChatAnswer)
+_text = msgspec.json.Decoder(TextAnswer)
+_chunk = msgspec.json.Decoder(StreamChunk)
 _any = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -189,7 +80,9 @@ def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes) -> _Answer:
     return answer
 
 
-def _response(answer: _Chat | _Text, choices: tuple[Choice, ...], engine: str, timing: Timing) -> Response:
+def _response(
+    answer: ChatAnswer | TextAnswer, choices: tuple[Choice, ...], engine: str, timing: Timing
+) -> Response:
     # Servers tell of the prompt beside the choices or in the first of them.
     first = answer.choices[0]
     ids = answer.prompt_token_ids or first.prompt_token_ids
@@ -205,7 +98,7 @@ def _response(answer: _Chat | _Text, choices: tuple[Choice, ...], engine: str, t
     )
 
 
-def _usage(usage: _Usage) -> Usage:
+def _usage(usage: UsageCounts) -> Usage:
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     asked, answered = usage.prompt_tokens or 0, usage.completion_tokens or 0
     reasoning = (completion.reasoning_tokens or 0) if completion else 0
@@ -220,7 +113,7 @@ def _usage(usage: _Usage) -> Usage:
     )
 
 
-def _chat_choice(choice: _ChatChoice) -> Choice:
+def _chat_choice(choice: ChatChoice) -> Choice:
     message = choice.message
     content = message.content
     logprobs = _chat_logprobs(choice.logprobs)
@@ -237,7 +130,7 @@ def _chat_choice(choice: _ChatChoice) -> Choice:
     )
 
 
-def _text_choice(choice: _TextChoice) -> Choice:
+def _text_choice(choice: TextChoice) -> Choice:
     logprobs = _text_logprobs(choice.logprobs)
     return Choice(
         text=choice.text,
@@ -253,7 +146,7 @@ def _ids(ids: list[int] | None) -> tuple[int, ...] | None:
 
 
 def _prompt_logprobs(
-    told: list[dict[int, _PromptToken] | None], ids: list[int] | None
+    told: list[dict[int, PromptToken] | None], ids: list[int] | None
 ) -> tuple[TokenLogprob | None, ...]:
     """Return the prompt's own tokens, each with its alternatives; the first token has no logprob."""
     found: list[TokenLogprob | None] = []
@@ -279,19 +172,19 @@ def _finish(reason: str | None, *, refused: bool = False) -> str | None:
     return _FINISH.get(reason, reason) if reason else reason
 
 
-def _joined(content: _Content) -> str:
+def _joined(content: ChatContent) -> str:
     if isinstance(content, list):
         return "".join(part.text or "" for part in content)
     return content or ""
 
 
-def _thoughts(content: _Content) -> str | None:
+def _thoughts(content: ChatContent) -> str | None:
     if not isinstance(content, list):
         return None
     return "".join(_joined(part.thinking) for part in content if part.thinking) or None
 
 
-def _chat_logprobs(logprobs: _ChatLogprobs | None) -> tuple[TokenLogprob, ...] | None:
+def _chat_logprobs(logprobs: ChatLogprobs | None) -> tuple[TokenLogprob, ...] | None:
     if logprobs is None:
         return None
     if logprobs.content is None:
@@ -306,7 +199,7 @@ def _chat_logprobs(logprobs: _ChatLogprobs | None) -> tuple[TokenLogprob, ...] |
     )
 
 
-def _listed_logprobs(logprobs: _ChatLogprobs) -> tuple[TokenLogprob, ...] | None:
+def _listed_logprobs(logprobs: ChatLogprobs) -> tuple[TokenLogprob, ...] | None:
     if not logprobs.tokens or not logprobs.token_logprobs:
         return None
     count = len(logprobs.tokens)
@@ -319,7 +212,7 @@ def _listed_logprobs(logprobs: _ChatLogprobs) -> tuple[TokenLogprob, ...] | None
     )
 
 
-def _text_logprobs(logprobs: _TextLogprobs | None) -> tuple[TokenLogprob, ...] | None:
+def _text_logprobs(logprobs: TextLogprobs | None) -> tuple[TokenLogprob, ...] | None:
     if logprobs is None:
         return None
     tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)

@@ -1,0 +1,127 @@
+"""The shapes of an OpenAI-compatible server's answers: only the fields that are read."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+
+class ContentPart(msgspec.Struct):
+    text: str | None = None
+    thinking: str | list[ContentPart] | None = None
+
+
+ChatContent: TypeAlias = str | list[ContentPart] | None
+
+
+class ChatAlternative(msgspec.Struct):
+    token: str
+    logprob: float
+
+
+class ChatToken(msgspec.Struct):
+    token: str
+    logprob: float
+    top_logprobs: list[ChatAlternative] | None = None
+
+
+class ChatLogprobs(msgspec.Struct):
+    """As OpenAI has them, in content, or as Together has them, in lists side by side."""
+
+    content: list[ChatToken] | None = None
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
+    token_ids: list[int] | None = None
+    top_logprobs: list[dict[str, float] | None] | dict[str, float] | None = None
+
+
+class ChatMessage(msgspec.Struct):
+    content: ChatContent = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[Any] | None = None
+
+
+class PromptToken(msgspec.Struct):
+    logprob: float
+    decoded_token: str | None = None
+    rank: int | None = None
+
+
+PromptLogprobs: TypeAlias = list[dict[int, PromptToken] | None] | None
+"""As vLLM has them: for each token of the prompt, token id -> its logprob, the prompt's own first."""
+
+
+class ChatChoice(msgspec.Struct):
+    message: ChatMessage
+    index: int | None = None
+    finish_reason: str | None = None
+    logprobs: ChatLogprobs | None = None
+    token_ids: list[int] | None = None
+    response_token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: PromptLogprobs = None
+
+
+class TextLogprobs(msgspec.Struct):
+    tokens: list[str] = []
+    token_logprobs: list[float | None] = []
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
+class TextChoice(msgspec.Struct):
+    text: str
+    index: int | None = None
+    finish_reason: str | None = None
+    logprobs: TextLogprobs | None = None
+    token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: PromptLogprobs = None
+
+
+class PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class UsageCounts(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+
+
+class ChatAnswer(msgspec.Struct):
+    choices: list[ChatChoice]
+    usage: UsageCounts | None = None
+    system_fingerprint: str | None = None
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: PromptLogprobs = None
+
+
+class TextAnswer(msgspec.Struct):
+    choices: list[TextChoice]
+    usage: UsageCounts | None = None
+    system_fingerprint: str | None = None
+    prompt_token_ids: list[int] | None = None
+    prompt_logprobs: PromptLogprobs = None
+
+
+class StreamDelta(msgspec.Struct):
+    content: ChatContent = None
+
+
+class StreamChoice(msgspec.Struct):
+    delta: StreamDelta | None = None
+    text: str | None = None
+
+
+class StreamChunk(msgspec.Struct):
+    choices: list[StreamChoice] = []
