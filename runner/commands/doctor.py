@@ -27,15 +27,6 @@ from runner.provenance import gpus
 from runner.runs import CACHE_FILE, all_runs
 
 _PACKAGES = ("hydra-core", "omegaconf", "pydantic", "jinja2", "msgspec", "submitit", "pycurl", "tokenizers")
-_KEYS = (
-    "OPENAI_API_KEY",
-    "ANTHROPIC_API_KEY",
-    "MISTRAL_API_KEY",
-    "GOOGLE_API_KEY",
-    "GEMINI_API_KEY",
-    "TOGETHER_API_KEY",
-    "HF_TOKEN",
-)
 _KEY_ENDING = "_API_KEY"
 
 
@@ -104,11 +95,19 @@ def _print_engines(out: Console) -> None:
 
 
 def _print_keys(out: Console) -> None:
-    others = sorted(name for name in os.environ if name.endswith(_KEY_ENDING) and name not in _KEYS)
-    there = [name for name in (*_KEYS, *others) if os.environ.get(name)]
-    absent = [name for name in _KEYS if name not in there]
+    known = _keys()
+    others = sorted(name for name in os.environ if name.endswith(_KEY_ENDING) and name not in known)
+    there = [name for name in (*known, *others) if os.environ.get(name)]
+    absent = [name for name in known if name not in there]
     lines = [f"set      {', '.join(there) or 'none'}"]
     _print_list(out, "keys", [*lines, *([f"not set  {', '.join(absent)}"] if absent else [])])
+
+
+def _keys() -> list[str]:
+    """Return the variables that engines look for a key in, if nothing else is said, and the hub's."""
+    fields = (kind.settings.model_fields.get("api_key_env") for kind in engine_kinds().values())
+    names = (field.default for field in fields if field is not None)
+    return [*dict.fromkeys(name for name in names if isinstance(name, str)), "HF_TOKEN"]
 
 
 def _slurm() -> list[str]:

@@ -65,6 +65,16 @@ def test_doctor_names_keys_but_never_their_value(
     assert "secret" not in outcome.out + outcome.err
 
 
+def test_doctor_names_every_providers_key(project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each engine's own variable is among those that are not set."""
+    for kind in ("OPENAI", "ANTHROPIC", "MISTRAL", "GEMINI", "TOGETHER", "FIREWORKS", "XAI", "DEEPSEEK"):
+        monkeypatch.delenv(f"{kind}_API_KEY", raising=False)
+
+    (absent,) = (line for line in project({}).ran("doctor").lines if line.startswith("  not set"))
+
+    assert {"XAI_API_KEY", "DEEPSEEK_API_KEY", "FIREWORKS_API_KEY"} <= set(absent.replace(",", "").split())
+
+
 def test_doctor_lists_engines_and_folders(project: MakeProject) -> None:
     """Every engine kind stands with what it needs, and every folder with its path."""
     outcome = project({}).ran("doctor")
