@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -18,10 +18,10 @@ CASES = (
 
 def cpu(code: str, arguments: list[str], cwd: Path) -> float:
     """Return the CPU seconds of a Python process, user and system."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)  # os.times() counts in hundredths of a second
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, cwd=cwd, stdout=subprocess.DEVNULL)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> int:

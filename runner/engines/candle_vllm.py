@@ -18,7 +18,6 @@ from runner.engines.served import (
     flags,
     server_devices,
 )
-from runner.engines.served_engine import ServedEngine
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 
@@ -92,6 +91,8 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine, not started yet."""
+    from runner.engines.served_engine import ServedEngine
+
     return ServedEngine(SERVING, settings, model, context)
 
 

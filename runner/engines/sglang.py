@@ -27,7 +27,6 @@ from runner.engines.served import (
     started_here,
     unless_given,
 )
-from runner.engines.served_engine import ServedEngine
 from runner.engines.task_wire import SGLANG_WIRES
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
@@ -179,6 +178,8 @@ def adapter_faults(settings: EngineSettings, model: Model) -> list[Fault]:
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine, not started yet."""
+    from runner.engines.served_engine import ServedEngine
+
     return ServedEngine(SERVING, settings, model, context)
 
 

@@ -18,7 +18,7 @@ from sglang.srt.entrypoints.openai.serving_completions import OpenAIServingCompl
 from sglang.srt.server_args import ServerArgs, prepare_server_args
 
 from runner.engines.asgi import Event
-from runner.engines.offline import starting, strict
+from runner.engines.offline_engine import starting, strict
 from runner.errors import EngineStartError
 
 _DIED = "one of its processes has ended; see above in this log"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from runner.engines import vllm
 from runner.engines.base import Engine, EngineContext, EngineKind, always
-from runner.engines.offline import NEUTRAL, Offline, OfflineEngine, OfflineSettings, Running, offline_devices
+from runner.engines.offline import NEUTRAL, Offline, OfflineSettings, Running, offline_devices
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 
@@ -41,6 +41,8 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine, not started yet."""
+    from runner.engines.offline_engine import OfflineEngine
+
     return OfflineEngine(_offline(), settings, model, context)
 
 

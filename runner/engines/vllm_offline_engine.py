@@ -18,7 +18,7 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from runner.engines.asgi import App
-from runner.engines.offline import starting, strict
+from runner.engines.offline_engine import starting, strict
 from runner.errors import EngineStartError
 
 
