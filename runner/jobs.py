@@ -59,7 +59,7 @@ class PointSpec(msgspec.Struct, frozen=True):
 
     def experiment(self, run: Path | None = None) -> Experiment:
         """Return the validated experiment; in a *run*, its model's files are those copied there."""
-        experiment = experiment_type().model_validate(self.declared)
+        experiment = experiment_type(self.declared["engine"]["kind"]).model_validate(self.declared)
         if run is None or not self.copies:
             return experiment
         files = {field: str(run.absolute() / copy) for field, copy in self.copies.items()}

@@ -19,9 +19,15 @@ def _union(types: list[type]) -> Any:
 
 
 @cache
-def experiment_type() -> type[Experiment]:
-    """Return the subclass of `Experiment` that validates a config and makes the JSON Schema."""
-    engine = _union([kind.settings for kind in engine_kinds().values()])
+def experiment_type(engine_kind: str | None = None) -> type[Experiment]:
+    """Return the subclass of `Experiment` that validates a config and makes the JSON Schema.
+
+    Args:
+        engine_kind: takes this kind of engine alone, whose settings are then all that is imported of engines.
+    """
+    kinds = engine_kinds()
+    taken = kinds.values() if engine_kind is None else [kinds[engine_kind]]
+    engine = _union([kind.settings for kind in taken])
     scorer = _union([kind.settings for kind in scorer_kinds().values()])
     described = Experiment.model_fields
     # Unions made at run time: nothing that a type checker could follow.

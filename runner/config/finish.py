@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import PurePath
 from typing import Any
@@ -43,7 +44,6 @@ class Finisher:
         self._name = name
         self._chooser = chooser
         self._files = files
-        self._type = experiment_type()
 
     def completed(self, raw: Raw) -> dict[str, Json]:
         """Return the config with its name, and what the model brings laid under the experiment's own.
@@ -119,7 +119,12 @@ class Finisher:
         self, raw: Raw, config: dict[str, Json], written: dict[str, Json], *, partly: bool = False
     ) -> Experiment | None:
         try:
-            return self._type.model_validate(config)
+            # Most configs are right; what is wrong with others, the type that knows every engine tells.
+            kind = _kind(config.get("engine"))
+            if isinstance(kind, str) and kind in engine_kinds():
+                with suppress(ValidationError):
+                    return experiment_type(kind).model_validate(config)
+            return experiment_type().model_validate(config)
         except ValidationError as error:
             faults = explain(error, config, written, raw.source)
             known = raw.failed | {fault.place.split(".", maxsplit=1)[0] for fault in raw.faults}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -33,10 +34,32 @@ NEUTRAL = frozenset({"kind", "concurrency", "timeout", "max_attempts"})
 """Settings of every kind that are not part of a request key's arguments."""
 
 
+class EngineKinds(Mapping[str, EngineKind]):
+    """Every kind by name, each imported when it is first asked for: a plan costs what its own engine does."""
+
+    def __init__(self) -> None:
+        self._added = {entry.name: entry for entry in entry_points(group="runner.engines")}
+        self._names = dict.fromkeys([*_BUILT_IN, *self._added])
+        self._loaded: dict[str, EngineKind] = {}
+
+    def __getitem__(self, name: str) -> EngineKind:
+        """Return a kind; raises KeyError where there is none of that name."""
+        if name not in self._loaded:
+            added = self._added.get(name)
+            self._loaded[name] = import_module(_BUILT_IN[name]).KIND if added is None else added.load()
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 @cache
-def engine_kinds() -> dict[str, EngineKind]:
-    """Return every registered kind by name."""
-    kinds: dict[str, EngineKind] = {name: import_module(module).KIND for name, module in _BUILT_IN.items()}
-    for entry in entry_points(group="runner.engines"):
-        kinds[entry.name] = entry.load()
-    return kinds
+def engine_kinds() -> EngineKinds:
+    """Return every registered kind."""
+    return EngineKinds()
