@@ -15,11 +15,29 @@ Generate = Callable[[Request], Awaitable[Response]]
 
 
 async def loglikelihood(request: Request, generate: Generate) -> Response:
-    """Return how likely each continuation of a context is.
+    """Return how likely each continuation of a context is; raises as `prompts_of` does."""
+    head, *texts = prompts_of(request)
+    alone, *whole = await _all(
+        generate(_prompt(request, head, {})),
+        *(generate(_prompt(request, text, {"prompt_logprobs": 1})) for text in texts),
+    )
+    start = len(alone.prompt_token_ids or ())
+    first = whole[0]
+    return Response(
+        loglikelihoods=tuple(summed(response.prompt_logprobs, start) for response in whole),
+        usage=Usage(prompt_tokens=sum(response.usage.prompt_tokens for response in (alone, *whole))),
+        timing=Timing(max(response.timing.seconds for response in (alone, *whole))),
+        engine=first.engine,
+        engine_version=first.engine_version,
+    )
 
-    Context and continuation are tokenized together, as a model would see them; the continuation's tokens
-    are those behind as many as the context has alone. Blanks at the context's end count as the
-    continuation's, since tokenizers put them there.
+
+def prompts_of(request: Request) -> list[str]:
+    """Return the context alone, and with each continuation behind it.
+
+    They are tokenized together, as a model would see them; a continuation's tokens are those behind as
+    many as the context has alone. Blanks at the context's end count as the continuation's, since
+    tokenizers put them there.
 
     Raises:
         BadRequestError: the context or a continuation is empty.
@@ -30,20 +48,7 @@ async def loglikelihood(request: Request, generate: Generate) -> Response:
     head = context.rstrip()
     if not head or not all(continuations):
         raise BadRequestError("a context and its continuations need text: one of them is empty")
-    texts = [context + continuation for continuation in continuations]
-    alone, *whole = await _all(
-        generate(_prompt(request, head, {})),
-        *(generate(_prompt(request, text, {"prompt_logprobs": 1})) for text in texts),
-    )
-    start = len(alone.prompt_token_ids or ())
-    first = whole[0]
-    return Response(
-        loglikelihoods=tuple(_sum(response.prompt_logprobs, start) for response in whole),
-        usage=Usage(prompt_tokens=sum(response.usage.prompt_tokens for response in (alone, *whole))),
-        timing=Timing(max(response.timing.seconds for response in (alone, *whole))),
-        engine=first.engine,
-        engine_version=first.engine_version,
-    )
+    return [head, *(context + continuation for continuation in continuations)]
 
 
 def _prompt(request: Request, text: str, further: dict[str, Json]) -> Request:
@@ -54,7 +59,12 @@ def _prompt(request: Request, text: str, further: dict[str, Json]) -> Request:
     return msgspec.structs.replace(request, task="complete", input=text, sampling=sampling)
 
 
-def _sum(logprobs: Sequence[TokenLogprob | None] | None, start: int) -> Loglikelihood:
+def summed(logprobs: Sequence[TokenLogprob | None] | None, start: int) -> Loglikelihood:
+    """Return how likely a prompt's tokens from number *start* on are.
+
+    Raises:
+        IncompleteResponseError: the logprobs of some are missing.
+    """
     told = [token for token in (logprobs or ())[start:] if token is not None]
     if not told or start < 1 or len(told) != len(logprobs or ()) - start:
         raise IncompleteResponseError("the answer lacks logprobs of a continuation's tokens")

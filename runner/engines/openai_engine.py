@@ -165,7 +165,7 @@ class OpenAIEngine:
 
     async def _valued(self, request: Request) -> Response:
         """Answer a task that is answered with numbers."""
-        if request.task == "loglikelihood":
+        if request.task == "loglikelihood" and request.task not in self._endpoint.wires:
             return await loglikelihood(request, self.generate)
         if self._endpoint.wires[request.task].batched:
             return await self._batcher.ask(request)

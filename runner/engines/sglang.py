@@ -27,6 +27,7 @@ from runner.engines.served import (
     started_here,
     unless_given,
 )
+from runner.engines.sglang_loglikelihood import LOGLIKELIHOOD
 from runner.engines.task_wire import SGLANG_WIRES
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
@@ -149,6 +150,8 @@ SAMPLING = parameters(
     choice="regex",
 )
 
+WIRES = {**SGLANG_WIRES, "loglikelihood": LOGLIKELIHOOD}
+
 SERVING = Serving(
     name="sglang",
     command=command,
@@ -156,7 +159,7 @@ SERVING = Serving(
     constrain=constrain,
     owned=MappingProxyType(_OWNED),
     env=MappingProxyType({}),
-    wires=SGLANG_WIRES,
+    wires=MappingProxyType(WIRES),
     adapter=MappingProxyType({"lora_path": NAME}),
     adapter_flag="lora-paths",
 )
@@ -184,7 +187,7 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
 
 
 CAPABILITIES = Capabilities(
-    tasks=frozenset({"chat", "complete", *SGLANG_WIRES}),
+    tasks=frozenset({"chat", "complete", *WIRES}),
     sampling=SAMPLING,
     defaults=NEUTRAL_SAMPLING,
     concurrency=256,

@@ -14,7 +14,7 @@ import pytest
 from runner.values import Input, Request, Response, Scope
 from tests.contract.subjects import ROOT, Subject, started
 
-pytestmark = [pytest.mark.contract, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROWS = 50
 CLASSES = ("sum", "difference", "other")
@@ -134,7 +134,10 @@ def test_sglang_rewards_and_ranks(tmp_path_factory: pytest.TempPathFactory) -> N
     assert len(set(ranked.scores)) == 3
 
 
-def test_vllm_and_transformers_agree_on_loglikelihoods(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("kind", ["vllm", "sglang"])
+def test_servers_and_transformers_agree_on_loglikelihoods(
+    kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """On 50 rows with a right and two wrong sums, both sum the same logprobs to 1e-4."""
     pytest.importorskip("torch")
     lines = (ROOT / "data" / "addition.jsonl").read_text().splitlines()[:ROWS]
@@ -142,7 +145,7 @@ def test_vllm_and_transformers_agree_on_loglikelihoods(tmp_path_factory: pytest.
 
     with started("transformers", tmp_path_factory.mktemp("transformers")) as subject:
         ours = subject.ask(*requests)
-    with started("vllm", tmp_path_factory.mktemp("vllm"), "loglikelihood") as subject:
+    with started(kind, tmp_path_factory.mktemp(kind), "loglikelihood") as subject:
         theirs = subject.ask(*requests)
 
     for one, other in zip(ours, theirs, strict=True):

@@ -189,9 +189,49 @@ def test_loglikelihood_sums_what_is_behind_the_context() -> None:
     assert response.loglikelihoods == (Loglikelihood(-2.0, 2, greedy=False),)
 
 
-def test_loglikelihood_of_nothing_is_refused() -> None:
+def generated(logprobs: list[float | None], likeliest: list[float | None]) -> dict[str, Any]:
+    """Return what SGLang's /generate says of one prompt."""
+    return {
+        "text": "x",
+        "meta_info": {
+            "prompt_tokens": len(logprobs),
+            "input_token_logprobs": [[logprob, 1, None] for logprob in logprobs],
+            "input_top_logprobs": [None if top is None else [[top, 2, None]] for top in likeliest],
+        },
+    }
+
+
+def test_sglang_tells_all_loglikelihoods_of_a_row_at_once() -> None:
+    """One request to /generate holds the context alone, and with each continuation."""
+    body = [
+        generated([None, -9.0], [None, -0.1]),
+        generated([None, -9.0, -0.5], [None, -0.1, -0.5]),
+        generated([None, -9.0, -1.5, -0.5], [None, -0.1, -0.25, -0.5]),
+    ]
+    given: Input = {"context": "1+2=", "continuations": ["3", "13"]}
+
+    response, (sent,) = answered("sglang", request("loglikelihood", given), body)
+
+    assert response.loglikelihoods == (
+        Loglikelihood(-0.5, 1, greedy=True),
+        Loglikelihood(-2.0, 2, greedy=False),
+    )
+    assert response.usage.prompt_tokens == 9
+    assert (sent.path, sent.body["text"]) == ("/generate", ["1+2=", "1+2=3", "1+2=13"])
+
+
+def test_sglang_that_lacks_a_continuation_is_malformed() -> None:
+    """An answer to fewer prompts than were sent is none."""
+    given: Input = {"context": "1+2=", "continuations": ["3", "13"]}
+
+    with pytest.raises(MalformedResponseError, match="1 continuations are answered"):
+        answered("sglang", request("loglikelihood", given), [generated([None, -1.0], [None, -1.0])] * 2)
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang"])
+def test_loglikelihood_of_nothing_is_refused(kind: str) -> None:
     """A context of blanks has no token to stand on."""
     given: Input = {"context": " ", "continuations": ["b"]}
 
     with pytest.raises(RowError, match="one of them is empty"):
-        answered("vllm", request("loglikelihood", given), {})
+        answered(kind, request("loglikelihood", given), {})
