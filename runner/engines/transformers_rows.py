@@ -160,7 +160,7 @@ class Row:
         if token in wanted.ends:
             self.finish_reason = "stop"
         else:
-            self._text.add(token, may_stop=len(self.tokens) > wanted.min_tokens)
+            self._text.add_token(token, may_stop=len(self.tokens) > wanted.min_tokens)
             if self._text.stopped:
                 self.finish_reason = "stop"
             elif len(self.tokens) >= wanted.max_tokens:

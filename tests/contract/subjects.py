@@ -124,14 +124,7 @@ def started(
     settings = _settings(name)
     if args is not None:
         settings["args"] = {**settings["args"], **args}
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name=f"{name} loop")
-    thread.start()
-
-    def wait(coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(timeout=600)
-
-    try:
+    with running_loop() as (loop, wait):
         context = EngineContext(folder=folder, task=task)
         engine = kind.create(kind.settings(**settings), given, context)
         wait(engine.__aenter__())
@@ -139,6 +132,20 @@ def started(
             yield Subject(kind, engine, loop)
         finally:
             wait(engine.__aexit__(None, None, None))
+
+
+@contextmanager
+def running_loop() -> Iterator[tuple[asyncio.AbstractEventLoop, Callable[[Any], Any]]]:
+    """Run a loop in its own thread; yield it, and what waits for a coroutine there."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="engine loop")
+    thread.start()
+
+    def wait(coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(timeout=600)
+
+    try:
+        yield loop, wait
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

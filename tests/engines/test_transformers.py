@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 TINY = shipped() / "models" / "tiny"
 PINNED = (
     "torch==2.13.0",
-    "transformers==5.23.0",
+    "transformers[serving]==5.23.0",
     "llguidance==1.9.1",
     "peft==0.21.2",
     "pytest>=8.4",

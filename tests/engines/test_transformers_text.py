@@ -40,7 +40,7 @@ def shown(
 
     text, found = Text(lambda part: str(made.decode(list(part))), ids(prompt), stops), []
     for token in ids(answer):
-        text.add(token)
+        text.add_token(token)
         found.append(text.whole[: text.settled])
         if text.stopped:
             break
