@@ -76,8 +76,8 @@ class Plan:
         return self.points[0].experiment.name
 
 
-def make_plan(composition: Composition, *, skip_refused: bool = False) -> Plan:
-    """Resolve and check every point, and share the points out to jobs.
+def make_plan(composition: Composition, *, skip_refused: bool = False, written: bool = True) -> Plan:
+    """Resolve and check every point, and share the points out to jobs; *written* are files of results.
 
     Raises:
         ConfigError: with all faults, if any point is refused and *skip_refused* is false, or if
@@ -85,7 +85,7 @@ def make_plan(composition: Composition, *, skip_refused: bool = False) -> Plan:
     """
     planned: list[PlannedPoint] = []
     refused = list(composition.refused)
-    resolve = _Resolver(composition)
+    resolve = _Resolver(composition, written=written)
     for point in composition.points:
         faults, result = resolve.point(point)
         if result is None:
@@ -116,8 +116,9 @@ def _plan(composition: Composition, planned: Sequence[PlannedPoint], refused: Se
 class _Resolver:
     """Resolves points; what many points share is resolved once."""
 
-    def __init__(self, composition: Composition) -> None:
+    def __init__(self, composition: Composition, *, written: bool) -> None:
         self._places = composition.places
+        self._written = written
         self._digits = len(str(max(0, len(composition.points) + len(composition.refused) - 1)))
         self._prompts: dict[str, tuple[list[Fault], PromptSource | None]] = {}
 
@@ -139,7 +140,8 @@ class _Resolver:
         prompt_faults, prompt = self._prompt(experiment)
         faults = [*prompt_faults, *_engine_faults(experiment, kind), *_cluster_faults(experiment)]
         faults += self._model_faults(experiment, kind)
-        faults += sampling_faults(experiment, kind, prompt) + task_faults(experiment)
+        faults += sampling_faults(experiment, kind, prompt)
+        faults += task_faults(experiment, written=self._written)
         if prompt is not None:
             faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)
         if faults or prompt is None:

@@ -20,8 +20,8 @@ def engine_start(task: str) -> str:
     return "generate" if task in _GENERATING else task
 
 
-def task_faults(experiment: Experiment) -> list[Fault]:
-    """Find what a task doesn't go with, and what it needs that is not installed."""
+def task_faults(experiment: Experiment, *, written: bool = True) -> list[Fault]:
+    """Find what a task doesn't go with, and what it needs that isn't installed; *written* are its results."""
     task = experiment.task
     faults = []
     if experiment.samples > 1 and task in VALUE_TASKS:
@@ -30,7 +30,7 @@ def task_faults(experiment: Experiment) -> list[Fault]:
     if "output" in experiment.model_fields_set and experiment.output.model_fields_set and task != "embed":
         problem = f"task {task} gives no vectors"
         faults.append(Fault("output.dtype", problem, "task embed does; leave it out"))
-    parquet = [("task", "task embed writes Parquet, which")] if task == "embed" else []
+    parquet = [("task", "task embed writes Parquet, which")] if task == "embed" and written else []
     if experiment.dataset.kind == "parquet":
         parquet.append(("dataset.kind", "reading Parquet"))
     if find_spec("pyarrow") is None:

@@ -18,7 +18,7 @@ def value_of(task: str, response: Response) -> Json:
     if task == "classify":
         return {"label": response.label, "probs": list(response.probs)}
     if task == "loglikelihood":
-        return msgspec.to_builtins(response.loglikelihoods)
+        return msgspec.to_builtins(list(response.loglikelihoods))
     return response.scores[0]
 
 

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sized
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from runner.errors import AskError, ConfigError, Fault
-from runner.llm.batch import Batch
-from runner.llm.declared import Arguments, Declared, cache_of, plain
-from runner.llm.holding import Held, on_loop, waited
+from runner.llm.calls import batched, checked, kept
+from runner.llm.declared import Arguments, cache_of, plain
+from runner.llm.holding import on_loop, waited
 from runner.llm.inputs import Input
-from runner.llm.progress import Show, Tally
-from runner.llm.running import Answer, Ask, Running, ask_for
-from runner.llm.starting import check_sleep, most_in_flight
+from runner.llm.running import Ask, ask_for
+from runner.llm.starting import check_sleep
 from runner.llm.streaming import Streaming
-from runner.spec.sampling import MOST_SAMPLES
-from runner.values import Response
-
-_LEAST_ROOM = 64
-"""Inputs of a batch under way at least: those that are stored are looked up together."""
+from runner.llm.valued import Valued
+from runner.values import VALUE_TASKS, Response
 
 
-class LLM:
+class LLM(Valued):
     """One model on one engine. Nothing is loaded or started before the first request that isn't stored.
 
-    `generate` and `stream` are to be awaited, from whatever loop, and have twins for code without one:
-    `generate_sync`, `stream_sync`. `batch` and `close` wait, and have twins to be awaited: `batch_async`,
-    `close_async`. Any thread may call any of them.
+    `generate`, `stream`, and the methods that are answered with numbers, such as `embed`, are to be awaited,
+    from whatever loop, and have twins for code without one: `generate_sync`, `stream_sync`, `embed_sync`.
+    `batch` and `close` wait, and have twins to be awaited: `batch_async`, `close_async`. Any thread may call
+    any of them.
 
     A copy, as pickling makes it for another process, starts an engine of its own there when it is used.
     """
@@ -54,7 +49,7 @@ class LLM:
             engine: an option, a kind, or a map; a model may bring its own.
             topology: GPUs for one copy of the model.
             sampling: what calls don't say themselves.
-            task: chat sends messages; complete sends a prompt as it is.
+            task: what `generate`, `stream` and `batch` do: chat sends messages, complete a prompt as it is.
             cache: as in a file; or the path of a cache file, instead of the one that experiments share.
             project: what relative paths and options are looked up from: this folder, or the nearest above
                 it that holds ``conf/`` or ``templates/``. Left out, it is the working folder.
@@ -62,26 +57,18 @@ class LLM:
         Raises:
             ConfigError: all faults, as `runner plan` would tell them.
         """
+        if str(task) in VALUE_TASKS:
+            raise ConfigError([Fault("task", f"{task} is a method here", f"leave it out, and call {task}()")])
         given = {"model": model, "engine": engine, "topology": topology, "sampling": sampling, "task": task}
         mode, file = cache_of(cache)
         declared = {name: plain(value, name) for name, value in given.items() if value is not None}
-        self._arguments = Arguments(
-            declared=tuple({**declared, "cache": mode}.items()),
-            project=str(Path(project or ".").expanduser().absolute()),
-            cache=file,
+        super().__init__(
+            Arguments(
+                declared=tuple({**declared, "cache": mode}.items()),
+                project=str(Path(project or ".").expanduser().absolute()),
+                cache=file,
+            )
         )
-        self._begin(Declared(self._arguments))
-
-    def _begin(self, declared: Declared | None = None) -> None:
-        self._declared = declared
-        self._held = Held()
-        weakref.finalize(self, self._held.abandon).atexit = False
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _copied, (type(self), self._arguments)
-
-    def __repr__(self) -> str:
-        return f"LLM({', '.join(f'{name}={value!r}' for name, value in self._arguments.declared)})"
 
     async def generate(self, input: Input, *, sample: int = 0, **sampling: Any) -> Response:  # noqa: A002 - what it is
         """Return the answer to one input.
@@ -95,11 +82,11 @@ class LLM:
             AskError: the engine could not answer; what may succeed another time was tried again.
             ConfigError: values that the engine can't honour, all of them.
         """
-        return (await asyncio.wrap_future(self._submit(input, sample, sampling))).response
+        return (await asyncio.wrap_future(self._submit(self._call(sampling), input, sample))).response
 
     def generate_sync(self, input: Input, *, sample: int = 0, **sampling: Any) -> Response:  # noqa: A002 - the same
         """Do as `generate` does, and wait for it."""
-        return waited(self._submit(input, sample, sampling)).response
+        return waited(self._submit(self._call(sampling), input, sample)).response
 
     async def stream(self, input: Input, *, sample: int = 0, **sampling: Any) -> AsyncIterator[str]:  # noqa: A002 - the same
         """Yield the answer's text as it comes: a stored answer at once, and what is streamed isn't stored."""
@@ -159,8 +146,8 @@ class LLM:
             sample: as for `generate`.
             **sampling: the same values for all.
         """
-        batch = self._batch(inputs, progress, sample, sampling)
-        return batch.run(inputs, keep_errors=_keep(errors))
+        batch = self._batch(self._call(sampling), inputs, progress, sample)
+        return batch.run(inputs, keep_errors=kept(errors))
 
     async def batch_async(
         self,
@@ -172,12 +159,8 @@ class LLM:
         **sampling: Any,
     ) -> list[Any]:
         """Do as `batch` does, to be awaited; *inputs* are taken in a thread."""
-        batch = self._batch(inputs, progress, sample, sampling)
-        try:
-            return await asyncio.to_thread(batch.run, inputs, keep_errors=_keep(errors))
-        except asyncio.CancelledError:
-            batch.stop()
-            raise
+        batch = self._batch(self._call(sampling), inputs, progress, sample)
+        return await batched(batch, inputs, keep_errors=kept(errors))
 
     def sleep(self, level: int = 1) -> None:
         """Have a server free its GPUs' memory, once what is in flight is answered; the next request wakes it.
@@ -233,59 +216,9 @@ class LLM:
     ) -> None:
         await self.close_async()
 
-    def _plan(self) -> Declared:
-        if self._declared is None:
-            self._declared = Declared(self._arguments)
-        return self._declared
-
-    def _running(self) -> Running:
-        return self._held.running(self._plan())
-
-    def _ask(self, given: Input, sample: int, sampling: Mapping[str, Any]) -> Ask:
-        declared = self._plan()
-        return ask_for(declared, declared.call(sampling), given, _checked(sample))
-
-    def _submit(self, given: Input, sample: int, sampling: Mapping[str, Any]) -> Future[Answer]:
-        ask = self._ask(given, sample, sampling)
-        return on_loop(self._running().generate(ask))
-
     def _streamable(self, given: Input, sample: int, sampling: Mapping[str, Any]) -> Ask:
-        ask = self._ask(given, sample, sampling)
+        ask = ask_for(self._plan(), self._call(sampling), given, checked(sample))
         if (ask.call.point.sampling.get("n") or 1) != 1:
             fault = Fault("sampling.n", "a stream is one choice", "leave it out, or use generate")
             raise ConfigError([fault])
         return ask
-
-    def _batch(
-        self, inputs: Iterable[Input], progress: bool, sample: int, sampling: Mapping[str, Any]
-    ) -> Batch:
-        declared, running = self._plan(), self._running()
-        call = declared.call(sampling)
-
-        def ask(given: Input) -> Future[Answer]:
-            return on_loop(running.generate(ask_for(declared, call, given, _checked(sample))))
-
-        tally = Tally(len(inputs) if isinstance(inputs, Sized) else None)
-        show = Show(tally, lambda: running.trouble, wanted=progress)
-        return Batch(ask, max(_LEAST_ROOM, 2 * most_in_flight(call.point)), tally, show)
-
-
-def _copied(kind: type[LLM], arguments: Arguments) -> LLM:
-    """Return a copy; it checks nothing before it is used."""
-    llm = kind.__new__(kind)
-    llm._arguments = arguments  # noqa: SLF001 - its own
-    llm._begin()  # noqa: SLF001 - its own
-    return llm
-
-
-def _checked(sample: int) -> int:
-    if type(sample) is int and 0 <= sample < MOST_SAMPLES:
-        return sample
-    problem = f"{sample!r} given, expected a number from 0 to {MOST_SAMPLES - 1}"
-    raise ConfigError([Fault("sample", problem)])
-
-
-def _keep(errors: str) -> bool:
-    if errors not in {"raise", "return"}:
-        raise ConfigError([Fault("errors", f"{errors!r} given, expected raise or return")])
-    return errors == "return"

@@ -34,7 +34,15 @@ from runner.spec.sampling import is_template
 from runner.values import Json, Scope, canonical_json
 
 _NAME = "llm"
-_PROMPTS = {"complete": {"user": "{{ row.input }}"}}
+_RAW = {"user": "{{ row.input }}"}
+_PROMPTS: Mapping[str, Json] = {
+    "chat": {"messages": "input"},
+    **dict.fromkeys(("complete", "embed", "classify", "reward"), _RAW),
+    "score": {"pair": ["{{ row.first }}", "{{ row.second }}"]},
+    "rerank": {"query": "{{ row.query }}", "documents": "{{ row.documents }}"},
+    "loglikelihood": {"context": "{{ row.context }}", "continuations": "{{ row.continuations }}"},
+}
+"""A prompt that each task takes, as an experiment must have one; what is asked comes from calls."""
 _CALL = Origin("call")
 _MODES = ("refresh", "strict")
 _CALLS_KEPT = 256
@@ -89,32 +97,35 @@ class Declared:
         declared = {name: plain(value, name) for name, value in arguments.declared}
         task = declared.get("task")
         own = {
-            "prompt": _PROMPTS.get(str(task), {"messages": "input"}),
+            "prompt": _PROMPTS.get(str(task), _PROMPTS["chat"]),
             # A file must be named, and this one is there; what is asked comes from calls.
             "dataset": {"kind": "jsonl", "path": __file__},
             "cluster": {"kind": "inline"},
         }
         return Document(self._file, {**own, **declared}, Origin("LLM"))
 
-    def call(self, sampling: Mapping[str, Any]) -> Call:
-        """Return what calls with these sampling values share.
+    def call(self, sampling: Mapping[str, Any], task: str = "") -> Call:
+        """Return what calls with these sampling values share; with *task* of another than the declared one.
 
         Raises:
-            ConfigError: values that are none, or that the engine can't honour.
+            ConfigError: a task that the engine can't do, values that are none or that it can't honour.
         """
         values = {name: plain(value, f"sampling.{name}") for name, value in sampling.items()}
-        return self._composed(canonical_json(list(values.items())))
+        return self._composed(task, canonical_json(list(values.items())))
 
-    def _compose(self, values: bytes) -> Call:
+    def _compose(self, task: str, values: bytes) -> Call:
         given = msgspec.json.decode(values)
         parts = tuple((("sampling", name), Given(value, _CALL)) for name, value in given)
+        asked = {"task": task, "prompt": _PROMPTS[task]} if task else {}
+        whole = {name: Given(value, _CALL) for name, value in asked.items()}
         verdict = Verdict()
         with environment_reads() as names:
-            raw = assemble([*self._layers, Layer(parts=parts)], self._chooser)
+            raw = assemble([*self._layers, Layer(whole, parts)], self._chooser)
             experiment = self._finisher.finish(raw)
         verdict.add({}, experiment, raw.notes, raw.faults)
         points = verdict.points()
-        plan = make_plan(Composition(self._file, (), self.places, points, self._reader.sources, tuple(names)))
+        composition = Composition(self._file, (), self.places, points, self._reader.sources, tuple(names))
+        plan = make_plan(composition, written=False)
         point = plan.points[0]
         if faults := [
             Fault(f"sampling.{name}", f"{value!r} is a template, and a call has no row to fill it from")

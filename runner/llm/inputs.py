@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,19 +12,20 @@ from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault, RenderError
 from runner.prompts import settled
 from runner.prompts.messages import row_messages
-from runner.values import Message, Row
+from runner.values import Input as RequestInput
+from runner.values import Json, Message, Row
 
 Input: TypeAlias = str | Sequence[Any]
 """For chat: one user message's text, strings that alternate, or messages in the OpenAI form. For complete: a
 prompt, or its token ids."""
 
 _COLUMN = "input"
+_RAW = frozenset({"embed", "classify"})
+_PAIR = 2
 
 
-def request_input(
-    given: Input, task: str, kind: EngineKind, folder: Path
-) -> tuple[Message, ...] | tuple[int, ...] | str:
-    """Return what is sent for *given*.
+def request_input(given: Any, task: str, kind: EngineKind, folder: Path) -> RequestInput:
+    """Return what is sent for *given*: the same that an experiment's row of the task sends.
 
     Images are addresses, data URLs, bytes, Pillow images, `Path`s, or text that names a file below *folder*.
 
@@ -34,6 +35,10 @@ def request_input(
     """
     if task == "complete":
         return _prompt(given, kind)
+    if task in _NAMED:
+        return _named(given, _NAMED[task])
+    if task in _RAW or (task == "reward" and isinstance(given, str)):
+        return _text(given, _COLUMN)
     if isinstance(given, str):
         return ({"role": "user", "content": given},)
     turns = [_ready(turn) for turn in given] if isinstance(given, list | tuple) else given
@@ -47,6 +52,38 @@ def request_input(
     if any(_illustrated(message) for message in messages):
         _require("images", "images", kind)
     return messages
+
+
+def _text(given: Any, name: str) -> str:
+    if isinstance(given, str):
+        return given
+    raise RenderError(f"{name}: expected text, not {given!r:.60}")
+
+
+def _texts(given: Any, name: str) -> list[str]:
+    if isinstance(given, list | tuple) and given and all(isinstance(one, str) for one in given):
+        return list(given)
+    raise RenderError(f"{name}: expected a list of texts, not {given!r:.60}")
+
+
+def _pair(given: Any, name: str) -> list[str]:
+    if isinstance(given, list | tuple) and [isinstance(one, str) for one in given] == [True] * _PAIR:
+        return list(given)
+    raise RenderError(f"{name}: expected a pair of texts, not {given!r:.60}")
+
+
+_NAMED: Mapping[str, Mapping[str, Callable[[Any, str], Json]]] = {
+    "score": {"pair": _pair},
+    "rerank": {"query": _text, "documents": _texts},
+    "loglikelihood": {"context": _text, "continuations": _texts},
+}
+"""Tasks that send named texts -> how each is made ready."""
+
+
+def _named(given: Any, fields: Mapping[str, Callable[[Any, str], Json]]) -> dict[str, Json]:
+    """Return the named texts of a task: *given* has one for each name, or is what the only name means."""
+    values = (given,) if len(fields) == 1 else given
+    return {name: ready(value, name) for (name, ready), value in zip(fields.items(), values, strict=True)}
 
 
 def _prompt(given: Any, kind: EngineKind) -> tuple[int, ...] | str:

@@ -17,8 +17,9 @@ from runner.llm.declared import Call, Declared
 from runner.llm.inputs import Input, request_input
 from runner.llm.process import here
 from runner.llm.shelf import Shelf
-from runner.llm.starting import Started, log_folder, started, wants_log
+from runner.llm.starting import Started, check_start, log_folder, started, wants_log
 from runner.plan import PlannedPoint
+from runner.values import Input as RequestInput
 from runner.values import Request, Response, Row, Scope, decode_response, encode_response, request_key
 
 _NO_ROW = Row("", 0, {})
@@ -29,7 +30,7 @@ class Ask:
     """One request of a call; built where its caller waits."""
 
     call: Call
-    input: tuple[object, ...] | str
+    input: RequestInput
     sample: int
 
 
@@ -75,6 +76,8 @@ class Running:
     _shelf: Shelf | None = None
     _coming: asyncio.Task[Started] | None = None
     """The start of the engine: under way, or done; one that failed is forgotten."""
+    _begun_for: str = ""
+    """The task that it was started with."""
     _asleep: bool = False
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _scope: Scope | None = None
@@ -107,7 +110,7 @@ class Running:
             if (stored := await self._find(asked)) is not None:
                 yield stored.text
                 return
-            engine = await self._started()
+            engine = await self._started(asked.point)
             async for text in engine.stream(asked.request):
                 yield text
 
@@ -132,7 +135,7 @@ class Running:
             return
         while self._tasks:
             await asyncio.wait(self._tasks)
-        begun = await self._begun()
+        begun = await self._begun(self.declared.plain.point)
         async with self._sleeping:
             await self._wake(begun)
             if begun.sleeper is not None:
@@ -142,7 +145,7 @@ class Running:
     async def wake_up(self) -> None:
         """Have the server take its memory again; one that isn't asleep stays as it is."""
         if self._asleep:
-            await self._started()
+            await self._awake(await self._begun(self.declared.plain.point))
 
     async def close(self) -> None:
         """End what was started, and whatever is in flight."""
@@ -161,7 +164,7 @@ class Running:
     async def _answer(self, asked: Asked, call: Call) -> Answer:
         if (stored := await self._find(asked)) is not None:
             return Answer(stored, cached=True)
-        engine = await self._started()
+        engine = await self._started(asked.point)
         response = await engine.generate(asked.request)
         experiment = asked.point.experiment
         if experiment.fills_cache:
@@ -200,17 +203,23 @@ class Running:
             raise RenderError(f"input: a message holds what JSON can't: {error}") from None
         return Asked(point, request, canonical, request_key(canonical))
 
-    async def _started(self) -> Retrying:
-        begun = await self._begun()
+    async def _started(self, point: PlannedPoint) -> Retrying:
+        if self._coming is not None:
+            check_start(point, self._begun_for)
+        begun = await self._begun(point)
+        await self._awake(begun)
+        return begun.engine
+
+    async def _awake(self, begun: Started) -> None:
         if self._asleep:
             async with self._sleeping:
                 await self._wake(begun)
-        return begun.engine
 
-    async def _begun(self) -> Started:
-        """Return the engine, started if need be; all who wait for a start that fails are told."""
+    async def _begun(self, point: PlannedPoint) -> Started:
+        """Return the engine, started for a point if need be; all who wait for a start that fails are told."""
         if self._coming is None:
-            self._coming = asyncio.create_task(self._start())
+            self._begun_for = point.experiment.task
+            self._coming = asyncio.create_task(self._start(point))
             self._coming.add_done_callback(self._settle)
         coming = self._coming
         if not coming.done():
@@ -226,8 +235,7 @@ class Running:
             await begun.sleeper.wake_up()
             self._asleep = False
 
-    async def _start(self) -> Started:
-        point = self.declared.plain.point
+    async def _start(self, point: PlannedPoint) -> Started:
         folder = log_folder(self.declared.places.runs) if wants_log(point) else None
         begun = await started(point, folder, self.declared.plain.secrets, self._tell, self._stack)
         if folder is not None:

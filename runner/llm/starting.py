@@ -23,6 +23,7 @@ from runner.launch.gpus import Devices, offered_devices, take_devices
 from runner.llm.process import here
 from runner.plan import PlannedPoint
 from runner.secrets import Secrets
+from runner.tasks import engine_start
 
 LOGS = ".llm"
 """Folder beside the runs for the logs of servers; each goes with its server, unless that could not start."""
@@ -79,7 +80,9 @@ async def started(
             settings = settings.model_copy(update={"env": {**devices.environment, **settings.env}})
         elif devices.ids:
             os.environ.update(devices.environment)
-        context = EngineContext(experiment.topology, folder or Path(), devices.locks, hidden.spellings)
+        context = EngineContext(
+            experiment.topology, folder or Path(), devices.locks, hidden.spellings, experiment.task
+        )
         bare = kind.create(settings, experiment.model, context)
         engine = Retrying(bare, settings.max_attempts, Limiter(most_in_flight(point)), tell=tell)
         await own.enter_async_context(engine)
@@ -87,6 +90,22 @@ async def started(
     if isinstance(bare, ServedEngine) and isinstance(settings, ServerSettings) and kind.name in SLEEPERS:
         return Started(engine, Sleeper(settings, bare))
     return Started(engine)
+
+
+def check_start(point: PlannedPoint, begun: str) -> None:
+    """Refuse a task that the engine that runs was not started for; a server at an address takes any.
+
+    Args:
+        point: what is asked.
+        begun: the task it was started with.
+
+    Raises:
+        ConfigError: it needs a start of its own.
+    """
+    task = point.experiment.task
+    if point.kind.loads(point.experiment.engine) and engine_start(task) != engine_start(begun):
+        problem = f"engine {point.kind.name} was started for {begun}, and {task} needs a start of its own"
+        raise ConfigError([Fault("task", problem, "make another LLM for it, or close this one first")])
 
 
 def check_sleep(point: PlannedPoint, level: int = 1) -> None:

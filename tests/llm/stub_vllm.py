@@ -1,7 +1,8 @@
 """Stands in for a Python that has vLLM: serves the OpenAI API on the port that the command line names.
 
 Run by the tests as ``engine.python``. It answers every prompt with its own process id and what it was told
-of sleep, which it hears where VLLM_SERVER_DEV_MODE is set; while it sleeps it answers nothing.
+of sleep, which it hears where VLLM_SERVER_DEV_MODE is set; while it sleeps it answers nothing. Told to pool,
+it embeds, and nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 _DEV = os.environ.get("VLLM_SERVER_DEV_MODE") == "1"
+_POOLS = "pooling" in sys.argv
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -28,7 +30,9 @@ class _Handler(BaseHTTPRequestHandler):
             _Handler.slept.append(self.path)
             _Handler.asleep = self.path != "/wake_up"
             self._answer(b"")
-        elif self.path.startswith("/v1/") and not self.asleep:
+        elif self.path == "/v1/embeddings" and _POOLS:
+            self._answer(json.dumps({"data": [{"embedding": [1.0, 2.0]}]}).encode())
+        elif self.path.startswith("/v1/") and not self.asleep and not _POOLS:
             said = " ".join([str(os.getpid()), *self.slept])
             self._answer(_completion(said))
         else:

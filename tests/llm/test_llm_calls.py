@@ -263,7 +263,9 @@ def test_stream_passes_errors_on() -> None:
 
 def test_unknown_task_cache_and_sample_are_refused() -> None:
     """What isn't there is refused by name."""
-    with pytest.raises(ConfigError, match="engine fake can't do embed"):
+    with pytest.raises(
+        ConfigError, match=r"task: embed is a method here\n    leave it out, and call embed\(\)"
+    ):
         LLM("fake:m", task="embed")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="cache: 3 given, expected True, False, refresh, strict"):
         LLM("fake:m", cache=3)  # type: ignore[arg-type]
