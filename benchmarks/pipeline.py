@@ -2,7 +2,8 @@
 
 The pipeline reads rows, renders a sandboxed template, hashes, looks the cache up, sends, scores and
 commits. The aiohttp loop sends the same messages and parses the answers, nothing else. Each runs as a
-process of its own against one zero-latency server; start-up is taken off by running few and many rows.
+process of its own against one zero-latency server on another core; start-up is taken off by running few
+and many rows.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
+sys.path.insert(0, str(Path(__file__).parent))
+
+from http_client import serving
+
 WORD = "lorem ipsum dolor sit amet consetetur sadipscing elitr sed diam nonumy eirmod tempor "
 
 OURS = """
@@ -87,12 +91,10 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, nargs="*", default=[64, 256])
     parser.add_argument("--bound", type=float, default=0.7)
     arguments = parser.parse_args()
-    server = subprocess.Popen([sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
     few = arguments.rows // 10
     worst = 0.0
-    try:
+    with serving() as address:
+        url = address.removesuffix("/chat/completions")
         for concurrency in arguments.concurrency:
             ratios = []
             for _ in range(arguments.repeats):
@@ -114,9 +116,6 @@ def main() -> int:
             median = statistics.median(ratios)
             worst = max(worst, median)
             print(f"{concurrency:4} at once: median ratio {median:.2f}")
-    finally:
-        server.terminate()
-        server.wait()
     return 0 if worst <= arguments.bound else 1
 
 
