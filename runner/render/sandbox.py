@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
-from jinja2 import sandbox
+from jinja2 import nodes, sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+_LAZY: Final = (
+    "batch",
+    "items",
+    "map",
+    "reject",
+    "rejectattr",
+    "reverse",
+    "select",
+    "selectattr",
+    "slice",
+    "unique",
+)
+"""Filters that give their values one after another."""
 
 
 class NullError(jinja2.TemplateRuntimeError):
@@ -21,6 +37,40 @@ class NullError(jinja2.TemplateRuntimeError):
             f"{expression or 'an expression'} is null; "
             f"write {{{{ {expression or '...'} or '' }}}} to allow it"
         )
+
+
+class NoTextError(jinja2.TemplateRuntimeError, nodes.Impossible):
+    """Raised when the text of what has none is asked for: Python would tell where in memory it lies.
+
+    It is also Jinja2's word for what can't be done while compiling: a constant one fails on a row as well.
+    """
+
+    def __init__(self, value: object) -> None:
+        called = callable(value)
+        what, how = (
+            ("a method or a function", "call it: `()`") if called else ("values", "add `| list` or `| join`")
+        )
+        super().__init__(f"an expression gives {what}, not a text; {how}")
+
+
+class Lazy:
+    """What a filter gives one after another; its text is an error wherever it is asked for."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Iterator[Any]) -> None:
+        self._values = values
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._values
+
+    def __next__(self) -> Any:
+        return next(self._values)
+
+    def __str__(self) -> str:
+        raise NoTextError(self)
+
+    __repr__ = __str__
 
 
 class Columns(dict[str, Any]):
@@ -40,13 +90,14 @@ class Sandbox(sandbox.ImmutableSandboxedEnvironment):
         super().__init__(
             loader=jinja2.DictLoader(files),
             undefined=_Undefined,
-            finalize=_not_null,
+            finalize=_with_text,
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         self.files = files
         self.filters["tojson"] = _tojson
+        self.filters.update({name: _lazy(self.filters[name]) for name in _LAZY})
         del self.filters["random"], self.globals["lipsum"]
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -80,11 +131,24 @@ class _Undefined(jinja2.StrictUndefined):
 
 
 @jinja2.pass_context  # so that a constant null fails on a row as well, not while compiling
-def _not_null(_: object, value: Any) -> Any:
-    """Refuse a null where text is expected, which Python would call None."""
+def _with_text(_: object, value: Any) -> Any:
+    """Refuse a null where text is expected, which Python would call None, and what has no text."""
+    if type(value) is str:
+        return value
     if value is None:
         raise NullError
+    if hasattr(value, "__next__") or (callable(value) and not isinstance(value, jinja2.Undefined)):
+        raise NoTextError(value)
     return value
+
+
+def _lazy(applied: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(applied)
+    def apply(*given: Any, **named: Any) -> Any:
+        found = applied(*given, **named)
+        return Lazy(found) if hasattr(found, "__next__") else found
+
+    return apply
 
 
 def _tojson(value: Any, indent: int | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jinja2
@@ -42,7 +43,7 @@ class ValueTemplate:
         return self._text.columns()
 
     def value(self, names: dict[str, Any]) -> Any:
-        """Return the value of one expression as it is, and of anything else the text.
+        """Return the value of one expression as it is, an iterator as a list; of anything else the text.
 
         Raises:
             RenderError: as `Template.render`.
@@ -55,9 +56,9 @@ class ValueTemplate:
             found = self._expression(visible)
             if isinstance(found, jinja2.Undefined):
                 str(found)
+            return list(found) if isinstance(found, Iterator) else found
         except FAILURES as error:
             raise RenderError(f"template {self.name}: {reason(error)}") from error
-        return found
 
 
 def compile_value(source: str, *, name: str) -> ValueTemplate:

@@ -38,6 +38,8 @@ def render(source: str, row: dict[str, Any] | None = None, **names: object) -> s
         ("{{ row.absent | default('-') }}{{ row.absent is defined }}", "-False"),
         ("{{ '%s' | format(row.n) }} <&>{{ '<&>' }}", "2 <&><&>"),
         ("no names at all", "no names at all"),
+        ("{{ [2, 1] | reverse | join }}{{ 'ab' | reverse }}", "12ba"),
+        ("{% for x in ['a'] | map('upper') %}{{ loop.last }}{{ x }}{% endfor %}", "TrueA"),
     ],
 )
 def test_template_renders(source: str, text: str) -> None:
@@ -143,6 +145,33 @@ def test_failing_template_fails_the_row(source: str, message: str) -> None:
         render(source, {**ROW, "big": 10**17, "l": [], "odd null": None})
 
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "row.l | map('upper')",
+        "row.l | batch(2)",
+        "row.meta | items",
+        "[row.l | select]",
+        "'x' ~ (row.l | unique)",
+        "['a'] | map('upper') ~ 'x'",
+        "row.l | reverse | string",
+        "'%s' | format(row.l | map('upper'))",
+        "cycler(1, 2)",
+    ],
+)
+def test_values_that_come_one_after_another_are_no_text(expression: str) -> None:
+    """Python would write where in memory their generator lies, and no two runs would send the same."""
+    with pytest.raises(RenderError, match=r"template t:1: .* not a text; add `| list` or `| join`"):
+        render(f"{{{{ {expression} }}}}", {**ROW, "l": ["a", "b"]})
+
+
+@pytest.mark.parametrize("expression", ["row.meta.keys", "row.question.title", "range", "'abc'.title"])
+def test_methods_are_no_text(expression: str) -> None:
+    """A method that was not called is told instead of its address."""
+    with pytest.raises(RenderError, match=r"template t:1: .* a method or a function, not a text; call it"):
+        render(f"{{{{ {expression} }}}}")
 
 
 @pytest.mark.parametrize(
