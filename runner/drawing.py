@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from runner.errors import RenderError
 from runner.render import ValueTemplate, compile_value
 from runner.spec import Sampling
-from runner.spec.sampling import is_template
+from runner.spec.sampling import FILLED, is_template
 from runner.values import Json, Row
 
 
@@ -58,7 +58,7 @@ class Drawing:
         # A column that has no value leaves the parameter out.
         given = {n: _structured(n, value) for n, value in given.items() if value is not None and value != ""}
         try:
-            return Sampling.model_validate(given).given()
+            return Sampling.model_validate(given, context=FILLED).given()
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, ("sampling", *first["loc"])))

@@ -11,6 +11,7 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     model_serializer,
     model_validator,
 )
@@ -31,6 +32,10 @@ MOST_SAMPLES = 1_000_000
 
 MOST_CHOICES = 1000
 """Most choices in one response."""
+
+
+FILLED = "filled by a row"
+"""Validation context of what a row gives: its text is a value, whatever it looks like."""
 
 
 def is_template(value: Any) -> bool:
@@ -125,10 +130,10 @@ class Sampling(Spec, json_schema_extra=_widened):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _by_row(cls, data: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+    def _by_row(cls, data: Any, validate: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         """Set templates apart from the values: only a row can fill them."""
         found: dict[str, str] = {}
-        if isinstance(data, dict):
+        if isinstance(data, dict) and info.context != FILLED:
             found = {k: v for k, v in data.items() if k in cls.model_fields and k != "as" and is_template(v)}
             data = {name: value for name, value in data.items() if name not in found}
         sampling = validate(data)
@@ -143,6 +148,8 @@ class Sampling(Spec, json_schema_extra=_widened):
         return {**serialize(self), **self._templates}
 
     def given(self) -> dict[str, Any]:
-        """Return the parameters that were declared, under their names; templates as they were written."""
+        """Return the parameters that were declared, as JSON has them; templates as they were written."""
         own = {name: list(v) if isinstance(v, tuple) else v for name, v in self if v is not None}
+        if self.logit_bias is not None:
+            own["logit_bias"] = {str(token): bias for token, bias in self.logit_bias.items()}
         return own | self._templates

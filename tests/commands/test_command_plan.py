@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.commands.commands_kit import SUMS
 from tests.commands.conftest import MakeProject
 
 TURNS = """\
@@ -29,6 +30,17 @@ def test_plan_writes_nothing(project: MakeProject) -> None:
 
     assert "nothing was run; to run it: runner run sums.yaml" in outcome.lines
     assert not (made.root / "runs").exists()
+
+
+def test_plan_counts_requests_with_a_bias(project: MakeProject) -> None:
+    """Tokens are numbers in a file, and text in the keys that a plan looks up, as in those of a run."""
+    biased = SUMS.replace("kind: fake", "kind: openai_compatible, base_url: 'http://127.0.0.1:9/v1'")
+    made = project({"biased.yaml": biased.replace("{temperature: 0}", "{logit_bias: {5: 1, 10: 2.5}}")})
+
+    outcome = made.ran("plan", "biased.yaml", "--json")
+
+    assert outcome.json["counts"]["total"]["requests"] == 6
+    assert outcome.json["points"][0]["sampling"]["logit_bias"] == {"5": 1.0, "10": 2.5}
 
 
 def test_plan_of_a_sweep_shows_each_point_and_the_sampling_they_share(project: MakeProject) -> None:

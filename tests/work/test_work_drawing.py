@@ -35,6 +35,23 @@ def test_text_of_a_csv_column_is_read_as_what_the_parameter_takes() -> None:
     assert drawn(sampling, row) == {"temperature": 0.7, "json_schema": {"type": "object"}}
 
 
+def test_text_of_a_row_is_no_template() -> None:
+    """Braces in a dataset's value are sent as they are, as the parameter takes them."""
+    given = {"end": "{{ 7 }}", "form": r"\{{2}"}
+    sampling = {"stop": "{{ row.end }}", "regex": "{{ row.form }}"}
+
+    assert drawn(sampling, given) == {"stop": ["{{ 7 }}"], "regex": r"\{{2}"}
+
+
+def test_bias_of_a_row_has_tokens_as_text() -> None:
+    """JSON has no other keys; as numbers they were declared, and as numbers they are checked."""
+    assert drawn({"logit_bias": "{{ row.b }}"}, {"b": {"5": 1, "10": 2.5}}) == {
+        "logit_bias": {"5": 1.0, "10": 2.5}
+    }
+    with pytest.raises(RenderError, match=r"sampling\.logit_bias.*valid integer"):
+        drawn({"logit_bias": "{{ row.b }}"}, {"b": {"five": 1}})
+
+
 def test_empty_column_leaves_the_parameter_out() -> None:
     """Null and empty text ask for nothing."""
     assert drawn({"seed": "{{ row.seed }}", "regex": "{{ row.regex }}"}, {"seed": None, "regex": ""}) == {}
@@ -64,6 +81,7 @@ def test_samples_have_seeds_of_their_own_beyond_their_choices() -> None:
         ({"temperature": "{{ row.t }}"}, {"t": "hot"}, r"sampling\.temperature: .*valid number.*'hot'"),
         ({"temperature": "{{ row.t }}"}, {"t": -1}, r"sampling\.temperature: .*greater than or equal to 0"),
         ({"temperature": "{{ row.t }}"}, {"x": 1}, r"the row has no column 't'"),
+        ({"seed": "{{ row.s }}"}, {"s": "{{ 7 }}"}, r"sampling\.seed: .*valid integer.*'\{\{ 7 \}\}'"),
         ({"tools": "{{ row.tools }}"}, {"tools": "[{"}, r"sampling\.tools: the row's text is no JSON"),
     ],
 )
