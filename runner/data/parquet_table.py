@@ -7,8 +7,8 @@ from array import array
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from runner.data.table import Columns, open_file
-from runner.errors import UserError
+from runner.data.table import BadRecordError, Columns, open_file
+from runner.errors import UserError, one_line
 from runner.render import suggestion
 
 if TYPE_CHECKING:
@@ -17,23 +17,25 @@ if TYPE_CHECKING:
 
 _ROWS = 1024
 """Rows in memory at once."""
+_HINT = "list the columns to read in dataset.columns"
 
 
 class ParquetTable:
     """A Parquet file; lines are rows, counted from 1, and so are offsets, from 0.
 
-    Values keep their types: binary columns are bytes, times are Python's.
+    Values keep their types: binary columns are bytes, times are Python's. A raw record is a row's columns, or
+    Arrow's batch of that row alone, which may hold what Python can't.
     """
 
     def __init__(self, path: Path, columns: tuple[str, ...] | None) -> None:
         self.path = path
         self._columns = columns
 
-    def records(self) -> Iterator[tuple[int, Columns]]:
+    def records(self) -> Iterator[tuple[int, Any]]:
         line = 0
         with self._opened() as file:
             for batch in self._batches(file):
-                for row in batch.to_pylist():
+                for row in _rows(batch):
                     line += 1
                     yield line, row
 
@@ -41,21 +43,24 @@ class ParquetTable:
         with self._opened() as file:
             return array("Q", range(file.metadata.num_rows))
 
-    def at(self, offsets: Iterable[int]) -> Iterator[Columns]:
+    def at(self, offsets: Iterable[int]) -> Iterator[Any]:
         """Yield rows in any order: from a copy on disk that allows that, which Parquet itself doesn't."""
         import pyarrow as pa
 
         with tempfile.NamedTemporaryFile(prefix="llm-runner-", suffix=".arrow") as copy:
             with self._opened() as file, pa.OSFile(copy.name, "wb") as sink:
-                self._copy(file, sink)
+                try:
+                    self._copy(file, sink)
+                except pa.ArrowException as error:
+                    raise UserError(f"dataset file {self.path} can't be shuffled: {error}; {_HINT}") from None
             with pa.memory_map(copy.name) as source:
                 reader = pa.ipc.open_file(source)
                 for offset in offsets:
                     number, row = divmod(offset, _ROWS)
-                    yield reader.get_batch(number).slice(row, 1).to_pylist()[0]
+                    yield reader.get_batch(number).slice(row, 1)
 
-    def decode(self, raw: Columns) -> Columns:
-        return raw
+    def decode(self, raw: Any) -> Columns:
+        return raw if isinstance(raw, dict) else _row(raw)
 
     def line_of(self, offset: int) -> int:
         return offset + 1
@@ -65,9 +70,11 @@ class ParquetTable:
         import pyarrow as pa
 
         waiting: list[Any] = []
-        with pa.ipc.new_file(sink, self._schema(file)) as out:
+        schema = pa.schema([_plain(field) for field in self._schema(file)])
+        with pa.ipc.new_file(sink, schema) as out:
             for batch in self._batches(file):
-                waiting.append(batch)
+                table = pa.Table.from_batches([batch])
+                waiting += (table if table.schema.equals(schema) else table.cast(schema)).to_batches()
                 if sum(one.num_rows for one in waiting) >= _ROWS:
                     table = pa.Table.from_batches(waiting).combine_chunks()
                     out.write_batch(table.slice(0, _ROWS).to_batches()[0])
@@ -109,3 +116,34 @@ class ParquetTable:
                     hint = suggestion(name, there)
                     raise UserError(f"dataset.columns: {self.path} has no column {name!r}; {hint}")
             yield file
+
+
+def _rows(batch: Any) -> Iterator[Any]:
+    """Yield a batch's rows; where Python can't hold one of them, each as a batch of its own."""
+    import pyarrow as pa
+
+    try:
+        rows = batch.to_pylist()
+    except (pa.ArrowException, ValueError, OverflowError):
+        rows = (batch.slice(index, 1) for index in range(batch.num_rows))
+    yield from rows
+
+
+def _row(batch: Any) -> Columns:
+    """Return the columns of a batch of one row."""
+    import pyarrow as pa
+
+    row: Columns = {}
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            (row[name],) = values.to_pylist()
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            raise BadRecordError(f"the column {name!r}: {one_line(str(error))}; {_HINT}") from None
+    return row
+
+
+def _plain(field: Any) -> Any:
+    """Return a field without its dictionary: Arrow's files hold one a column, where Parquet's hold many."""
+    import pyarrow as pa
+
+    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field

@@ -72,6 +72,63 @@ def test_bytes_and_times_keep_their_types(tmp_path: Path) -> None:
     assert len(read.id) == 16
 
 
+def bad_text() -> Any:
+    """Return a column of text whose second value is not UTF-8."""
+    stored = pa.array([b"a", b"\xff"])
+    return pa.Array.from_buffers(pa.string(), 2, stored.buffers())
+
+
+UNHELD = {
+    "nanoseconds": lambda: pa.array([0, 1], pa.timestamp("ns")),
+    "duration": lambda: pa.array([0, 1], pa.duration("ns")),
+    "far date": lambda: pa.array([0, 10**8], pa.date32()),
+    "text": bad_text,
+}
+
+
+@pytest.mark.parametrize("made", UNHELD.values(), ids=UNHELD)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_value_that_python_can_not_hold_is_told_by_row_and_column(
+    tmp_path: Path, made: Any, shuffle: bool
+) -> None:
+    """Rows before it can be read, and all of them where `columns` leaves its column out."""
+    file = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"q": ["a", "b"], "at": made()}), file)
+    told = r"rows\.parquet:2: the column 'at': .*; list the columns to read in dataset\.columns"
+
+    with pytest.raises(UserError, match=told):
+        check_rows(ParquetDataset(path=str(file)))
+    with pytest.raises(UserError, match=told):
+        list(open_rows(ParquetDataset(path=str(file), shuffle=shuffle)))
+    assert len(list(open_rows(ParquetDataset(path=str(file), limit=1)))) == 1
+    assert len(list(open_rows(ParquetDataset(path=str(file), columns=("q",), shuffle=shuffle)))) == 2
+
+
+def test_unknown_timezone_is_told(tmp_path: Path) -> None:
+    """Arrow's own errors are the user's to mend as well."""
+    file = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"at": pa.array([0], pa.timestamp("us", tz="Nowhere/Bad"))}), file)
+
+    with pytest.raises(UserError, match=r"rows\.parquet:1: the column 'at': "):
+        columns(ParquetDataset(path=str(file)))
+
+
+def test_dictionary_columns_can_be_shuffled(tmp_path: Path) -> None:
+    """Each row group has a dictionary of its own."""
+    file = tmp_path / "rows.parquet"
+    tables = [
+        pa.table({"text": pa.array([f"{name}{number}" for number in range(1500)]).dictionary_encode()})
+        for name in "ab"
+    ]
+    with pq.ParquetWriter(file, tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+
+    read = [row.data["text"] for row in open_rows(ParquetDataset(path=str(file), shuffle=True))]
+
+    assert sorted(read) == sorted(f"{name}{number}" for name in "ab" for number in range(1500))
+
+
 def test_a_large_file_is_read_in_a_stream(tmp_path: Path) -> None:
     """Memory stays far below the size of the rows."""
     file = tmp_path / "large.parquet"
