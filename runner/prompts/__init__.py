@@ -1,7 +1,7 @@
 """Prompts: from what YAML declares to the messages of a row."""
 
 from runner.prompts.conversation import Conversation, compile_prompt
-from runner.prompts.images import settled
+from runner.prompts.images import illustrated, settled
 from runner.prompts.resolve import resolve_prompt
 from runner.prompts.source import PromptSource, SlotSource, TurnSource
 
@@ -11,6 +11,7 @@ __all__ = [
     "SlotSource",
     "TurnSource",
     "compile_prompt",
+    "illustrated",
     "resolve_prompt",
     "settled",
 ]

@@ -11,11 +11,15 @@ from runner.prompts.messages import row_messages
 from runner.prompts.raw import RAW_TASKS, is_conversation, only_user_turn
 from runner.prompts.source import PromptSource, SlotSource, TurnSource
 from runner.render import Template, TemplateError, compile_template, compile_value, unknown_names
+from runner.spec import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.values import Input, Json, Message, Row
+
+
+_DIGITS = len(str(LARGEST))
 
 
 class Conversation(Protocol):
@@ -168,10 +172,18 @@ class _TokenIds:
         ids = self._template.value({"row": row.data})
         if isinstance(ids, str):
             ids = ids.replace(",", " ").strip("[] ").split()
-        try:
-            return tuple(int(token) for token in ids)
-        except (TypeError, ValueError):
-            raise RenderError(f"prompt.token_ids: expected a list of whole numbers: {ids!r:.60}") from None
+        found = [_token_id(token) for token in ids] if isinstance(ids, list | tuple | range) else []
+        tokens = tuple(token for token in found if token is not None)
+        if not tokens or len(tokens) != len(found):
+            raise RenderError(f"prompt.token_ids: expected a list of whole numbers from 0: {ids!r:.60}")
+        return tokens
+
+
+def _token_id(given: object) -> int | None:
+    """Return a token's id, None if what is given is none; the text of one is what CSV holds."""
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= _DIGITS:
+        given = int(given)
+    return given if type(given) is int and 0 <= given <= LARGEST else None
 
 
 def _slots(source: PromptSource) -> tuple[tuple[str, ...], tuple[dict[str, Json], ...]]:

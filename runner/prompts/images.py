@@ -13,6 +13,8 @@ from runner.errors import RenderError
 if TYPE_CHECKING:
     from runner.values import Json, Message
 
+UNREADABLE = (OSError, ValueError, RuntimeError)
+"""What a path can raise: a file that can't be read, a NUL in its name, links in a loop."""
 _ELSEWHERE = ("http://", "https://", "data:")
 _KEPT = 32
 """Images that stay in memory, for the samples and slots that ask about the same one."""
@@ -29,6 +31,19 @@ def image_parts(value: Any) -> list[dict[str, Json]]:
         return []
     several = value if isinstance(value, list | tuple) else [value]
     return [image_part(one) for one in several]
+
+
+def illustrated(message: Message) -> bool:
+    """Whether a message holds an image."""
+    content = message.get("content")
+    return isinstance(content, list) and any(
+        isinstance(part, dict) and part.get("type") == "image_url" for part in content
+    )
+
+
+def reason(error: Exception) -> str:
+    """Say why a path can't be read."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def settled(messages: Iterable[Message], folder: Path) -> tuple[Message, ...]:
@@ -67,14 +82,14 @@ def _url(value: Any, folder: Path) -> str:
         raise RenderError(f"an image is a path, an address, a data URL or bytes, not {value!r:.60}")
     if value.startswith(_ELSEWHERE):
         return value
-    path = (folder / value).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise RenderError(f"image {value!r} is not below {folder}, where the dataset is")
     try:
+        path = (folder / value).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise RenderError(f"image {value!r} is not below {folder}, where the dataset is")
         status = path.stat()
         return _file_url(path, status.st_mtime_ns, status.st_size)
-    except OSError as error:
-        raise RenderError(f"image {value!r} in {folder}: {error.strerror}") from None
+    except UNREADABLE as error:
+        raise RenderError(f"image {value!r} in {folder}: {reason(error)}") from None
 
 
 @lru_cache(maxsize=_KEPT)

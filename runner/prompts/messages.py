@@ -56,7 +56,19 @@ def _checked(message: Any, column: str, index: int) -> Message:
         raise _malformed(column, f"a role at [{index}], not {role!r} ({suggestion(str(role), ROLES)})")
     if not (isinstance(content, str | list) or (content is None and message.get("tool_calls"))):
         raise _malformed(column, f"text or a list of parts as content at [{index}], not {content!r:.60}")
+    for number, part in enumerate(content if isinstance(content, list) else ()):
+        if (wrong := _wrong(part)) is not None:
+            raise _malformed(column, f"{wrong} at [{index}].content[{number}], not {part!r:.60}")
     return message
+
+
+def _wrong(part: Any) -> str | None:
+    """Return what was expected instead of a part, where it is none."""
+    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+        return "a part with its type"
+    if part["type"] == "text" and not isinstance(part.get("text"), str):
+        return "a part with text"
+    return None
 
 
 def _malformed(column: str, expected: str) -> RenderError:

@@ -168,6 +168,10 @@ def test_own_messages_keep_their_other_keys() -> None:
         ([{"role": "usr", "content": "a"}], "a role at .0., not 'usr' .did you mean 'user'"),
         ([{"role": "user"}], "text or a list of parts as content at .0., not None"),
         ([{"content": "a"}], "a role at .0., not None"),
+        ([{"role": "user", "content": [5]}], r"a part with its type at \[0\]\.content\[0\], not 5"),
+        ([{"role": "user", "content": [*PARTS, "hi"]}], r"a part with its type at \[0\]\.content\[1\]"),
+        ([{"role": "user", "content": [{"text": "hi"}]}], "a part with its type .* not {'text': 'hi'}"),
+        ([{"role": "user", "content": [{"type": "text", "text": None}]}], "a part with text at "),
     ],
 )
 def test_malformed_messages_fail_the_row(given: Any, message: str) -> None:

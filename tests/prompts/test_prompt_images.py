@@ -81,6 +81,9 @@ def test_images_in_a_rows_own_messages_are_read_too(tmp_path: Path) -> None:
         ("missing.png", "No such file"),
         ("notes.txt", "neither PNG, JPEG, GIF nor WebP"),
         (7, "not 7"),
+        ("a\0b.png", "null byte"),
+        ("loop.png", "Symlink loop|Too many levels"),
+        ("\ud800.png", "surrogates not allowed"),
     ],
 )
 def test_bad_image_fails_its_row(given: Json, problem: str, tmp_path: Path) -> None:
@@ -89,6 +92,7 @@ def test_bad_image_fails_its_row(given: Json, problem: str, tmp_path: Path) -> N
     inner = tmp_path / "data"
     inner.mkdir()
     (inner / "notes.txt").write_text("no picture")
+    (inner / "loop.png").symlink_to("loop.png")
     with pytest.raises(RenderError, match=problem):
         messages({"user": "?", "images": "{{ row.image }}"}, {"image": given}, inner)
 

@@ -16,16 +16,24 @@ def ids(value: Any, template: str = "{{ row.ids }}", task: str = "complete") -> 
     return compile_prompt(prompt, task).input(Row("r", 0, {"ids": value}), [])
 
 
-@pytest.mark.parametrize("given", [[1, 2, 3], (1, 2, 3), "[1, 2, 3]", "1 2 3"])
+@pytest.mark.parametrize("given", [[1, 2, 3], (1, 2, 3), ["1", "2", "3"], "[1, 2, 3]", "1 2 3"])
 def test_token_ids_of_a_column_are_the_prompt(given: Any) -> None:
     """A list as it is, and the text that a CSV file has of it."""
     assert ids(given) == (1, 2, 3)
 
 
-@pytest.mark.parametrize("given", ["a b", [1, None], 7])
+def test_token_ids_may_be_computed() -> None:
+    """What a filter gives one after another is a list of them."""
+    assert ids(["1", "2"], "{{ row.ids | map('int') }}") == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["a b", [1, None], 7, [1.9, 2.2, True], {"5": 1}, [-3], "-3", "+3", [], "", [2**63], "9" * 5000, b"ab"],
+)
 def test_other_values_fail_their_row(given: Any) -> None:
-    """The message says what was expected."""
-    with pytest.raises(RenderError, match="expected a list of whole numbers"):
+    """None is rounded, cut or wrapped into one; the message says what was expected."""
+    with pytest.raises(RenderError, match="expected a list of whole numbers from 0"):
         ids(given)
 
 
