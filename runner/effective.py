@@ -11,7 +11,7 @@ import msgspec
 
 from runner.engines.base import EngineKind
 from runner.engines.constraints import constraint_fault
-from runner.engines.registry import engine_kinds
+from runner.engines.registry import engine_kinds, takers
 from runner.engines.weights import weights_folder
 from runner.errors import Fault
 from runner.prompts import PromptSource, SlotSource
@@ -67,15 +67,9 @@ def sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSour
     faults += [fault for slot in slots for fault in _template_faults(slot.sampling, slots)]
     faults += _template_faults(experiment.sampling.given(), slots)
     if prompt is not None and prompt.illustrated and "images" not in kind.capabilities.features:
-        takers = [k.name for k in engine_kinds().values() if "images" in k.capabilities.features]
-        faults.append(
-            Fault("prompt.images", f"engine {kind.name} takes no images", f"taken by: {', '.join(takers)}")
-        )
+        faults.append(Fault("prompt.images", f"engine {kind.name} takes no images", takers("images")))
     if prompt is not None and prompt.token_ids and "token_ids" not in kind.capabilities.features:
-        takers = [k.name for k in engine_kinds().values() if "token_ids" in k.capabilities.features]
-        faults.append(
-            Fault("prompt.token_ids", f"engine {kind.name} takes text only", f"taken by: {', '.join(takers)}")
-        )
+        faults.append(Fault("prompt.token_ids", f"engine {kind.name} takes text only", takers("token_ids")))
     return faults + _together(experiment, kind) + _unknown_omits(experiment)
 
 

@@ -10,10 +10,11 @@ import msgspec
 
 from runner.data import Rows, open_rows
 from runner.drawing import Drawing
-from runner.errors import AskError, RowError
+from runner.engines.registry import engine_kinds, takers
+from runner.errors import AskError, RenderError, RowError
 from runner.jobs import PointSpec
 from runner.progress import Source
-from runner.prompts import compile_prompt, settled
+from runner.prompts import compile_prompt, illustrated, settled
 from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result, stored_key
 from runner.render import Template, compile_template
 from runner.scoring.base import Score, Scorer
@@ -130,6 +131,7 @@ class OpenPoint:
             Drawing(self.effective(slot), self.slots[:slot]) for slot in range(len(self.slots))
         )
         self._images = Path(self.experiment.dataset.path).parent
+        self._kind = engine_kinds()[self.experiment.engine.kind]
         self._run = run
 
     def rows(self) -> Rows:
@@ -146,9 +148,12 @@ class OpenPoint:
     def input(self, row: Row, answers: Sequence[str]) -> Input:
         """Return what is sent for the slot after *answers*; raises `RenderError`."""
         content = self.conversation.input(row, answers)
-        if self.conversation.images:
-            return settled(cast("tuple[Message, ...]", content), self._images)
-        return content
+        if not self.conversation.images:
+            return content
+        messages = cast("tuple[Message, ...]", content)
+        if "images" not in self._kind.capabilities.features and any(map(illustrated, messages)):
+            raise RenderError(f"engine {self._kind.name} takes no images; {takers('images')}")
+        return settled(messages, self._images)
 
     def questions(self, row: Row, samples: Sequence[int]) -> Iterator[Question]:
         """Yield one question for each sample of a row."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from runner.engines.base import EngineKind
+from runner.engines.capabilities import Feature
 
 _BUILT_IN = {
     "mistralrs": "runner.engines.mistralrs",
@@ -63,3 +64,9 @@ class EngineKinds(Mapping[str, EngineKind]):
 def engine_kinds() -> EngineKinds:
     """Return every registered kind."""
     return EngineKinds()
+
+
+def takers(feature: Feature) -> str:
+    """Say which kinds have a feature."""
+    names = [kind.name for kind in engine_kinds().values() if feature in kind.capabilities.features]
+    return f"taken by: {', '.join(names)}"

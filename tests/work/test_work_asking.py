@@ -29,6 +29,21 @@ def test_run_asks_every_row_and_scores_it(lab: Lab, echo: Echo, url: str) -> Non
     assert result.state()["state"] == "complete"
 
 
+def test_images_of_rows_for_an_engine_without_eyes_fail_their_rows(lab: Lab) -> None:
+    """Nobody sees them before the rows are read; the engines that take them are named."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    lab.rows([
+        {"id": "seen", "m": [{"role": "user", "content": [image]}], "a": ""},
+        {"id": "read", "m": [{"role": "user", "content": "4"}], "a": "4"},
+    ])
+
+    seen, read = lab.run(prompt={"messages": "m"}).lines()
+
+    assert seen["error"]["kind"] == "RenderError"
+    assert seen["error"]["message"].startswith("engine fake takes no images; taken by: openai_compatible, ")
+    assert read["scores"]["exact"]["value"] == 1
+
+
 def test_results_stand_in_dataset_order(lab: Lab, url: str) -> None:
     """However answers come in, results.jsonl follows the dataset."""
     lab.rows(sums(700))
