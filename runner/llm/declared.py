@@ -145,12 +145,18 @@ class Declared:
 def plain(value: Any, place: str) -> Json:
     """Return *value* as YAML would have given it: tuples are lists, paths are text.
 
+    Subclasses of text and numbers, such as NumPy's or an enum's, are what they stand for.
+
     Raises:
         ConfigError: it holds something that no file could.
     """
     if isinstance(value, float) and not isfinite(value):
         raise ConfigError([Fault(place, f"{value} given, expected a number")])
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int | float) and type(value) is not bool:
+        return int(value) if isinstance(value, int) else float(value)
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Path):
         return str(value)
@@ -164,7 +170,7 @@ def plain(value: Any, place: str) -> Json:
 
 def _name(key: Any, place: str) -> str:
     if isinstance(key, str | int):
-        return str(key)
+        return str.__str__(key) if isinstance(key, str) else str(key)
     raise ConfigError([Fault(place, f"{key!r} given as a key, expected text")])
 
 

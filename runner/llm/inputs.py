@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from runner.engines.base import EngineKind
-from runner.engines.registry import engine_kinds
+from runner.engines.capabilities import Feature
+from runner.engines.registry import takers
 from runner.errors import ConfigError, Fault, RenderError
-from runner.prompts import settled
+from runner.prompts import illustrated, settled
+from runner.prompts.images import UNREADABLE, reason
 from runner.prompts.messages import row_messages
 from runner.values import Input as RequestInput
 from runner.values import Json, Message, Row
@@ -40,7 +42,7 @@ def request_input(given: Any, task: str, kind: EngineKind, folder: Path) -> Requ
     if task in _RAW or (task == "reward" and isinstance(given, str)):
         return _text(given, _COLUMN)
     if isinstance(given, str):
-        return ({"role": "user", "content": given},)
+        return ({"role": "user", "content": own_text(given)},)
     turns = [_ready(turn) for turn in given] if isinstance(given, list | tuple) else given
     try:
         messages = row_messages(Row("", 0, {_COLUMN: turns}), _COLUMN)
@@ -49,7 +51,7 @@ def request_input(given: Any, task: str, kind: EngineKind, folder: Path) -> Requ
     except RenderError as error:
         said = error.message.replace(f"column {_COLUMN!r}", _COLUMN)
         raise RenderError(said.replace(", where the dataset is", "; a pathlib.Path may be")) from None
-    if any(_illustrated(message) for message in messages):
+    if any(map(illustrated, messages)):
         _require("images", "images", kind)
     return messages
 
@@ -88,42 +90,41 @@ def _named(given: Any, fields: Mapping[str, Callable[[Any, str], Json]]) -> dict
 
 def _prompt(given: Any, kind: EngineKind) -> tuple[int, ...] | str:
     if isinstance(given, str):
-        return given
-    if isinstance(given, list | tuple) and given and all(type(one) is int for one in given):
+        return str.__str__(given)
+    if isinstance(given, list | tuple) and given and all(type(one) is int and one >= 0 for one in given):
         _require("token_ids", "token ids", kind)
         return tuple(given)
     raise RenderError(f"input: expected a prompt or a list of token ids, not {given!r:.60}")
 
 
-def _require(feature: Any, what: str, kind: EngineKind) -> None:
+def _require(feature: Feature, what: str, kind: EngineKind) -> None:
     if feature not in kind.capabilities.features:
-        takers = [k.name for k in engine_kinds().values() if feature in k.capabilities.features]
-        problem = f"engine {kind.name} takes no {what}"
-        raise ConfigError([Fault(_COLUMN, problem, f"taken by: {', '.join(takers)}")])
+        raise ConfigError([Fault(_COLUMN, f"engine {kind.name} takes no {what}", takers(feature))])
 
 
-def _illustrated(message: Message) -> bool:
-    content = message.get("content")
-    return isinstance(content, list) and any(
-        isinstance(part, dict) and part.get("type") == "image_url" for part in content
-    )
+def own_text(value: Any) -> Any:
+    """Return the text of a subclass of str, such as NumPy's or an enum's, as text; and all else as it is."""
+    return str.__str__(value) if isinstance(value, str) else value
 
 
 def _ready(turn: Any) -> Any:
     """Return a message whose parts are in the OpenAI form; images in them may still be bytes."""
-    if not isinstance(turn, dict) or not isinstance(turn.get("content"), list | tuple):
-        return turn
-    return {**turn, "content": [_part(part) for part in turn["content"]]}
+    if not isinstance(turn, dict):
+        return own_text(turn)
+    message = {name: own_text(value) for name, value in turn.items()}
+    if isinstance(message.get("content"), list | tuple):
+        message["content"] = [_part(part) for part in message["content"]]
+    return message
 
 
 def _part(part: Any) -> Any:
     if isinstance(part, str):
-        return {"type": "text", "text": part}
+        return {"type": "text", "text": own_text(part)}
     if not isinstance(part, dict):
         return {"type": "image_url", "image_url": {"url": _image(part)}}
     image = part.get("image_url")
     if part.get("type") != "image_url" or image is None:
-        return part
+        return {name: own_text(value) for name, value in part.items()}
     rest = image if isinstance(image, dict) else {"url": image}
     return {**part, "image_url": {**rest, "url": _image(rest.get("url"))}}
 
@@ -137,6 +138,6 @@ def _image(value: Any) -> Any:
             buffer = io.BytesIO()
             save(buffer, "PNG")
             return buffer.getvalue()
-    except OSError as error:
-        raise RenderError(f"input: image {value}: {error.strerror or error}") from None
+    except UNREADABLE as error:
+        raise RenderError(f"input: image {value}: {reason(error)}") from None
     return value

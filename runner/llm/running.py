@@ -199,7 +199,7 @@ class Running:
         request = Request(point.experiment.task, ask.input, sampling, self._scope, ask.sample)  # type: ignore[arg-type]
         try:
             canonical = request.canonical()
-        except (TypeError, msgspec.EncodeError) as error:
+        except (TypeError, ValueError, RecursionError, msgspec.EncodeError) as error:
             raise RenderError(f"input: a message holds what JSON can't: {error}") from None
         return Asked(point, request, canonical, request_key(canonical))
 

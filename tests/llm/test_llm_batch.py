@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,17 @@ def test_errors_may_be_returned_in_place() -> None:
         found = llm.batch(["a", "bad", UNFIT, "b"], errors="return", progress=False)
 
     assert texts(found) == ["a", "BadRequestError", "RenderError", "b"]
+
+
+def test_input_that_is_no_json_costs_the_others_nothing() -> None:
+    """Half a character, a message that holds itself, a path with a NUL: each is its own input's error."""
+    endless: Any = [{"role": "user", "content": "hi"}]
+    endless[0]["extra"] = endless
+    unreadable = [{"role": "user", "content": [Path("a\0b.png")]}]
+    with LLM("fake:m") as llm:
+        found = llm.batch(["a", "\ud800", endless, unreadable, "b"], errors="return", progress=False)
+
+    assert texts(found) == ["a", "RenderError", "RenderError", "RenderError", "b"]
 
 
 def test_first_error_is_raised_after_the_others() -> None:

@@ -226,6 +226,11 @@ def test_token_ids_are_for_engines_that_take_them() -> None:
     assert asyncio.run(ask()) == [1, 2, 3]
     with fake(task="complete") as llm, pytest.raises(ConfigError, match="engine fake takes no token ids"):
         llm.generate_sync([1, 2, 3])
+    with (
+        fake(task="complete") as llm,
+        pytest.raises(RenderError, match="expected a prompt or a list of token ids"),
+    ):
+        llm.generate_sync([1, -2])
 
 
 def test_stream_takes_one_choice() -> None:
