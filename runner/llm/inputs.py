@@ -15,7 +15,7 @@ from runner.prompts import illustrated, settled
 from runner.prompts.images import UNREADABLE, reason
 from runner.prompts.messages import row_messages
 from runner.values import Input as RequestInput
-from runner.values import Json, Message, Row
+from runner.values import Json, Row
 
 Input: TypeAlias = str | Sequence[Any]
 """For chat: one user message's text, strings that alternate, or messages in the OpenAI form. For complete: a
