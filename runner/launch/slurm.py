@@ -20,7 +20,7 @@ from runner.errors import ConfigError, Fault, RunnerError, UserError
 from runner.launch.attempts import next_attempt
 from runner.launch.orphans import find_orphans
 from runner.launch.processes import this_process
-from runner.launch.slurm_commands import SlurmSilentError, run_slurm
+from runner.launch.slurm_commands import SlurmLateError, SlurmSilentError, run_slurm, unreachable
 from runner.launch.submission import (
     Intent,
     JobRequest,
@@ -43,6 +43,9 @@ _OWN_KEYS = {
     "qos": "qos",
     "time": "time",
 }
+_PROMPT_SECONDS = 4.0
+"""A controller that took longer is pinged, and so may a ping take: together less than ten seconds."""
+
 _RESERVED = frozenset({"error", "open_mode", "output", "parsable", "wrap"})
 
 
@@ -61,13 +64,22 @@ def check_slurm(cluster: SlurmCluster) -> list[Fault]:
 def check_answers() -> None:
     """Refuse a Slurm whose controller can't be reached from here.
 
+    Slurm's commands try a controller that is gone for as long as one that is slow: up to a minute, as the
+    cluster is set up. So that is told apart here, and only a slow one is waited for.
+
     Raises:
         UserError: it gave no answer; says why, in its own last words.
     """
+    question = ["scontrol", "show", "config"]  # as a submission asks for the largest array
     try:
-        run_slurm(["scontrol", "show", "config"])  # as a submission asks for the largest array
+        try:
+            run_slurm(question, _PROMPT_SECONDS)
+        except SlurmLateError:
+            if said := unreachable(_PROMPT_SECONDS):
+                raise SlurmSilentError(said) from None
+            run_slurm(question)
     except SlurmSilentError as error:
-        last = re.sub(r"^scontrol: (fatal|error): ", "", str(error).rpartition("; ")[2])
+        last = re.sub(r"^(scontrol: (fatal|error)|\w+ error): ", "", str(error).rpartition("; ")[2])
         raise UserError(
             f"cluster=slurm: Slurm does not answer here: {last}\n"
             "    run this where jobs are submitted from, or on this machine: cluster=local"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, UserError
 from runner.launch import cancel, job_states, launch
 from runner.launch.attempts import State, WorkerState, begin_attempt, write_state
+from runner.launch.slurm import check_answers
 from runner.launch.submission import Intent, Submission, write_intent, write_submission
 from runner.spec import LocalCluster
 from tests.launch.launch_kit import make_run, requests
@@ -66,3 +67,14 @@ def test_silent_slurm_does_not_keep_local_jobs_from_being_stopped(tmp_path: Path
         cancel(run)
 
     assert job_states(run)["b"].state == "cancelled"
+
+
+def test_configuration_that_is_not_there_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm's own commands look for it for a minute."""
+    conf = tmp_path / "slurm.conf"
+    monkeypatch.setenv("SLURM_CONF", str(conf))
+
+    with pytest.raises(UserError, match=f"does not answer here: SLURM_CONF names {conf}, which is not there"):
+        check_answers()
