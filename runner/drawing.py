@@ -13,7 +13,7 @@ from runner.errors import RenderError
 from runner.render import ValueTemplate, compile_value
 from runner.spec import Sampling
 from runner.spec.sampling import FILLED, is_template
-from runner.values import Json, Row
+from runner.values import Json, Row, spelled
 
 
 class Drawing:
@@ -62,7 +62,9 @@ class Drawing:
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, ("sampling", *first["loc"])))
-            raise RenderError(f"{place}: {first['msg']} (the row gives {first['input']!r:.80})") from None
+            raise RenderError(
+                f"{place}: {first['msg']} (the row gives {spelled(first['input'], 80)})"
+            ) from None
 
 
 def _of_sample(sampling: dict[str, Json], sample: int) -> dict[str, Json]:

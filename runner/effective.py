@@ -18,7 +18,7 @@ from runner.prompts import PromptSource, SlotSource
 from runner.render import TemplateError, compile_value, unknown_names
 from runner.spec import Experiment
 from runner.spec.sampling import CONSTRAINTS, is_template
-from runner.values import VALUE_TASKS, Json
+from runner.values import VALUE_TASKS, Json, spelled
 
 _OWN_CONFIG = "generation_config.json"
 _THEIR_NAMES = {"max_new_tokens": "max_tokens"}
@@ -82,7 +82,7 @@ def _fault(experiment: Experiment, kind: EngineKind, place: str, name: str, valu
     if is_template(value):
         return None
     if (problem := parameter.fault(value)) is not None:
-        return Fault(place, f"{value!r}: engine {kind.name} {problem}")
+        return Fault(place, f"{spelled(value)}: engine {kind.name} {problem}")
     return constraint_fault(name, value) if name in CONSTRAINTS else None
 
 

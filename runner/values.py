@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
@@ -28,6 +29,12 @@ _encoder = msgspec.json.Encoder(order="sorted")
 def canonical_json(value: Json) -> bytes:
     """Encode *value* as UTF-8 JSON with sorted keys and no spaces."""
     return _encoder.encode(value)
+
+
+def spelled(value: Json, longest: int = 60) -> str:
+    """Return a value for a message, cut if long: text in quotes, all else as JSON, with null and true."""
+    whole = json.dumps(value, ensure_ascii=False, skipkeys=True, default=repr)
+    return (repr(value) if isinstance(value, str) else whole)[:longest]
 
 
 class Scope(msgspec.Struct, frozen=True):

@@ -59,6 +59,11 @@ def cell(value: Json) -> str:
     return value if isinstance(value, str) else canonical_json(value).decode()
 
 
+def given(value: Json) -> str:
+    """Return a value of a config as one would type it, null too."""
+    return "null" if value is None else cell(value)
+
+
 def shown(path: Path) -> str:
     """Return a path as short as it can be typed from here."""
     try:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
-from runner.commands.console import console
+from runner.commands.console import console, given
 from runner.commands.run import run_plan
 from runner.errors import UserError
 from runner.parity import Agreement, Divergence, agreements
@@ -63,7 +63,7 @@ def _tells_tokens(point: PlannedPoint) -> bool:
 
 def _name(point: PlannedPoint) -> str:
     """Return what sets a point apart from the others."""
-    return ", ".join(str(value) for value in point.point.axes.values())
+    return ", ".join(given(value) for value in point.point.axes.values())
 
 
 def _print(compared: list[Agreement], *, verbose: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from runner.commands.console import cell, console, count, print_table, shown, table
+from runner.commands.console import cell, console, count, given, print_table, shown, table
 from runner.plan import Plan, PlannedJob, PlannedPoint
 from runner.values import VALUE_TASKS, Json
 
@@ -33,7 +33,7 @@ def print_plan(plan: Plan, *, verbose: bool = False) -> None:
         out.print()
         _print_points(out, plan.points)
     for point in plan.refused:
-        axes = ", ".join(f"{key}={cell(value)}" for key, value in point.axes.items())
+        axes = ", ".join(f"{key}={given(value)}" for key, value in point.axes.items())
         out.print(f"\nrefused: {axes or 'the point'}", style="yellow")
         for fault in point.faults:
             out.print(f"  {fault}", style="yellow")

@@ -73,7 +73,7 @@ class Chooser:
             return Chosen(value, (((), given.origin),))
         if not isinstance(value, str):
             raise self._fault(
-                f"scorers.{name}", f"{value!r} given, expected a name or a map", "", given.origin
+                f"scorers.{name}", f"{brief(value)} given, expected a name or a map", "", given.origin
             )
         named = self._scorer_named(value, given.origin)
         if len(named.value) != 1:
@@ -169,7 +169,9 @@ class Chooser:
         if isinstance(value, list):
             return self._scorer_list(value, origin)
         if not isinstance(value, dict):
-            raise self._fault("scorers", f"{value!r} given, expected a list of names or a map", "", origin)
+            raise self._fault(
+                "scorers", f"{brief(value)} given, expected a list of names or a map", "", origin
+            )
         built: dict[str, Json] = {}
         trail: list[tuple[Key, Origin]] = [((), origin)]
         for name, one in value.items():
@@ -186,7 +188,7 @@ class Chooser:
             where = origin.under(index)
             if not isinstance(name, str):
                 hint = "give settings as a map: scorers: {numeric: {kind: numeric, ...}}"
-                raise self._fault("scorers", f"{name!r} given in a list of scorer names", hint, where)
+                raise self._fault("scorers", f"{brief(name)} given in a list of scorer names", hint, where)
             chosen = self._scorer_named(name, where)
             built |= chosen.value
             trail += chosen.trail

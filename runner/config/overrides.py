@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from runner.config.values import names_variables
 from runner.errors import ConfigError, Fault
-from runner.values import Json
+from runner.values import Json, canonical_json
 
 Action = Literal["set", "add", "force", "delete"]
 
@@ -152,8 +152,13 @@ def _plain(parsed: Any) -> Json:
     if isinstance(parsed, list):
         return [_plain(item) for item in parsed]
     if isinstance(parsed, dict):
-        return {str(_plain(key)): _plain(value) for key, value in parsed.items()}
+        return {_key(_plain(key)): _plain(value) for key, value in parsed.items()}
     return parsed
+
+
+def _key(parsed: Json) -> str:
+    """Return a map's key as text; a word that reads as another value stays that word."""
+    return parsed if isinstance(parsed, str) else canonical_json(parsed).decode()
 
 
 def _fault(line: str, message: str) -> Fault:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.data.table import BadRecordError, Columns
 from runner.render import missing_column
-from runner.values import canonical_json
+from runner.values import canonical_json, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ def row_id(column: str, data: Columns) -> str:
         raise BadRecordError(missing_column(column, data))
     if value.__class__ in {int, float}:
         return str(value)
-    raise BadRecordError(f"the id column {column!r} holds {value!r:.60}, not a text or a number")
+    raise BadRecordError(f"the id column {column!r} holds {spelled(value)}, not a text or a number")
 
 
 def content_hash(data: Columns) -> int:

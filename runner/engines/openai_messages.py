@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from runner.errors import BadRequestError
-from runner.values import Json, Message
+from runner.values import Json, Message, spelled
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[^,;]*)*;base64,(.*)", re.DOTALL)
 _OF_ALL = frozenset({"role", "content"})
@@ -103,7 +103,7 @@ def forced_tool(choice: Json) -> str | None:
     function = choice.get("function")
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str):
-        raise BadRequestError(f"tool_choice {choice!r:.80} is neither a word nor in the OpenAI form")
+        raise BadRequestError(f"tool_choice {spelled(choice, 80)} is neither a word nor in the OpenAI form")
     return name
 
 
@@ -112,7 +112,7 @@ def _part(part: Json) -> str | Image:
     if kind == "text" and isinstance(part.get("text"), str):
         return str(part["text"])
     if kind != "image_url":
-        raise BadRequestError(f"a content part {part!r:.80} can't be sent; known: text, image_url")
+        raise BadRequestError(f"a content part {spelled(part, 80)} can't be sent; known: text, image_url")
     image = part.get("image_url")
     url = image.get("url") if isinstance(image, dict) else image
     if isinstance(image, dict) and image.get("detail") not in {None, "auto"}:
@@ -126,13 +126,13 @@ def _image(url: Json) -> Image:
             return Image(media_type=match[1], data=match[2])
         if url.startswith(("http://", "https://", "gs://")):
             return Image(url=url)
-    raise BadRequestError(f"image_url {url!r:.80} is neither an address nor a data URL in base64")
+    raise BadRequestError(f"image_url {spelled(url, 80)} is neither an address nor a data URL in base64")
 
 
 def _call(call: Json) -> Call:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise BadRequestError(f"a tool call {call!r:.80} is not in the OpenAI form")
+        raise BadRequestError(f"a tool call {spelled(call, 80)} is not in the OpenAI form")
     given = function.get("arguments") or "{}"
     try:
         arguments = msgspec.json.decode(given) if isinstance(given, str) else given
@@ -153,7 +153,7 @@ def _refuse_odd(what: str, given: Mapping[str, Json], known: frozenset[str]) -> 
 def _function(tool: Json, known: frozenset[str]) -> dict[str, Json]:
     function = tool.get("function")
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise BadRequestError(f"a tool {tool!r:.80} is not in the OpenAI form")
+        raise BadRequestError(f"a tool {spelled(tool, 80)} is not in the OpenAI form")
     _refuse_odd(f"the tool {function['name']}", tool, frozenset({"type", "function"}))
     _refuse_odd(f"the tool {function['name']}", function, known)
     return function

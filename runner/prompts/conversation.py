@@ -12,6 +12,7 @@ from runner.prompts.raw import RAW_TASKS, is_conversation, only_user_turn
 from runner.prompts.source import PromptSource, SlotSource, TurnSource
 from runner.render import Template, TemplateError, compile_template, compile_value, unknown_names
 from runner.spec import LARGEST
+from runner.values import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +176,7 @@ class _TokenIds:
         found = [_token_id(token) for token in ids] if isinstance(ids, list | tuple | range) else []
         tokens = tuple(token for token in found if token is not None)
         if not tokens or len(tokens) != len(found):
-            raise RenderError(f"prompt.token_ids: expected a list of whole numbers from 0: {ids!r:.60}")
+            raise RenderError(f"prompt.token_ids: expected a list of whole numbers from 0: {spelled(ids)}")
         return tokens
 
 

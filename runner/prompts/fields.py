@@ -18,6 +18,7 @@ from runner.render import (
     compile_value,
     unknown_names,
 )
+from runner.values import spelled
 
 if TYPE_CHECKING:
     from runner.values import Json, Row
@@ -117,5 +118,5 @@ def _texts(name: str, given: Any) -> list[str]:
         except msgspec.DecodeError as error:
             raise RenderError(f"prompt.{name}: the row's text is no JSON: {error}") from None
     if not isinstance(given, list | tuple) or not given or not all(isinstance(one, str) for one in given):
-        raise RenderError(f"prompt.{name}: expected a list of texts, not {given!r:.60}")
+        raise RenderError(f"prompt.{name}: expected a list of texts, not {spelled(given)}")
     return list(given)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RenderError
+from runner.values import spelled
 
 if TYPE_CHECKING:
     from runner.values import Json, Message
@@ -79,7 +80,7 @@ def _url(value: Any, folder: Path) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
         return _data_url(bytes(value), "the image's bytes")
     if not isinstance(value, str) or not value:
-        raise RenderError(f"an image is a path, an address, a data URL or bytes, not {value!r:.60}")
+        raise RenderError(f"an image is a path, an address, a data URL or bytes, not {spelled(value)}")
     if value.startswith(_ELSEWHERE):
         return value
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import RenderError
 from runner.render import missing_column, suggestion
+from runner.values import spelled
 
 if TYPE_CHECKING:
     from runner.values import Message, Row
@@ -26,7 +27,7 @@ def row_messages(row: Row, column: str) -> tuple[Message, ...]:
         raise RenderError(missing_column(column, row.data))
     given = row.data[column]
     if not isinstance(given, list) or not given:
-        raise _malformed(column, f"a list of messages, not {given!r:.60}")
+        raise _malformed(column, f"a list of messages, not {spelled(given)}")
     lead = 1 if len(given) > 1 and isinstance(given[1], str) and _is_system(given[0]) else 0
     if any(isinstance(message, str) for message in given):
         head = (_checked(given[0], column, 0),) if lead else ()
@@ -41,7 +42,7 @@ def _is_system(message: Any) -> bool:
 def _alternating(texts: list[Any], column: str, first: int) -> list[Message]:
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            expected = f"strings that alternate, not {text!r:.60} at [{first + index}]"
+            expected = f"strings that alternate, not {spelled(text)} at [{first + index}]"
             raise _malformed(column, expected)
     if len(texts) % 2 == 0:
         raise _malformed(column, f"an odd number of strings, so that the user speaks last, not {len(texts)}")
@@ -50,15 +51,15 @@ def _alternating(texts: list[Any], column: str, first: int) -> list[Message]:
 
 def _checked(message: Any, column: str, index: int) -> Message:
     if not isinstance(message, dict):
-        raise _malformed(column, f"messages with role and content, not {message!r:.60} at [{index}]")
+        raise _malformed(column, f"messages with role and content, not {spelled(message)} at [{index}]")
     role, content = message.get("role"), message.get("content")
     if role not in ROLES:
-        raise _malformed(column, f"a role at [{index}], not {role!r} ({suggestion(str(role), ROLES)})")
+        raise _malformed(column, f"a role at [{index}], not {spelled(role)} ({suggestion(str(role), ROLES)})")
     if not (isinstance(content, str | list) or (content is None and message.get("tool_calls"))):
-        raise _malformed(column, f"text or a list of parts as content at [{index}], not {content!r:.60}")
+        raise _malformed(column, f"text or a list of parts as content at [{index}], not {spelled(content)}")
     for number, part in enumerate(content if isinstance(content, list) else ()):
         if (wrong := _wrong(part)) is not None:
-            raise _malformed(column, f"{wrong} at [{index}].content[{number}], not {part!r:.60}")
+            raise _malformed(column, f"{wrong} at [{index}].content[{number}], not {spelled(part)}")
     return message
 
 
