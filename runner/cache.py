@@ -66,21 +66,27 @@ def marks(values: Collection[object]) -> str:
     return ",".join("?" * len(values))
 
 
+_MOVE = "move it away: later runs then start a new one, and every run keeps its own answers"
+
+
 @contextmanager
-def _usable(path: Path) -> Iterator[None]:
-    """Say of a shared cache that can't be read or written which file it is, and what helps."""
+def usable(path: Path, what: str = "the cache ", help_: str = _MOVE) -> Iterator[None]:
+    """Say of a SQLite file that can't be read or written which it is, and what helps.
+
+    Raises:
+        UserError: it is damaged, or can't be used.
+    """
     try:
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
         if code in _DAMAGED:
-            help_ = "move it away: later runs then start a new one, and every run keeps its own answers"
-            raise UserError(f"the cache {path} is damaged ({error}); {help_}") from error
+            raise UserError(f"{what}{path} is damaged ({error}); {help_}") from error
         if code in _UNUSABLE:
-            raise UserError(f"the cache {path} can't be used: {error}") from error
+            raise UserError(f"{what}{path} can't be used: {error}") from error
         raise
     except OSError as error:
-        raise UserError(f"the cache {path} can't be used: {error.strerror}") from error
+        raise UserError(f"{what}{path} can't be used: {error.strerror}") from error
 
 
 class ResponseCache:
@@ -93,7 +99,7 @@ class ResponseCache:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db: sqlite3.Connection | None = None
-        with _usable(path):
+        with usable(path):
             if path.exists():
                 self._db = connect(path)
                 if not holds(self._db, "responses"):
@@ -119,13 +125,13 @@ class ResponseCache:
         if self._db is None or not keys:
             return {}
         query = f"SELECT key, response FROM responses WHERE key IN ({marks(keys)})"
-        with _usable(self._path):
+        with usable(self._path):
             return dict(self._db.execute(query, sorted(keys)))
 
     def requests(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, canonical request) of everything stored."""
         if self._db is not None:
-            with _usable(self._path):
+            with usable(self._path):
                 yield from self._db.execute("SELECT key, request FROM responses")
 
 
@@ -135,7 +141,7 @@ def store_responses(path: Path, rows: Sequence[tuple[bytes, bytes, bytes]], *, r
     Raises:
         UserError: the file is damaged or can't be written.
     """
-    with _usable(path):
+    with usable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(connect(path)) as db:
             db.isolation_level = None
@@ -155,7 +161,7 @@ def add_responses(path: Path, source: Path, *, after: int, replace: bool) -> Non
         after: rowid of the last response that was added before.
         replace: overwrite what is stored under the same keys, as ``cache: refresh`` asks.
     """
-    with _usable(path), closing(connect(path)) as db:
+    with usable(path), closing(connect(path)) as db:
         db.isolation_level = None
         db.execute(RESPONSES)
         db.execute("ATTACH ? AS source", (str(source),))

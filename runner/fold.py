@@ -16,7 +16,7 @@ from runner.jobs import Job, PointSpec, read_job
 from runner.points import PointRecords, by_point
 from runner.questions import ResultLine
 from runner.records import ERROR, OK, RECORDS_FILE, STEP, Record, read_records
-from runner.runs import RunFolder, write_file
+from runner.runs import RunFolder, read_file, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import Metrics
 from runner.values import Json
@@ -64,6 +64,9 @@ class Failure(msgspec.Struct, frozen=True):
         return self.kind, self.message.partition(" (")[0] if template else ""
 
 
+REMAKE = "delete it, and it is made anew"
+"""What helps where a file is damaged that a fold writes."""
+
 _MOST_FAULTS = 20
 """More of a class of error count as its first."""
 
@@ -93,7 +96,7 @@ def _last_counts(run: RunFolder, spec: PointSpec) -> PointCounts:
     metrics = run.point(spec.name) / "metrics.json"
     if not metrics.exists():
         return PointCounts(spec.expected, 0, 0)
-    return msgspec.json.decode(metrics.read_bytes(), type=PointCounts)
+    return read_file(metrics, PointCounts, REMAKE)
 
 
 def logs_of(job_folder: Path) -> list[Path]:
@@ -105,7 +108,7 @@ def logs_of(job_folder: Path) -> list[Path]:
 def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
     """Add what the attempts have written since the last fold to the files of their points."""
     mark = folder / "folded.json"
-    before: dict[str, int] = msgspec.json.decode(mark.read_bytes()) if mark.exists() else {}
+    before = read_file(mark, dict[str, int], REMAKE) if mark.exists() else {}
     ends = dict(before)
     with _Points(run, job) as points:
         for log in logs_of(folder):

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from pydantic import ValidationError
 
 from runner.errors import UserError
 from runner.prompts import PromptSource
-from runner.schema import experiment_type
+from runner.runs import read_file
+from runner.schema import fitting_type
 from runner.spec import Experiment
 from runner.values import Json, Scope
 
@@ -58,8 +60,18 @@ class PointSpec(msgspec.Struct, frozen=True):
     copies: dict[str, str] = {}
 
     def experiment(self, run: Path | None = None) -> Experiment:
-        """Return the validated experiment; in a *run*, its model's files are those copied there."""
-        experiment = experiment_type(self.declared["engine"]["kind"]).model_validate(self.declared)
+        """Return the validated experiment; in a *run*, its model's files are those copied there.
+
+        Raises:
+            UserError: what the run holds is none.
+        """
+        try:
+            experiment = fitting_type(self.declared).model_validate(self.declared)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            told = f"is damaged, or of another version of the runner ({place}: {first['msg']})"
+            raise UserError(f"the experiment of point {self.name} {told}: start a new run") from None
         if run is None or not self.copies:
             return experiment
         files = {field: str(run.absolute() / copy) for field, copy in self.copies.items()}
@@ -98,8 +110,4 @@ def read_job(folder: Path) -> Job:
     Raises:
         UserError: what the file holds is no job.
     """
-    file = folder / "job.json"
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Job)
-    except msgspec.DecodeError as error:
-        raise UserError(f"{file} is damaged ({error}): put it back, or start a new run") from None
+    return read_file(folder / "job.json", Job)

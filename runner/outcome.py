@@ -8,15 +8,16 @@ from pathlib import Path
 import msgspec
 
 from runner.errors import UserError
-from runner.fold import Failure, PointCounts, fold_run
+from runner.fold import REMAKE, Failure, PointCounts, fold_run
 from runner.jobs import read_job
-from runner.launch.attempts import attempts, read_state
+from runner.launch.attempts import STATE_FILE, State, attempts, read_state
 from runner.launch.job_state import JobState
 from runner.launch.kept import mask_kept
+from runner.launch.orphans import job_folders
 from runner.launch.output import STDERR_FILE
 from runner.launch.query import job_states
 from runner.progress import Progress
-from runner.runs import CANCELLED, RunFolder
+from runner.runs import CANCELLED, PUT_BACK, RunFolder, read_file
 from runner.secrets import Secrets
 from runner.values import Json
 
@@ -56,6 +57,13 @@ class PointOutcome(msgspec.Struct, frozen=True):
     failures: tuple[Failure, ...] = ()
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What a point's metrics.json holds besides its counts."""
+
+    scores: dict[str, dict[str, Json]] = {}
+    failures: tuple[Failure, ...] = ()
+
+
 class RunOutcome(msgspec.Struct, frozen=True):
     """A run; ``state`` is pending, running, or how it ended: see docs/errors.md.
 
@@ -75,15 +83,27 @@ class RunOutcome(msgspec.Struct, frozen=True):
 
 
 def run_outcome(run: RunFolder) -> RunOutcome:
-    """Fold what is new and return how the run stands."""
+    """Fold what is new and return how the run stands.
+
+    Raises:
+        UserError: a file of the run is damaged, or missing.
+    """
     jobs = job_outcomes(run)
     mask_kept(run.path, Secrets.of_environment(secret_env(run)))
+    _check_whole(run)
     warnings: list[str] = []
     points = _points(run, fold_run(run, warnings.append))
     jobs = tuple(_spared(run, job, points) for job in jobs)
     state = _state(jobs, points)
     code = _EXIT_CODES.get(state, 1)
     return RunOutcome(run.name, str(run.path), state, code, jobs, points, tuple(warnings))
+
+
+def _check_whole(run: RunFolder) -> None:
+    folders = job_folders(run.path)
+    lost = [folder for folder in folders if not (folder / "job.json").exists()]
+    if lost or not folders:
+        raise UserError(f"{(lost or [run.path / 'jobs'])[0]} is damaged (no job.json in it): {PUT_BACK}")
 
 
 def _spared(run: RunFolder, job: JobOutcome, points: tuple[PointOutcome, ...]) -> JobOutcome:
@@ -111,7 +131,7 @@ def secret_env(run: RunFolder) -> tuple[str, ...]:
 
 
 def _job(folder: Path, state: JobState) -> JobOutcome:
-    progress = msgspec.convert(state.record.progress, Progress) if state.record is not None else Progress()
+    progress = Progress() if state.record is None else _progress(folder, state.record)
     log = None if state.attempt is None else state.attempt.path / STDERR_FILE
     known = str(log) if log is not None and log.exists() else None
     return JobOutcome(state.name, state.state, state.reason, progress, _spent(folder), known, state.slurm)
@@ -120,9 +140,16 @@ def _job(folder: Path, state: JobState) -> JobOutcome:
 def _spent(folder: Path) -> Progress:
     """Sum what all attempts at a job sent and received."""
     states = [state for attempt in attempts(folder) if (state := read_state(attempt)) is not None]
-    known = [msgspec.convert(state.progress, Progress) for state in states]
+    known = [_progress(folder, state) for state in states]
     names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens")
     return Progress(**{name: sum(getattr(one, name) for one in known) for name in names})
+
+
+def _progress(folder: Path, state: State) -> Progress:
+    try:
+        return msgspec.convert(state.progress, Progress)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{STATE_FILE} of an attempt in {folder} is damaged ({error}): {PUT_BACK}") from None
 
 
 def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcome, ...]:
@@ -133,7 +160,7 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
     for spec in specs:
         count = counts[spec.name]
         metrics = run.point(spec.name) / "metrics.json"
-        known = msgspec.json.decode(metrics.read_bytes()) if metrics.exists() else {}
+        known = read_file(metrics, _Known, REMAKE) if metrics.exists() else _Known()
         cancelled = (run.point(spec.name) / CANCELLED).exists()
         outcomes.append(
             PointOutcome(
@@ -145,8 +172,8 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
                 count.missing,
                 count.served,
                 cancelled,
-                known.get("scores", {}),
-                msgspec.convert(known.get("failures", []), tuple[Failure, ...]),
+                known.scores,
+                known.failures,
             )
         )
     return tuple(outcomes)

@@ -6,13 +6,16 @@ network filesystem.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
-from runner.cache import RESPONSES, connect, marks
+from runner.cache import RESPONSES, connect, marks, usable
 from runner.records import OK, STEP, Record
+from runner.runs import PUT_BACK
 from runner.values import response_stored
 
 _TABLES = f"""
@@ -37,17 +40,25 @@ class PointRecords:
 
     What belongs together goes into one transaction: keys come in random order, so that each commit
     rewrites most pages of their index, however few records it adds.
+
+    Raises:
+        UserError: where it is opened, used or left, if the file is damaged or can't be used.
     """
 
     def __init__(self, path: Path) -> None:
-        self._db = connect(path)
-        self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+        self._usable = partial(usable, path, "", PUT_BACK)
+        with self._usable():
+            self._db = connect(path)
+            self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         self._db.close()
+        if isinstance(error, sqlite3.DatabaseError):
+            with self._usable():
+                raise error
 
     def add(self, records: Sequence[Record], *, attempt: int = 0) -> None:
         """Add records to the open transaction; adding the same ones again changes nothing.
@@ -58,27 +69,33 @@ class PointRecords:
                 the later attempt's counts, and within one attempt the later. 0 is what the shared
                 cache completed before any attempt; its answers need not be added to the cache.
         """
-        cached = attempt == 0
         answers = [
             (bytes.fromhex(a.key), a.request, response_stored(a.response)) for r in records for a in r.answers
         ]
         answers.sort(key=itemgetter(0))  # neighbours in the index
         results = [_columns(record, attempt) for record in records if record.result is not None]
+        answered = sum(r.result.state == OK for r in records if r.result is not None)
+        with self._usable():
+            self._write(answers, results, served=answered if attempt == 0 else None)
+
+    def _write(
+        self, answers: Sequence[tuple[object, ...]], results: Sequence[tuple[object, ...]], served: int | None
+    ) -> None:
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
-        all_shared = cached and self.mark("shared") == self.last_response()
+        all_shared = served is not None and self.mark("shared") == self.last_response()
         self._db.executemany("INSERT OR REPLACE INTO responses VALUES (?,?,?)", answers)
         self._db.executemany(_UPSERT, results)
         self._db.execute("UPDATE marks SET value = value + 1 WHERE name = 'changed'")
-        if cached:
-            answered = sum(r.result.state == OK for r in records if r.result is not None)
-            self.set_mark("served", self.mark("served") + answered)
+        if served is not None:
+            self.set_mark("served", self.mark("served") + served)
         if all_shared:
             self.set_mark("shared", self.last_response())
 
     def commit(self) -> None:
         """Commit what was added."""
-        self._db.commit()
+        with self._usable():
+            self._db.commit()
 
     def mark(self, name: str) -> int:
         """Return a mark.

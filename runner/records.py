@@ -17,6 +17,8 @@ from typing import Self
 
 import msgspec
 
+from runner.errors import UserError
+from runner.runs import PUT_BACK
 from runner.values import canonical_json
 
 RECORDS_FILE = "records.jsonl"
@@ -124,14 +126,22 @@ class RecordLog:
 
 
 def read_records(path: Path, start: int = 0) -> Iterator[tuple[int, int, Record]]:
-    """Yield each whole record from byte *start* on, with the bytes where its line starts and ends."""
+    """Yield each whole record from byte *start* on, with the bytes where its line starts and ends.
+
+    Raises:
+        UserError: a whole line is no record.
+    """
     with path.open("rb") as file:
         file.seek(start)
         for line in file:
             if not line.endswith(b"\n"):
                 return
             end = start + len(line)
-            yield start, end, _decode(line)
+            try:
+                record = _decode(line)
+            except msgspec.DecodeError as error:
+                raise UserError(f"{path} is damaged at byte {start:,} ({error}): {PUT_BACK}") from None
+            yield start, end, record
             start = end
 
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from runner.errors import UserError
 
@@ -26,11 +29,30 @@ RETRY_FINAL = "retry-final"
 """Marker in a job's folder: ask rows again whose error was final."""
 
 
+PUT_BACK = "put it back, or start a new run"
+"""What helps where a file of a run is damaged that nothing else tells the contents of."""
+
+T = TypeVar("T")
+
+
 def write_file(path: Path, data: bytes | str) -> None:
     """Write *path* under a temporary name and rename it, so that nobody reads half a file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_bytes(data.encode() if isinstance(data, str) else data)
     temporary.replace(path)
+
+
+def read_file(path: Path, kind: type[T], remedy: str = PUT_BACK) -> T:
+    """Return what a JSON file of a run holds.
+
+    Raises:
+        UserError: it holds something else; says so with the *remedy*.
+        FileNotFoundError: it isn't there.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.DecodeError as error:
+        raise UserError(f"{path} is damaged ({error}): {remedy}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache, reduce
 from operator import or_
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from pydantic import Field, SerializeAsAny, create_model
 from runner.engines.registry import engine_kinds
 from runner.scoring.registry import scorer_kinds
 from runner.spec import Experiment
+from runner.values import Json
 
 
 def _union(types: list[type]) -> Any:
@@ -41,3 +43,10 @@ def experiment_type(engine_kind: str | None = None) -> type[Experiment]:
         ),
     }
     return create_model("Experiment", __base__=Experiment, **fields)
+
+
+def fitting_type(config: Mapping[str, Json]) -> type[Experiment]:
+    """Return the type for the kind of engine that *config* names; for every kind if there is none of that name."""
+    engine = config.get("engine")
+    kind = engine.get("kind") if isinstance(engine, dict) else None
+    return experiment_type(kind if isinstance(kind, str) and kind in engine_kinds() else None)

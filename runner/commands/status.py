@@ -1,12 +1,14 @@
 """Show how a run stands: its jobs, its points, its scores; from any terminal, at any time.
 
 Exits as the run did: 0 complete or under way, 1 failed, 3 incomplete or with final errors,
-130 interrupted.
+130 interrupted. With --all: 1 where a run's folder is damaged or may not be read, else 0.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +22,13 @@ from runner.commands.arguments import add_run, run_from, runs_folder
 from runner.commands.console import ago, console, count, print_table, table, widest
 from runner.commands.report import jobs_table, print_outcome
 from runner.commands.watch import watch
+from runner.errors import RunnerError, one_line
 from runner.outcome import RunOutcome, run_outcome
 from runner.runs import RunFolder, all_runs
+from runner.values import Json
+
+DAMAGED = "damaged"
+"""State of a run in the list of all whose folder tells no other."""
 
 _SPARED = ("started", "answers", "errors", "missing", "state")
 """Columns of the list of runs that a narrow terminal goes without, the first ones first; never the name."""
@@ -54,27 +61,56 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def started(run: RunFolder) -> datetime:
-    """Return when a run was started, by its folder's name."""
-    return datetime.strptime(run.path.name.split("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    """Return when a run was started, by its folder's name, else by its resolved.json."""
+    try:
+        return datetime.strptime(run.path.name.split("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:  # a folder that was renamed
+        return datetime.fromtimestamp((run.path / "resolved.json").stat().st_mtime, UTC)
 
 
 def _list(runs: Path, *, as_json: bool) -> int:
-    outcomes = [(run, run_outcome(run)) for run in all_runs(runs)]
+    outcomes = [(run, _outcome(run)) for run in all_runs(runs)]
+    damaged = [outcome for _, outcome in outcomes if outcome.state == DAMAGED]
+    closed = [path for path in (*runs.glob("*"), *runs.glob("*/*")) if _is_closed(path)]
+    for path in closed:
+        print(f"runner: {path}: may not be read; runs in there are not shown", file=sys.stderr)
+    code = int(bool(damaged or closed))
     if as_json:
-        listed = [
-            {"name": o.name, "path": o.path, "state": o.state, "started": started(run).isoformat()}
-            for run, o in outcomes
-        ]
+        listed = [_listed(run, outcome) for run, outcome in outcomes]
         print(msgspec.json.format(msgspec.json.encode(listed), indent=1).decode())
-        return 0
+        return code
     out = console()
     if not outcomes:
         out.print(f"there are no runs in {runs}; start one with: runner run FILE")
-        return 0
+        return code
     print_list(out, outcomes)
-    for warning in dict.fromkeys(warning for _, outcome in outcomes for warning in outcome.warnings):
+    for outcome in damaged:
+        out.print(f"damaged: {outcome.name}: {'; '.join(outcome.warnings)}", style="red")
+    sound = (outcome for _, outcome in outcomes if outcome.state != DAMAGED)
+    for warning in dict.fromkeys(warning for outcome in sound for warning in outcome.warnings):
         out.print(f"warning: {warning}", style="yellow")
-    return 0
+    return code
+
+
+def _is_closed(path: Path) -> bool:
+    return path.is_dir() and not os.access(path, os.R_OK | os.X_OK)
+
+
+def _outcome(run: RunFolder) -> RunOutcome:
+    """Return how a run stands; of one whose folder is damaged, with what is wrong for a warning."""
+    try:
+        return run_outcome(run)
+    except RunnerError as error:
+        reason = one_line(str(error))
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+    return RunOutcome(run.name, str(run.path), DAMAGED, RunnerError.exit_code, (), (), (reason,))
+
+
+def _listed(run: RunFolder, outcome: RunOutcome) -> dict[str, Json]:
+    error = outcome.warnings[0] if outcome.state == DAMAGED else None
+    shown = {"name": outcome.name, "path": outcome.path, "state": outcome.state}
+    return {**shown, "started": started(run).isoformat(), "error": error}
 
 
 def print_list(out: Console, outcomes: list[tuple[RunFolder, RunOutcome]]) -> None:
@@ -95,6 +131,7 @@ def _runs_table(outcomes: list[tuple[RunFolder, RunOutcome]], columns: Sequence[
     for run, outcome in outcomes:
         cells = {"run": outcome.name, "state": outcome.state, "started": ago(started(run))}
         for column, name in (("answers", "ok"), ("missing", "missing"), ("errors", "errors")):
-            cells[column] = f"{sum(getattr(point, name) for point in outcome.points):,}"
+            total = sum(getattr(point, name) for point in outcome.points)
+            cells[column] = "" if outcome.state == DAMAGED else f"{total:,}"
         made.add_row(*(cells[column] for column in columns))
     return made

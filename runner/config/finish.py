@@ -29,7 +29,7 @@ from runner.engines.auto import AUTO, choose_engine
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault
 from runner.launch.gpus import visible_devices
-from runner.schema import experiment_type
+from runner.schema import experiment_type, fitting_type
 from runner.scoring.registry import scorer_kinds
 from runner.spec import LARGEST, Experiment
 from runner.values import Json
@@ -120,10 +120,8 @@ class Finisher:
     ) -> Experiment | None:
         try:
             # Most configs are right; what is wrong with others, the type that knows every engine tells.
-            kind = _kind(config.get("engine"))
-            if isinstance(kind, str) and kind in engine_kinds():
-                with suppress(ValidationError):
-                    return experiment_type(kind).model_validate(config)
+            with suppress(ValidationError):
+                return fitting_type(config).model_validate(config)
             return experiment_type().model_validate(config)
         except ValidationError as error:
             faults = explain(error, config, written, raw.source)

@@ -12,7 +12,7 @@ import msgspec
 
 from runner.errors import one_line
 from runner.launch.processes import Process, this_process
-from runner.runs import write_file
+from runner.runs import read_file, write_file
 from runner.values import Json
 
 STATE_FILE = "state.json"
@@ -124,9 +124,12 @@ def write_state(attempt: Attempt, state: State) -> None:
 
 
 def read_state(attempt: Attempt) -> State | None:
-    """Return what the worker last wrote, or None before it wrote at all."""
+    """Return what the worker last wrote, or None before it wrote at all.
+
+    Raises:
+        UserError: what the file holds is no state.
+    """
     try:
-        data = (attempt.path / STATE_FILE).read_bytes()
+        return read_file(attempt.path / STATE_FILE, State)
     except FileNotFoundError:
         return None
-    return msgspec.json.decode(data, type=State)

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from runner.launch.processes import Process
-from runner.runs import CANCELLED, write_file
+from runner.runs import CANCELLED, read_file, write_file
 
 SUBMISSION_FILE = "submission.json"
 INTENT_FILE = "submitting.json"
@@ -76,10 +76,9 @@ def write_intent(job_dir: Path, intent: Intent) -> None:
 def read_intent(job_dir: Path) -> Intent | None:
     """Return the intent that no submission was recorded for, if there is one."""
     try:
-        data = (job_dir / INTENT_FILE).read_bytes()
+        return read_file(job_dir / INTENT_FILE, Intent)
     except FileNotFoundError:
         return None
-    return msgspec.json.decode(data, type=Intent)
 
 
 def forget_cancellation(job_dir: Path) -> None:
@@ -101,10 +100,9 @@ def withdraw_submission(job_dir: Path) -> None:
 def read_submission(job_dir: Path) -> Submission | None:
     """Return the newest submission of a job, or None if it was never submitted."""
     try:
-        data = (job_dir / SUBMISSION_FILE).read_bytes()
+        return read_file(job_dir / SUBMISSION_FILE, Submission)
     except FileNotFoundError:
         return None
-    return msgspec.json.decode(data, type=Submission)
 
 
 def submitit_folder(run_dir: Path) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.errors import UserError
 from runner.launch import job_states
 from runner.launch.kept import mask_files
 from runner.launch.submission import Submission, submitit_stderr, write_submission
@@ -80,6 +81,7 @@ def test_log_of_a_worker_that_never_began_is_masked_by_who_looks(
     log = run / "submitit" / "7_0_0_log.err"
     log.parent.mkdir(parents=True)
     log.write_text(f"+ export SERVICE_KEY={SECRET}\nfailed\n")
-    run_outcome(RunFolder(run))
+    with pytest.raises(UserError, match="no job"):  # there was none to begin with
+        run_outcome(RunFolder(run))
 
     assert log.read_text() == f"+ export SERVICE_KEY={'*' * len(SECRET)}\nfailed\n"
