@@ -127,7 +127,7 @@ class _Worker:
                 spare_the_collector()
                 ending = uvloop.run(self._work())
         except (StoppedError, KeyboardInterrupt) as error:
-            ending = _Ending("interrupted", INTERRUPTED, str(error) or "interrupted")
+            ending = _Ending("interrupted", INTERRUPTED, str(error) or "told to stop")
         except RunnerError as error:
             ending = _Ending("failed", 1, f"{type(error).__name__}: {self._secrets.mask(str(error))}")
         except BaseException as error:
