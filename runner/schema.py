@@ -46,7 +46,7 @@ def experiment_type(engine_kind: str | None = None) -> type[Experiment]:
 
 
 def fitting_type(config: Mapping[str, Json]) -> type[Experiment]:
-    """Return the type for the kind of engine that *config* names; for every kind if there is none of that name."""
+    """Return the type for the kind of engine that *config* names; for every kind if it names none."""
     engine = config.get("engine")
     kind = engine.get("kind") if isinstance(engine, dict) else None
     return experiment_type(kind if isinstance(kind, str) and kind in engine_kinds() else None)

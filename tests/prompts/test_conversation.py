@@ -170,7 +170,7 @@ def test_own_messages_keep_their_other_keys() -> None:
         ([{"content": "a"}], "a role at .0., not null"),
         ([{"role": "user", "content": [5]}], r"a part with its type at \[0\]\.content\[0\], not 5"),
         ([{"role": "user", "content": [*PARTS, "hi"]}], r"a part with its type at \[0\]\.content\[1\]"),
-        ([{"role": "user", "content": [{"text": "hi"}]}], "a part with its type .* not {'text': 'hi'}"),
+        ([{"role": "user", "content": [{"text": "hi"}]}], 'a part with its type .* not {"text": "hi"}'),
         ([{"role": "user", "content": [{"type": "text", "text": None}]}], "a part with text at "),
     ],
 )
