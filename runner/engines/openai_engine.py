@@ -18,7 +18,7 @@ from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, Ht
 from runner.engines.loglikelihood import loglikelihood
 from runner.engines.openai_stream import Pieces
 from runner.engines.openai_wire import read_chat, read_delta, read_text
-from runner.engines.provider_errors import answered_error, one_line, provider_error
+from runner.engines.provider_errors import answered_error, provider_error, report
 from runner.engines.sse import events
 from runner.engines.task_wire import Wire
 from runner.errors import AskError, ConnectionFailedError, MalformedResponseError, RequestTimeoutError
@@ -213,16 +213,13 @@ class OpenAIEngine:
         try:
             yield
         except HttpError as error:
-            raise self._failure(error) from error
+            kind = RequestTimeoutError if isinstance(error, HttpTimeout) else ConnectionFailedError
+            failure = kind(str(error))
+            report(failure, self._endpoint.secrets)
+            raise failure from error
         except AskError as error:
-            error.message = self._endpoint.secrets.mask(error.message)
+            report(error, self._endpoint.secrets)
             raise
-
-    def _failure(self, error: HttpError) -> AskError:
-        message = self._endpoint.secrets.mask(one_line(str(error)))
-        if isinstance(error, HttpTimeout):
-            return RequestTimeoutError(message)
-        return ConnectionFailedError(message)
 
     def _read(self, request: Request, body: bytes, timing: Timing) -> Response:
         read = read_chat if request.task == "chat" else read_text

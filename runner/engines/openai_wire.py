@@ -19,10 +19,10 @@ from runner.engines.openai_answers import (
     TextLogprobs,
     UsageCounts,
 )
+from runner.engines.provider_wire import decode
 from runner.errors import MalformedResponseError
 from runner.values import Choice, Response, Timing, TokenLogprob, Usage
 
-_Decoded = TypeVar("_Decoded")
 _Answer = TypeVar("_Answer", ChatAnswer, TextAnswer)
 
 _chat = msgspec.json.Decoder(ChatAnswer)
@@ -49,7 +49,7 @@ def read_text(body: bytes, engine: str, timing: Timing) -> Response:
 
 def read_delta(data: bytes) -> str:
     """Decode the text that one streamed event brings; raises as `read_chat` does."""
-    chunk = _parse(_chunk, data)
+    chunk = decode(_chunk, data)
     if not chunk.choices:
         return ""
     first = chunk.choices[0]
@@ -58,21 +58,11 @@ def read_delta(data: bytes) -> str:
 
 def parse_any(data: bytes) -> dict[str, Any]:
     """Decode one streamed event whole; raises as `read_chat` does."""
-    return _parse(_any, data)
-
-
-def _parse(decoder: msgspec.json.Decoder[_Decoded], body: bytes) -> _Decoded:
-    try:
-        return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        beginning = body[:200].decode("utf-8", "replace")
-        raise MalformedResponseError(
-            f"the answer is not what the API documents: {error}; it begins {beginning!r}"
-        ) from None
+    return decode(_any, data)
 
 
 def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes) -> _Answer:
-    answer = _parse(decoder, body)
+    answer = decode(decoder, body)
     if not answer.choices:
         raise MalformedResponseError("the answer has no choices")
     if len(answer.choices) > 1:

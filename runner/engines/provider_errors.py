@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -19,7 +20,10 @@ from runner.errors import (
     ServerError,
     UnknownModelError,
 )
+from runner.secrets import Secrets
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises for a body that is not what it decodes."""
 _LONGEST = 500
 _TOO_LONG = re.compile(
     r"context_length_exceeded|context length|context window|context size|model's (maximum )?length"
@@ -38,28 +42,56 @@ _BUSY = frozenset({408, 409, 425})
 
 
 def provider_error(status: int, body: bytes, retry_after: str | None, retry_after_ms: str | None) -> AskError:
-    """Return the error that an answer with *status* stands for; its message is one line."""
-    message, code, kind = _told(body)
-    message = message or _phrase(status)
-    words = f"{code or ''} {kind or ''} {message}"
-    wait = _wait(retry_after, retry_after_ms)
-    return _class(status, words)(message, status=status, code=code, retry_after=wait)
+    """Return the error that an answer with *status* stands for; its message is one line, as long as it came."""
+    return _error(status, _told(body), _wait(retry_after, retry_after_ms))
 
 
 def answered_error(body: bytes) -> AskError | None:
-    """Return the error that a gateway tells of in an answer with status 200, if it does."""
+    """Return the error that a gateway tells of in an answer with status 200, of the whole or of a choice."""
     if b'"error"' not in body:
         return None
     try:
         data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
-    error = data.get("error") if isinstance(data, dict) else None
-    if not error:
+    told = next(_tellers(data), None)
+    if told is None:
         return None
-    code = error.get("code") if isinstance(error, dict) else None
+    code = told["error"].get("code") if isinstance(told["error"], dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else 500  # noqa: PLR2004 - HTTP's errors
-    return provider_error(status, body, None, None)
+    return _error(status, _fields(told))
+
+
+def report(error: AskError, secrets: Secrets) -> None:
+    """Keep secrets out of what an error says.
+
+    What fits a report is cut out only then: a secret that is cut first would be known no more.
+    """
+    error.message = reported(error.message, secrets)
+    error.code = secrets.mask(error.code) if error.code else error.code
+
+
+def reported(text: str, secrets: Secrets) -> str:
+    """Return *text* without secrets, on one line, and then cut to what fits a report."""
+    line = one_line(secrets.mask(text))
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def _tellers(data: Any) -> Iterator[dict[str, Any]]:
+    """Yield what of an answer has an error: itself, then its choices."""
+    if not isinstance(data, dict):
+        return
+    choices = data.get("choices")
+    for one in (data, *(choices if isinstance(choices, list) else ())):
+        if isinstance(one, dict) and one.get("error"):
+            yield one
+
+
+def _error(status: int, told: tuple[str, str | None, str | None], wait: float | None = None) -> AskError:
+    message, code, kind = told
+    message = message or _phrase(status)
+    words = f"{code or ''} {kind or ''} {message}"
+    return _class(status, words)(message, status=status, code=code, retry_after=wait)
 
 
 def _class(status: int, words: str) -> type[AskError]:
@@ -89,7 +121,7 @@ def _told(body: bytes) -> tuple[str, str | None, str | None]:
     """Return message, code and type of an error body, whatever its form."""
     try:
         data: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return one_line(body.decode("utf-8", "replace")), None, None
     return _fields(data)
 
@@ -114,9 +146,8 @@ def _name(value: Any) -> str | None:
 
 
 def one_line(text: str) -> str:
-    """Return *text* on one line, cut to what fits a report."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    """Return *text* on one line, whole: `reported` cuts it."""
+    return " ".join(text.split())
 
 
 def _phrase(status: int) -> str:

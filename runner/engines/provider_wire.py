@@ -1,4 +1,4 @@
-"""What reading the providers' answers shares."""
+"""What reading the answers of providers and servers shares."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from runner.engines.provider_errors import answered_error
+from runner.engines.provider_errors import UNREADABLE, answered_error
 from runner.errors import AskError, MalformedResponseError
 from runner.values import Json
 
@@ -22,13 +22,13 @@ def decode(decoder: msgspec.json.Decoder[_Decoded], body: bytes) -> _Decoded:
     """
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise answered_error(body) or malformed(error, body) from None
 
 
 def malformed(why: Exception | str, body: bytes = b"") -> AskError:
-    """Return the error for an answer that is not what the API documents."""
-    beginning = f"; it begins {body[:200].decode('utf-8', 'replace')!r}" if body else ""
+    """Return the error for an answer that is not what the API documents; what it begins with is cut later."""
+    beginning = f"; it begins {body.decode('utf-8', 'replace')!r}" if body else ""
     return MalformedResponseError(f"the answer is not what the API documents: {why}{beginning}")
 
 

@@ -24,7 +24,7 @@ from runner.engines.base import EngineKind
 from runner.engines.batching import Batcher
 from runner.engines.constraints import with_parsed
 from runner.engines.openai_compatible import served_model_faults
-from runner.engines.provider_errors import one_line, provider_error
+from runner.engines.provider_errors import one_line, provider_error, report
 from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, RemoteSettings
 from runner.errors import AskError, ConnectionFailedError, EngineStartError, Fault, RequestTimeoutError
 from runner.secrets import Secrets
@@ -179,7 +179,7 @@ class SdkEngine:
         try:
             yield
         except AskError as error:
-            self._mask(error)
+            report(error, self._secrets)
             raise
         except self._raises as error:
             raise self._failure(error) from error
@@ -198,7 +198,7 @@ class SdkEngine:
                     if piece:
                         yield piece
         except AskError as error:
-            self._mask(error)
+            report(error, self._secrets)
             raise
         except self._raises as error:
             raise self._failure(error) from error
@@ -207,11 +207,8 @@ class SdkEngine:
         if isinstance(error, TimeoutError):
             return RequestTimeoutError(f"no answer within {self._timeout:g} s")
         failure = self.client.failure(error)
-        self._mask(failure)
+        report(failure, self._secrets)
         return failure
-
-    def _mask(self, error: AskError) -> None:
-        error.message = self._secrets.mask(error.message)
 
 
 def _timed(response: Response, start: float) -> Response:

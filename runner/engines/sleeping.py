@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from runner.engines.http import Headers, HttpClient, HttpError
-from runner.engines.provider_errors import one_line
+from runner.engines.provider_errors import reported
 from runner.engines.served import ServerSettings
 from runner.engines.served_engine import ServedEngine
 from runner.errors import EngineError
@@ -69,15 +69,15 @@ class Sleeper:
         settings = self._settings
         own = settings.headers() if settings.base_url is not None else []
         headers = Headers(["Content-Type: application/json", *own])
-        mask = Secrets.of(settings.secret_names()).mask
+        secrets = Secrets.of(settings.secret_names())
         try:
             async with HttpClient() as client:
                 answer = await client.request(
                     "POST", self._address + path, headers=headers, body=b"{}", timeout=settings.timeout
                 )
         except HttpError as error:
-            raise EngineError(mask(one_line(str(error)))) from error
+            raise EngineError(reported(str(error), secrets)) from error
         if answer.status != _OK:
-            said = mask(one_line(answer.body[:200].decode(errors="replace")))
+            said = reported(answer.body.decode(errors="replace"), secrets)
             hint = f"{settings.kind} must be started with engine {self._paths.started}"
             raise EngineError(f"{path}: {said or 'refused'}; {hint}", answer.status)

@@ -6,10 +6,11 @@ import base64
 import binascii
 import struct
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
+from runner.engines.provider_wire import decode
 from runner.errors import IncompleteResponseError, MalformedResponseError
 from runner.values import Json, Request, Response, Usage
 
@@ -73,7 +74,6 @@ class _Embedded(msgspec.Struct):
     embedding: list[float]
 
 
-_Decoded = TypeVar("_Decoded")
 _vectors = msgspec.json.Decoder(_Vectors)
 _scores = msgspec.json.Decoder(_Scores)
 _ranking = msgspec.json.Decoder(_Ranking)
@@ -81,16 +81,6 @@ _ranked = msgspec.json.Decoder(list[_Ranked])
 _classes = msgspec.json.Decoder(_Classes)
 _pooling = msgspec.json.Decoder(_Pooling)
 _embedded = msgspec.json.Decoder(_Embedded)
-
-
-def _decode(decoder: msgspec.json.Decoder[_Decoded], body: bytes) -> _Decoded:
-    try:
-        return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        beginning = body[:200].decode("utf-8", "replace")
-        raise MalformedResponseError(
-            f"the answer is not what the API documents: {error}; it begins {beginning!r}"
-        ) from None
 
 
 def fields_of(request: Request) -> dict[str, Json]:
@@ -108,7 +98,7 @@ def read_vectors(body: bytes, requests: Sequence[Request]) -> list[Response]:
     Raises:
         MalformedResponseError: it has others.
     """
-    answer = _decode(_vectors, body)
+    answer = decode(_vectors, body)
     if any(one.index is not None for one in answer.data):
         answer.data.sort(key=lambda one: one.index or 0)
     return embedded([one.embedding for one in answer.data], _used(answer.usage).prompt_tokens, requests)
@@ -160,19 +150,19 @@ def shared_out(tokens: int, requests: Sequence[Request]) -> list[int]:
 
 
 def read_score(body: bytes, requests: Sequence[Request]) -> list[Response]:  # noqa: ARG001 - the signature is shared
-    answer = _decode(_scores, body)
+    answer = decode(_scores, body)
     if len(answer.data) != 1:
         raise MalformedResponseError(f"one pair, the answer has {len(answer.data)} scores")
     return [Response(scores=(answer.data[0].score,), usage=_used(answer.usage))]
 
 
 def read_ranking(body: bytes, requests: Sequence[Request]) -> list[Response]:
-    answer = _decode(_ranking, body)
+    answer = decode(_ranking, body)
     return [Response(scores=_in_order(answer.results, requests[0]), usage=_used(answer.usage))]
 
 
 def read_listed(body: bytes, requests: Sequence[Request]) -> list[Response]:
-    return [Response(scores=_in_order(_decode(_ranked, body), requests[0]))]
+    return [Response(scores=_in_order(decode(_ranked, body), requests[0]))]
 
 
 def _in_order(results: list[_Ranked], request: Request) -> tuple[float, ...]:
@@ -186,7 +176,7 @@ def _in_order(results: list[_Ranked], request: Request) -> tuple[float, ...]:
 
 
 def read_classes(body: bytes, requests: Sequence[Request]) -> list[Response]:  # noqa: ARG001 - the signature is shared
-    answer = _decode(_classes, body)
+    answer = decode(_classes, body)
     if len(answer.data) != 1 or not answer.data[0].probs:
         raise MalformedResponseError(f"one input, the answer has {len(answer.data)} classifications")
     found = answer.data[0]
@@ -194,14 +184,14 @@ def read_classes(body: bytes, requests: Sequence[Request]) -> list[Response]:  #
 
 
 def read_pooling(body: bytes, requests: Sequence[Request]) -> list[Response]:  # noqa: ARG001 - the signature is shared
-    answer = _decode(_pooling, body)
+    answer = decode(_pooling, body)
     if len(answer.data) != 1:
         raise MalformedResponseError(f"one input, the answer has {len(answer.data)} results")
     return [Response(scores=(_one_number(answer.data[0].data),), usage=_used(answer.usage))]
 
 
 def read_native_reward(body: bytes, requests: Sequence[Request]) -> list[Response]:  # noqa: ARG001 - the signature is shared
-    return [Response(scores=(_one_number(_decode(_embedded, body).embedding),))]
+    return [Response(scores=(_one_number(decode(_embedded, body).embedding),))]
 
 
 def _one_number(data: Any) -> float:

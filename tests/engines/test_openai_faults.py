@@ -204,3 +204,30 @@ def test_key_never_shows_in_an_error(monkeypatch: pytest.MonkeyPatch, status: in
     assert KEY not in str(error)
     assert KEY not in repr(error)
     assert "bad key ***" in str(error)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(openai("x" * 480 + f" {KEY} is no key"), 400),
+        Reply(b"x" * 485 + KEY.encode(), 502),
+        Reply(b"<html>" + b"y" * 180 + KEY.encode()),
+        Reply(b"<html>" + b"y" * 400 + KEY.encode()),
+        Reply(openai("no", KEY), 400),
+    ],
+)
+def test_no_part_of_a_key_is_left_where_a_message_is_cut(
+    monkeypatch: pytest.MonkeyPatch, reply: Reply
+) -> None:
+    """A key is looked for in the whole of what came, and in the provider's own code."""
+    monkeypatch.setenv("A_KEY", KEY)
+
+    error = failure(reply, api_key_env="A_KEY")
+
+    assert KEY[:6] not in f"{error!r}"
+    assert len(error.message) <= 500
+
+
+def test_answer_nested_too_deep_is_malformed() -> None:
+    """No decoder reads it, and that is no bug of the runner's."""
+    assert type(failure(Reply(b'{"x":' * 100_000))) is MalformedResponseError

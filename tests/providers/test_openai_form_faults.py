@@ -180,6 +180,14 @@ def test_key_never_shows_in_an_error(kind: str, status: int) -> None:
     assert "bad key ***" in error.message
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_part_of_a_key_is_left_where_a_message_is_cut(kind: str) -> None:
+    """A key is looked for in the whole message, and in the provider's own code."""
+    error = failure(kind, answer(told("x" * 480 + KEY, KEY), 400))
+
+    assert KEY[:6] not in repr(error)
+
+
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
