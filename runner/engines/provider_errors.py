@@ -28,7 +28,7 @@ _LONGEST = 500
 _TOO_LONG = re.compile(
     r"context_length_exceeded|context length|context window|context size|model's (maximum )?length"
     r"|max_model_len|longer than the maximum model length|prompt is too long|exceed_context_size"
-    r"|exceed context limit|token count\b.*\bexceeds the maximum",
+    r"|exceed context limit|maximum prompt length|token count\b.*\bexceeds the maximum",
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
@@ -36,13 +36,17 @@ _NO_MODEL = re.compile(
     r"|no such model|not a valid model|not_found_error model:|invalid_model\b|models/\S+ is not found",
     re.IGNORECASE,
 )
-_BAD_KEY = re.compile(r"API key (not valid|expired)", re.IGNORECASE)
+_BAD_KEY = re.compile(r"API key (not valid|expired)|incorrect API key", re.IGNORECASE)
+_UNSEEMLY = re.compile(
+    r"violates (our )?usage|content[ _](filter|policy)|requires moderation|was flagged", re.IGNORECASE
+)
+"""What a provider finds fault with in a prompt, which xAI and OpenRouter refuse with a status of keys."""
 _BROKE = re.compile(r"credit balance is too low", re.IGNORECASE)
 _BUSY = frozenset({408, 409, 425})
 
 
 def provider_error(status: int, body: bytes, retry_after: str | None, retry_after_ms: str | None) -> AskError:
-    """Return the error that an answer with *status* stands for; its message is one line, as long as it came."""
+    """Return the error that an answer with *status* stands for; its message is one line, not cut yet."""
     return _error(status, _told(body), _wait(retry_after, retry_after_ms))
 
 
@@ -96,7 +100,8 @@ def _error(status: int, told: tuple[str, str | None, str | None], wait: float | 
 
 def _class(status: int, words: str) -> type[AskError]:
     if status in {401, 403}:
-        return AuthenticationError
+        refused = status == 403 and _UNSEEMLY.search(words)  # noqa: PLR2004 - the number is the name
+        return BadRequestError if refused else AuthenticationError
     if status in {402, 429}:
         # An account without credit is a matter neither of waiting nor of one row.
         broke = status == 402 or "insufficient_quota" in words  # noqa: PLR2004 - the number is the name

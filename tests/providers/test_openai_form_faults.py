@@ -73,6 +73,33 @@ def test_status_decides_the_error(kind: str, status: int, body: Any, expected: t
     assert error.status == status
 
 
+XAI = [
+    (403, "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO", BadRequestError),
+    (403, "The caller does not have permission", AuthenticationError),
+    (400, "Incorrect API key provided: ab***yz.", AuthenticationError),
+    (
+        400,
+        "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
+        ContextLengthError,
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "message", "expected"), XAI)
+def test_xai_is_understood_by_its_words(status: int, message: str, expected: type[AskError]) -> None:
+    """It refuses a prompt with the status of a key, and a key with the status of a prompt."""
+    code = "The caller does not have permission to execute the specified operation"
+
+    assert type(failure("xai", answer({"code": code, "error": message}, status))) is expected
+
+
+def test_prompt_that_a_moderator_refuses_is_final_for_its_row() -> None:
+    """OpenRouter answers 403 to it."""
+    message = "openai/gpt-9 requires moderation on OpenAI. Your input was flagged for 'violence'"
+
+    assert type(failure("openai", answer(told(message), 403))) is BadRequestError
+
+
 @pytest.mark.parametrize(
     ("reply", "again"),
     [
