@@ -10,16 +10,16 @@ RunnerError
 │   ├── EngineUnreachableError connection gone after all retries
 │   └── EngineStartError       the engine could not be started
 ├── RowError                   final for one row: recorded, not asked again
-│   ├── BadRequestError        400 and other 4xx
+│   ├── BadRequestError        400 and other 4xx; 403 for what a prompt says
 │   ├── ContextLengthError     the prompt does not fit the model's context
 │   ├── RenderError            a template failed on this row
 │   ├── MalformedError         every attempt got an answer that no API documents
 │   └── IncompleteResponseError  the answer lacks what was asked (n, logprobs)
 └── RetryableError             asked again, up to engine.max_attempts
     ├── RateLimitError         429
-    ├── ServerError            5xx, 408, 409
+    ├── ServerError            5xx, 408, 409; an answer that says that the server failed
     ├── RequestTimeoutError    no answer within engine.timeout
-    ├── ConnectionFailedError  refused, not had in time, reset, cut in mid-body
+    ├── ConnectionFailedError  refused, not had in time, reset, cut in mid-body or in mid-stream
     └── MalformedResponseError 200, but not what the API documents
 
 A `RunnerError` that reaches the command line is printed as one message; any other
@@ -128,7 +128,7 @@ class RowError(AskError):
 
 
 class BadRequestError(RowError):
-    """Raised when the engine refuses the request itself (400 and other 4xx)."""
+    """Raised when the engine refuses the request itself (400 and other 4xx, 403 for what a prompt says)."""
 
 
 class ContextLengthError(RowError):
@@ -156,7 +156,7 @@ class RateLimitError(RetryableError):
 
 
 class ServerError(RetryableError):
-    """Raised on 5xx, 408 and 409."""
+    """Raised on 5xx, 408 and 409, and where an answer's finish reason says that the server failed."""
 
 
 class RequestTimeoutError(RetryableError):
@@ -164,7 +164,7 @@ class RequestTimeoutError(RetryableError):
 
 
 class ConnectionFailedError(RetryableError):
-    """Raised when a connection is refused, not had in time, reset or cut in mid-body."""
+    """Raised when a connection is refused, not had in time, reset, or ends before the answer does."""
 
 
 class MalformedResponseError(RetryableError):

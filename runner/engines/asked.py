@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from runner.errors import IncompleteResponseError
+from runner.errors import IncompleteResponseError, ServerError
 from runner.values import Request, Response
 
 _ASKED = frozenset({"n", "logprobs", "prompt_logprobs", "return_token_ids"})
 
+_FAILED = frozenset({"error", "abort", "insufficient_system_resource", "MALFORMED_RESPONSE"})
+"""Why an answer ended, where it was the server that failed: as OpenRouter and Mistral, vLLM and SGLang,
+DeepSeek, and Google say it."""
+
+
+def require_served(reason: str | None) -> None:
+    """Raise `ServerError` where a finish reason says that the server failed."""
+    if reason in _FAILED:
+        raise ServerError(f"the server broke the answer off: its finish reason is {reason}")
+
 
 def require_asked(request: Request, response: Response) -> None:
-    """Raise `IncompleteResponseError` where servers drop parameters in silence: n, logprobs."""
-    if response.choices and _ASKED.isdisjoint(request.sampling):
-        return
+    """Make sure that an answer is one, and has what was asked.
+
+    Raises:
+        ServerError: the server says that it failed.
+        IncompleteResponseError: n or logprobs, which servers drop in silence, are missing.
+    """
+    for choice in response.choices:
+        if choice.finish_reason != "stop":
+            require_served(choice.finish_reason)
+    if not response.choices or not _ASKED.isdisjoint(request.sampling):
+        _require_whole(request, response)
+
+
+def _require_whole(request: Request, response: Response) -> None:
     asked = request.sampling.get("n") or 1
     if len(response.choices) < asked:
         raise IncompleteResponseError(f"n is {asked}, the answer has {len(response.choices)} choices")

@@ -12,6 +12,7 @@ import pydantic
 from google import genai
 from google.genai import errors, types
 
+from runner.engines.asked import require_served
 from runner.engines.google import Google
 from runner.engines.google_body import config_of, contents_of
 from runner.engines.google_wire import asked_delay, read_answer
@@ -118,6 +119,7 @@ def _refusal(status: int, body: bytes, headers: httpx2.Headers) -> AskError:
 
 def _text(event: types.GenerateContentResponse) -> str:
     candidate = event.candidates[0] if event.candidates else None
+    require_served(candidate.finish_reason if candidate else None)
     parts = (candidate.content.parts if candidate and candidate.content else None) or []
     return "".join(part.text or "" for part in parts if not part.thought)
 

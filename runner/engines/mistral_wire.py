@@ -7,6 +7,7 @@ from typing import Any
 
 from mistralai.client import models
 
+from runner.engines.asked import require_served
 from runner.engines.mistral import KIND
 from runner.engines.openai_body import response_format
 from runner.engines.openai_messages import calls_of, functions_of, parts_of, require_known
@@ -67,7 +68,9 @@ def read_completion(answer: models.ChatCompletionResponse) -> Response:
 
 
 def read_chunk(chunk: models.CompletionChunk) -> str:
-    """Return the text that one event of a stream brings."""
+    """Return the text that one event of a stream brings; raises as `require_served` does."""
+    for choice in chunk.choices:
+        require_served(str(choice.finish_reason))
     return _text(chunk.choices[0].delta.content) if chunk.choices else ""
 
 

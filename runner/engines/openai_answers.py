@@ -56,6 +56,7 @@ PromptLogprobs: TypeAlias = list[dict[int, PromptToken] | None] | None
 
 class ChatChoice(msgspec.Struct):
     message: ChatMessage
+    error: Any = None
     index: int | None = None
     finish_reason: str | None = None
     logprobs: ChatLogprobs | None = None
@@ -73,6 +74,7 @@ class TextLogprobs(msgspec.Struct):
 
 class TextChoice(msgspec.Struct):
     text: str
+    error: Any = None
     index: int | None = None
     finish_reason: str | None = None
     logprobs: TextLogprobs | None = None
@@ -94,12 +96,14 @@ class UsageCounts(msgspec.Struct):
     completion_tokens: int | None = None
     total_tokens: int | None = None
     prompt_cache_hit_tokens: int | None = None
+    reasoning_tokens: int | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
 
 
 class ChatAnswer(msgspec.Struct):
     choices: list[ChatChoice]
+    error: Any = None
     usage: UsageCounts | None = None
     system_fingerprint: str | None = None
     prompt_token_ids: list[int] | None = None
@@ -108,6 +112,7 @@ class ChatAnswer(msgspec.Struct):
 
 class TextAnswer(msgspec.Struct):
     choices: list[TextChoice]
+    error: Any = None
     usage: UsageCounts | None = None
     system_fingerprint: str | None = None
     prompt_token_ids: list[int] | None = None
@@ -121,7 +126,9 @@ class StreamDelta(msgspec.Struct):
 class StreamChoice(msgspec.Struct):
     delta: StreamDelta | None = None
     text: str | None = None
+    index: int | None = None
+    finish_reason: str | None = None
 
 
 class StreamChunk(msgspec.Struct):
-    choices: list[StreamChoice] = []
+    choices: list[StreamChoice] | None = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -16,8 +16,8 @@ from runner.engines.batching import Batcher
 from runner.engines.constraints import with_parsed
 from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout
 from runner.engines.loglikelihood import loglikelihood
-from runner.engines.openai_stream import Pieces
-from runner.engines.openai_wire import read_chat, read_delta, read_text
+from runner.engines.openai_stream import Course, put_together, texts
+from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.provider_errors import answered_error, provider_error, report
 from runner.engines.sse import events
 from runner.engines.task_wire import Wire
@@ -148,8 +148,9 @@ class OpenAIEngine:
     async def stream(self, request: Request) -> AsyncIterator[str]:
         """Yield the answer's text as it comes; other fields are not read."""
         with self._told():
-            async for data in self._events(request, {"stream": True}):
-                if text := read_delta(data):
+            events = self._events(request, {"stream": True})
+            async with aclosing(texts(events, self._course(request))) as found:
+                async for text in found:
                     yield text
 
     async def _post(self, url: str, fields: dict[str, Any]) -> tuple[bytes, Timing]:
@@ -185,13 +186,13 @@ class OpenAIEngine:
         return [msgspec.structs.replace(one, timing=timing, engine=endpoint.engine) for one in responses]
 
     async def _in_pieces(self, request: Request) -> tuple[bytes, Timing]:
-        pieces = Pieces()
         asked = {"stream": True, "stream_options": {"include_usage": True}}
-        async for data in self._events(request, asked):
-            pieces.add(data)
-        return pieces.answer(), pieces.timing()
+        return await put_together(self._events(request, asked), self._course(request))
 
-    async def _events(self, request: Request, further: dict[str, Any]) -> AsyncIterator[bytes]:
+    def _course(self, request: Request) -> Course:
+        return Course(self._urls[request.task], request.sampling.get("n") or 1)
+
+    async def _events(self, request: Request, further: dict[str, Any]) -> AsyncGenerator[bytes]:
         """Yield the data of each event of a streamed answer."""
         assert self._client is not None, "the engine is not started"
         stream = self._client.stream(
@@ -202,10 +203,11 @@ class OpenAIEngine:
             timeout=self._endpoint.timeout,
         )
         async with stream as answer:
-            async for data in _data(answer):
-                if error := answered_error(data):
-                    raise error
-                yield data
+            if answer.status != _OK:
+                raise _refusal(answer, b"".join([chunk async for chunk in answer]))
+            async with aclosing(events(answer)) as found:
+                async for data in found:
+                    yield data
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -223,21 +225,10 @@ class OpenAIEngine:
 
     def _read(self, request: Request, body: bytes, timing: Timing) -> Response:
         read = read_chat if request.task == "chat" else read_text
-        try:
-            response = read(body, self._endpoint.engine, timing)
-        except MalformedResponseError as error:
-            raise answered_error(body) or error from None
+        response = read(body, self._endpoint.engine, timing)
         require_asked(request, response)
         return with_parsed(request, response)
 
 
 def _refusal(answer: Head, body: bytes) -> AskError:
     return provider_error(answer.status, body, answer.header("retry-after"), answer.header("retry-after-ms"))
-
-
-async def _data(answer: Streamed) -> AsyncIterator[bytes]:
-    """Yield the data of each server-sent event, up to the one that says it is done."""
-    if answer.status != _OK:
-        raise _refusal(answer, b"".join([chunk async for chunk in answer]))
-    async for data in events(answer):
-        yield data

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from runner.engines.openai_stream import Pieces
-from runner.engines.openai_wire import read_chat, read_delta, read_text
+from runner.engines.openai_stream import Course, put_together, texts
+from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.provider_errors import answered_error
 from runner.engines.sdk import status_failure, transport_failure
 from runner.engines.sse import events
@@ -42,10 +43,7 @@ class OpenAIForm:
     async def ask(self, request: Request) -> Response:
         body, timing = await (self._at_once(request) if self.pieces is None else self._in_pieces(request))
         read = read_chat if request.task == "chat" else read_text
-        try:
-            return read(body, self.engine, timing)
-        except MalformedResponseError as error:
-            raise answered_error(body) or error from None
+        return read(body, self.engine, timing)
 
     async def embed(self, requests: Sequence[Request]) -> list[Response]:
         first = requests[0]
@@ -61,25 +59,27 @@ class OpenAIForm:
             raise answered_error(body) or error from None
 
     async def stream(self, request: Request) -> AsyncGenerator[str]:
-        async for data in self._events(request, {}):
-            yield read_delta(data)
+        async with aclosing(texts(self._events(request, {}), self._course(request))) as found:
+            async for text in found:
+                yield text
 
     async def _at_once(self, request: Request) -> tuple[bytes, Timing]:
         answer = await self._resource(request).with_raw_response.create(**self._arguments(request))
         return answer.http_response.content, Timing()
 
     async def _in_pieces(self, request: Request) -> tuple[bytes, Timing]:
-        pieces = Pieces()
-        async for data in self._events(request, self.pieces or {}):
-            pieces.add(data)
-        return pieces.answer(), pieces.timing()
+        return await put_together(self._events(request, self.pieces or {}), self._course(request))
 
-    async def _events(self, request: Request, further: dict[str, Any]) -> AsyncIterator[bytes]:
+    def _course(self, request: Request) -> Course:
+        return Course(str(self.sdk.base_url), request.sampling.get("n") or 1)
+
+    async def _events(self, request: Request, further: dict[str, Any]) -> AsyncGenerator[bytes]:
         create = self._resource(request).with_streaming_response.create
-        async with create(**self._arguments(request), stream=True, **further) as answer:
-            async for data in events(answer.iter_bytes()):
-                if error := answered_error(data):
-                    raise error
+        async with (
+            create(**self._arguments(request), stream=True, **further) as answer,
+            aclosing(events(answer.iter_bytes())) as found,
+        ):
+            async for data in found:
                 yield data
 
     def failure(self, error: Exception) -> AskError:

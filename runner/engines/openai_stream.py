@@ -1,100 +1,216 @@
-"""Puts an answer that came in pieces together again, as the OpenAI API streams it, and times it."""
+"""Reads answers that come in pieces, as the OpenAI API streams them: the text, or the whole and its times."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from runner.engines.openai_wire import parse_any
+from runner.engines.asked import require_served
+from runner.engines.openai_wire import read_chunk, text_of
+from runner.engines.provider_wire import decode, malformed
+from runner.engines.sse import DONE
+from runner.errors import ConnectionFailedError
 from runner.values import Timing
 
-_WHOLE = ("usage", "system_fingerprint", "prompt_token_ids", "prompt_logprobs")
-"""Fields of an event that stand for themselves."""
 
+@dataclass(slots=True)
+class Course:
+    """How far a streamed answer has come.
 
-class Pieces:
-    """The pieces of one answer; `add` them in order, then read `answer`."""
+    Attributes:
+        address: where it comes from.
+        asked: how many choices it is to have.
+        done: whether the server has said that it is over.
+        ended: for each choice that has begun, whether it has said why it ended.
+    """
 
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._texts: list[float] = []
-        self._fields: dict[str, Any] = {}
-        self._choices: dict[int, dict[str, Any]] = {}
+    address: str
+    asked: int
+    done: bool = False
+    ended: dict[int, bool] = field(default_factory=dict)
 
-    def add(self, event: bytes) -> None:
-        """Add one event.
+    def note(self, index: int, reason: Any) -> None:
+        """Take note of a piece of a choice."""
+        self.ended[index] = bool(reason) or self.ended.get(index, False)
+
+    def require_end(self) -> None:
+        """Make sure that the answer came whole.
 
         Raises:
-            MalformedResponseError: it is no JSON object.
+            ConnectionFailedError: it was cut off.
+            MalformedResponseError: it has no choices.
         """
-        data = parse_any(event)
-        self._fields |= {name: data[name] for name in _WHOLE if data.get(name) is not None}
-        for piece in data.get("choices") or ():
-            choice = self._choices.setdefault(piece.get("index") or 0, {})
-            delta = piece.get("delta") or {}
-            if piece.get("text") or any(delta.get(name) for name in _SPOKEN):
-                self._texts.append(time.perf_counter())
-            _merge(choice, {name: value for name, value in piece.items() if name not in {"index", "delta"}})
-            if "delta" in piece:
-                _merge(choice.setdefault("message", {}), delta)
-
-    def answer(self) -> bytes:
-        """Return the body of the answer as it would have come in one piece."""
-        choices = [{"index": index, **choice} for index, choice in sorted(self._choices.items())]
-        return msgspec.json.encode({**self._fields, "choices": choices})
-
-    def timing(self) -> Timing:
-        """Return how long the answer took, and its pieces."""
-        seconds = time.perf_counter() - self._start
-        if not self._texts:
-            return Timing(seconds)
-        first, last = self._texts[0], self._texts[-1]
-        gaps = len(self._texts) - 1
-        return Timing(
-            seconds,
-            first_token=first - self._start,
-            inter_token=(last - first) / gaps if gaps else None,
-        )
+        whole = len(self.ended) >= self.asked and all(self.ended.values())
+        if not self.done and not whole:
+            raise ConnectionFailedError(f"{self.address}: the stream ended before the answer did")
+        if not self.ended:
+            raise malformed("it has no choices")
 
 
+async def texts(events: AsyncGenerator[bytes], course: Course) -> AsyncGenerator[str]:
+    """Yield the texts of the first choice.
+
+    Raises:
+        MalformedResponseError: an event is not what the API documents.
+        ServerError: the server says that it failed.
+        ConnectionFailedError: the stream ended before the answer did.
+    """
+    async with aclosing(events):
+        async for data in events:
+            if data == DONE:
+                course.done = True
+                continue
+            chunk = read_chunk(data)
+            for choice in chunk.choices or ():
+                require_served(choice.finish_reason)
+                course.note(choice.index or 0, choice.finish_reason)
+            if text := text_of(chunk):
+                yield text
+    course.require_end()
+
+
+async def put_together(events: AsyncGenerator[bytes], course: Course) -> tuple[bytes, Timing]:
+    """Return the body of the answer as if it had come in one piece, and its times; raises as `texts` does."""
+    start = time.perf_counter()
+    spoken: list[float] = []
+    pieces = _Pieces(course)
+    async with aclosing(events):
+        async for data in events:
+            if data == DONE:
+                course.done = True
+            elif pieces.add(data):
+                spoken.append(time.perf_counter())
+    course.require_end()
+    return pieces.answer(), _timing(start, spoken)
+
+
+def _timing(start: float, spoken: list[float]) -> Timing:
+    seconds = time.perf_counter() - start
+    if not spoken:
+        return Timing(seconds)
+    gaps = len(spoken) - 1
+    return Timing(
+        seconds,
+        first_token=spoken[0] - start,
+        inter_token=(spoken[-1] - spoken[0]) / gaps if gaps else None,
+    )
+
+
+class _Event(msgspec.Struct):
+    """One event; what isn't in its choices stands for itself."""
+
+    choices: list[dict[str, Any]] | None = None
+    usage: Any = None
+    system_fingerprint: Any = None
+    prompt_token_ids: Any = None
+    prompt_logprobs: Any = None
+
+
+_event = msgspec.json.Decoder(_Event)
+_WHOLE = ("usage", "system_fingerprint", "prompt_token_ids", "prompt_logprobs")
 _SPOKEN = ("content", "reasoning_content", "reasoning", "tool_calls")
 """Parts of a delta that are the model's own."""
+_GROWING = frozenset({"content", "reasoning_content", "reasoning", "refusal", "text", "arguments"})
+
+
+@dataclass(slots=True)
+class _Choice:
+    """What is known of one choice; the calls of tools go by their index."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    message: dict[str, Any] | None = None
+    calls: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, piece: dict[str, Any]) -> bool:
+        """Add a piece and tell whether the model speaks in it."""
+        spoken = bool(piece.get("text"))
+        delta = piece.pop("delta", None)
+        _merge(self.fields, piece)
+        return self._hear(_map(delta, "delta")) or spoken if delta is not None else spoken
+
+    def _hear(self, delta: dict[str, Any]) -> bool:
+        spoken = any(delta.get(name) for name in _SPOKEN)
+        calls = delta.pop("tool_calls", None) or []
+        for call in calls if isinstance(calls, list) else [calls]:
+            index = _index(_map(call, "tool_calls"))
+            _merge(self.calls.setdefault(index, {}), call)
+        self.message = {} if self.message is None else self.message
+        _merge(self.message, delta)
+        return spoken
+
+    def whole(self, index: int) -> dict[str, Any]:
+        if self.message is None:
+            return {**self.fields, "index": index}
+        calls = [call for _, call in sorted(self.calls.items())]
+        return {**self.fields, "index": index, "message": {**self.message, "tool_calls": calls or None}}
+
+
+class _Pieces:
+    """The pieces of one answer; `add` them in order, then read `answer`."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._fields: dict[str, Any] = {}
+        self._choices: dict[int, _Choice] = {}
+
+    def add(self, data: bytes) -> bool:
+        """Add one event and tell whether the model speaks in it."""
+        event = decode(_event, data)
+        self._fields |= {name: told for name in _WHOLE if (told := getattr(event, name)) is not None}
+        spoken = False
+        for piece in event.choices or ():
+            index = _index(piece)
+            self._course.note(index, piece.get("finish_reason"))
+            spoken |= self._choices.setdefault(index, _Choice()).add(piece)
+        return spoken
+
+    def answer(self) -> bytes:
+        choices = [choice.whole(index) for index, choice in sorted(self._choices.items())]
+        return msgspec.json.encode({**self._fields, "choices": choices})
+
+
+def _index(piece: dict[str, Any]) -> int:
+    """Take the index out of a piece."""
+    index = piece.pop("index", None) or 0
+    if type(index) is not int:
+        raise malformed(f"index {index!r} is no number")
+    return index
+
+
+def _map(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise malformed(f"{name} is {value!r}, expected a map")
+    return value
 
 
 def _merge(whole: dict[str, Any], piece: dict[str, Any]) -> None:
-    """Add a piece: texts and lists grow, maps are merged, the calls of tools go by their index."""
+    """Add a piece: texts and lists grow, maps are merged, all else is replaced.
+
+    What a piece leaves empty says nothing: some servers repeat id and name of a call that way.
+    """
     for name, value in piece.items():
         known = whole.get(name)
-        if value is None or known is None:
-            whole[name] = known if value is None else _fresh(name, value)
-        elif name == "tool_calls":
-            _merge_calls(known, value)
-        elif isinstance(value, dict):
-            _merge(known, value)
-        elif isinstance(value, str) and name in _GROWING:
-            whole[name] = known + value
-        elif isinstance(value, list):
-            known.extend(value)
+        if known is None:
+            whole[name] = value
+        elif value is None or value == "":
+            continue
+        elif name in _GROWING or isinstance(value, dict | list) or isinstance(known, dict | list):
+            whole[name] = _grown(name, known, value)
         else:
             whole[name] = value
 
 
-_GROWING = frozenset({"content", "reasoning_content", "reasoning", "refusal", "text", "arguments"})
-
-
-def _fresh(name: str, value: Any) -> Any:
-    if name != "tool_calls":
-        return value
-    calls: list[Any] = []
-    _merge_calls(calls, value)
-    return calls
-
-
-def _merge_calls(known: list[Any], pieces: list[Any]) -> None:
-    for piece in pieces:
-        index = piece.get("index") or 0
-        while len(known) <= index:
-            known.append({})
-        _merge(known[index], {name: value for name, value in piece.items() if name != "index"})
+def _grown(name: str, known: Any, value: Any) -> Any:
+    if isinstance(known, dict) and isinstance(value, dict):
+        _merge(known, value)
+        return known
+    if (isinstance(known, str) and isinstance(value, str)) or (
+        isinstance(known, list) and isinstance(value, list)
+    ):
+        return known + value  # type: ignore[operator] # both are texts, or both are lists
+    raise malformed(f"{name} comes in two forms")

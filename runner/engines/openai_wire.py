@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -19,8 +19,8 @@ from runner.engines.openai_answers import (
     TextLogprobs,
     UsageCounts,
 )
-from runner.engines.provider_wire import decode
-from runner.errors import MalformedResponseError
+from runner.engines.provider_errors import answered_error
+from runner.engines.provider_wire import decode, malformed
 from runner.values import Choice, Response, Timing, TokenLogprob, Usage
 
 _Answer = TypeVar("_Answer", ChatAnswer, TextAnswer)
@@ -28,7 +28,6 @@ _Answer = TypeVar("_Answer", ChatAnswer, TextAnswer)
 _chat = msgspec.json.Decoder(ChatAnswer)
 _text = msgspec.json.Decoder(TextAnswer)
 _chunk = msgspec.json.Decoder(StreamChunk)
-_any = msgspec.json.Decoder(dict[str, Any])
 
 
 def read_chat(body: bytes, engine: str, timing: Timing) -> Response:
@@ -36,6 +35,7 @@ def read_chat(body: bytes, engine: str, timing: Timing) -> Response:
 
     Raises:
         MalformedResponseError: it isn't what the API documents, or has no choices.
+        AskError: it, or a choice of it, tells of an error.
     """
     answer = _decode(_chat, body)
     return _response(answer, tuple(_chat_choice(choice) for choice in answer.choices), engine, timing)
@@ -47,26 +47,27 @@ def read_text(body: bytes, engine: str, timing: Timing) -> Response:
     return _response(answer, tuple(_text_choice(choice) for choice in answer.choices), engine, timing)
 
 
-def read_delta(data: bytes) -> str:
-    """Decode the text that one streamed event brings; raises as `read_chat` does."""
-    chunk = decode(_chunk, data)
+def read_chunk(data: bytes) -> StreamChunk:
+    """Decode one streamed event; raises as `read_chat` does."""
+    return decode(_chunk, data)
+
+
+def text_of(chunk: StreamChunk) -> str:
+    """Return the text that an event brings."""
     if not chunk.choices:
         return ""
     first = chunk.choices[0]
     return first.text or (_joined(first.delta.content) if first.delta else "") or ""
 
 
-def parse_any(data: bytes) -> dict[str, Any]:
-    """Decode one streamed event whole; raises as `read_chat` does."""
-    return decode(_any, data)
-
-
 def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes) -> _Answer:
     answer = decode(decoder, body)
-    if not answer.choices:
-        raise MalformedResponseError("the answer has no choices")
-    if len(answer.choices) > 1:
-        answer.choices.sort(key=lambda choice: choice.index or 0)
+    choices = answer.choices
+    if len(choices) > 1:
+        # One that has an error comes first.
+        choices.sort(key=lambda choice: (not choice.error, choice.index or 0))
+    if answer.error or not choices or choices[0].error:
+        raise answered_error(body) or malformed("it has no choices", body)
     return answer
 
 
@@ -99,7 +100,8 @@ def _usage(usage: UsageCounts) -> Usage:
         completion_tokens=answered + reasoning if beside else answered,
         # DeepSeek has a name of its own for what was cached.
         cached_tokens=(prompt.cached_tokens if prompt else None) or usage.prompt_cache_hit_tokens or 0,
-        reasoning_tokens=reasoning,
+        # SGLang counts it within the answer, under a name of its own.
+        reasoning_tokens=reasoning or usage.reasoning_tokens or 0,
     )
 
 
@@ -157,8 +159,8 @@ _FINISH = {"eos": "stop", "eos_token": "stop", "end_turn": "stop", "function_cal
 
 
 def _finish(reason: str | None, *, refused: bool = False) -> str | None:
-    if refused and reason == "stop":
-        return "content_filter"
+    if reason == "stop":
+        return "content_filter" if refused else reason
     return _FINISH.get(reason, reason) if reason else reason
 
 

@@ -158,6 +158,15 @@ def test_answer_that_lacks_what_was_asked_is_an_error(sampling: dict[str, Any], 
         exchange(chat_request(**sampling), chat())
 
 
+def test_reasoning_is_counted_under_either_name() -> None:
+    """SGLang counts it at the top, within the answer's tokens."""
+    told = {"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": 12, "reasoning_tokens": 7}
+
+    response, _ = exchange(chat_request(), {**chat(), "usage": told})
+
+    assert response.usage == Usage(3, 9, reasoning_tokens=7)
+
+
 def stream(body: bytes) -> list[str]:
     """Return the pieces that a streamed answer comes in."""
 

@@ -160,6 +160,42 @@ def test_error_inside_an_answer_with_status_200_is_raised_as_what_it_is() -> Non
     assert error.message == "slow down"
 
 
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])
+def test_answer_of_a_server_that_says_it_failed_is_a_server_error(reason: str) -> None:
+    """OpenRouter, SGLang and DeepSeek end such an answer with status 200."""
+    assert type(failure(Reply(chat("", finish_reason=reason)))) is ServerError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**chat(""), "error": {"message": "no upstream", "code": 502}},
+        chat("Hel", finish_reason="error", error={"message": "no upstream", "code": 502}),
+        {
+            "choices": [
+                *chat()["choices"],
+                {**chat("")["choices"][0], "error": {"message": "no upstream", "code": 502}},
+            ]
+        },
+    ],
+)
+def test_error_beside_an_answer_is_raised_as_what_it_is(body: dict[str, Any]) -> None:
+    """Gateways tell of it beside the choices or in one of them."""
+    error = failure(Reply(body))
+
+    assert (type(error), error.status, error.message) == (ServerError, 502, "no upstream")
+
+
+def test_answer_with_an_error_of_null_is_an_answer() -> None:
+    """Some servers always send the field."""
+
+    async def run() -> str:
+        async with serving(Reply({**chat("Hi", error=None), "error": None})) as server:
+            return (await ask("openai_compatible", chat_request(), base_url=server.url)).text
+
+    assert asyncio.run(run()) == "Hi"
+
+
 def test_no_answer_in_time_is_a_timeout() -> None:
     """engine.timeout bounds one request."""
     assert type(failure(Reply(hang=True), timeout=0.2)) is RequestTimeoutError

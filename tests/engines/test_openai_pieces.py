@@ -7,22 +7,35 @@ from typing import Any
 import pytest
 
 from runner.engines.openai_compatible import KIND, OpenAICompatible
-from runner.errors import MalformedResponseError
+from runner.errors import ConnectionFailedError, MalformedResponseError, RateLimitError, ServerError
 from runner.spec import Model
 from runner.values import Request, Response
 from tests.engines.asking_engines import chat_request, text_request
-from tests.engines.scripted_server import Reply, serving
+from tests.engines.scripted_server import Reply, chat, serving
 
 
-def streamed(*events: Any) -> Reply:
+def streamed(*events: Any, done: bool = True) -> Reply:
     """Return an answer in pieces, as servers send it."""
-    lines = [event if isinstance(event, str) else json.dumps(event) for event in (*events, "[DONE]")]
+    ended = ("[DONE]",) if done else ()
+    lines = [event if isinstance(event, str) else json.dumps(event) for event in (*events, *ended)]
     return Reply("".join(f"data: {line}\n\n" for line in lines).encode())
 
 
 def delta(index: int = 0, finish: str | None = None, **said: Any) -> dict[str, Any]:
     """Return an event that brings a piece of one choice."""
     return {"choices": [{"index": index, "delta": said, "finish_reason": finish}]}
+
+
+def texts(reply: Reply) -> list[str]:
+    """Return the texts that an engine streams."""
+
+    async def go() -> list[str]:
+        async with serving(reply) as server:
+            settings = OpenAICompatible(base_url=server.url)
+            async with KIND.create(settings, Model(name="m")) as engine:
+                return [text async for text in engine.stream(chat_request())]
+
+    return asyncio.run(go())
 
 
 def ask(request: Request, reply: Reply) -> tuple[Response, dict[str, Any]]:
@@ -95,6 +108,23 @@ def test_calls_of_tools_are_put_together() -> None:
     assert second["function"]["name"] == "g"
 
 
+def test_call_of_a_tool_keeps_its_id_and_name() -> None:
+    """Some servers send both again with every piece, and empty."""
+    first = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": '{"a":'}}
+    reply = streamed(
+        delta(tool_calls=[first]),
+        delta(
+            tool_calls=[{"index": 0, "id": "", "function": {"name": "", "arguments": " 1}"}}],
+            finish="tool_calls",
+        ),
+    )
+    response, _ = ask(chat_request(tools=[{"type": "function"}]), reply)
+
+    assert response.choices[0].tool_calls == (
+        {"id": "c1", "function": {"name": "f", "arguments": '{"a": 1}'}},
+    )
+
+
 def test_raw_completion_comes_in_pieces_too() -> None:
     """Its text and its token ids grow."""
     reply = streamed(
@@ -111,3 +141,89 @@ def test_stream_without_an_answer_is_malformed(reply: Reply) -> None:
     """What is no JSON, and what brings no choice, is asked again."""
     with pytest.raises(MalformedResponseError):
         ask(chat_request(), reply)
+    with pytest.raises(MalformedResponseError):
+        texts(reply)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        streamed(delta(content="The answer is"), done=False),
+        Reply(b'data: {"choices":[{"delta":{"content":"4"}}]}\n\ndata: {"choi'),
+        streamed(delta(0, "stop", content="4"), delta(1, content="5"), done=False),
+    ],
+)
+def test_answer_that_is_cut_off_is_a_failed_connection(reply: Reply) -> None:
+    """A stream that ends in good order before the answer did brings half an answer, which is none."""
+    with pytest.raises(ConnectionFailedError, match="ended before the answer did"):
+        ask(chat_request(), reply)
+    with pytest.raises(ConnectionFailedError, match="ended before the answer did"):
+        texts(reply)
+
+
+def test_answer_with_too_few_choices_is_cut_off_unless_the_server_says_it_is_done() -> None:
+    """One choice of two has ended, and the other hasn't begun."""
+    with pytest.raises(ConnectionFailedError):
+        ask(chat_request(n=2), streamed(delta(finish="stop", content="4"), done=False))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        streamed(delta(content="4"), delta(finish="stop"), done=False),
+        Reply(b'data: {"choices":[{"delta":{"content":"4"}}]}\n\ndata: [DONE]'),
+        Reply(b'data: {"choices":[{"delta":{"content":"4"},"finish_reason":"stop"}]}'),
+    ],
+)
+def test_answer_that_says_why_it_ended_is_whole(reply: Reply) -> None:
+    """Not every server says that it is done, or ends its last line."""
+    assert ask(chat_request(), reply)[0].text == "4"
+    assert texts(reply) == ["4"]
+
+
+def test_plain_answer_to_a_stream_is_malformed() -> None:
+    """A server that doesn't stream brings no empty text."""
+    for asked in (lambda reply: ask(chat_request(), reply), texts):
+        with pytest.raises(MalformedResponseError, match="it begins"):
+            asked(Reply(chat()))
+        with pytest.raises(RateLimitError, match="slow down"):
+            asked(Reply({"error": {"message": "slow down", "code": 429}}))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"choices": ["x"]},
+        {"choices": {"index": 0}},
+        {"choices": [{"index": "a", "delta": {}}]},
+        {"choices": [{"index": 0, "delta": "x"}]},
+        {"choices": [{"index": 0, "delta": {"content": {"a": 1}}}]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": "x"}}]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": ["x"]}}]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": "a"}]}}]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": [{"function": "x"}]}}]},
+    ],
+)
+def test_event_of_odd_shape_is_malformed(event: dict[str, Any]) -> None:
+    """Whatever a server sends is its own fault, and asked again."""
+    call = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": ""}}
+    with pytest.raises(MalformedResponseError):
+        ask(chat_request(), streamed(delta(content="4", tool_calls=[call]), event, delta(finish="stop")))
+
+
+def test_index_without_bound_makes_no_calls() -> None:
+    """A call is one, whatever its number."""
+    calls = [{"index": 2**40, "id": "c1", "function": {"name": "f", "arguments": "{}"}}]
+    response, _ = ask(chat_request(), streamed(delta(tool_calls=calls, finish="tool_calls")))
+
+    assert [call["id"] for call in response.choices[0].tool_calls] == ["c1"]
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])
+def test_stream_of_a_server_that_fails_is_a_server_error(reason: str) -> None:
+    """What it said before is no answer."""
+    reply = streamed(delta(content="The"), delta(finish=reason))
+    with pytest.raises(ServerError, match=reason):
+        ask(chat_request(), reply)
+    with pytest.raises(ServerError, match=reason):
+        texts(reply)

@@ -171,7 +171,7 @@ def test_json_schema_is_parsed() -> None:
 
 @pytest.mark.parametrize(
     ("said", "finish"),
-    [("stop", "stop"), ("length", "length"), ("model_length", "length"), ("error", "error")],
+    [("stop", "stop"), ("length", "length"), ("model_length", "length"), ("paused", "paused")],
 )
 def test_reason_for_the_end_has_our_name(said: str, finish: str) -> None:
     """What we have no name for stays as it was said."""

@@ -193,7 +193,7 @@ def test_reasoning_stays_apart_from_the_answer(kind: str, field: str) -> None:
         ("eos", "stop"),
         ("end_turn", "stop"),
         ("function_call", "tool_calls"),
-        ("insufficient_system_resource", "insufficient_system_resource"),
+        ("sensitive", "sensitive"),
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
