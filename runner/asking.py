@@ -23,7 +23,7 @@ from runner.survey import Serving, batches
 from runner.values import Response
 
 SAME_REFUSALS = 20
-"""Identical refusals without one success after which the engine, not the rows, is at fault."""
+"""Identical refusals, and not one answer ever, after which the engine, not the rows, is at fault."""
 
 MANY_REFUSALS = 200
 """The same for refusals that differ."""
@@ -64,7 +64,7 @@ class Asking:
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._refused: list[tuple[Question, RowError]] = []
         self._alike: Counter[tuple[int | None, str | None, str]] = Counter()
-        self._succeeded = False
+        self._succeeded = desk.journal.answered
         self._last: Batch | None = None
 
     def stop(self, reason: RunnerError) -> None:
@@ -136,7 +136,10 @@ class Asking:
             for question in serving.ready if own else ():
                 if question.stored_key in own:
                     question.source = Source.SHARED
-            serving.take(own | self._cached(serving.ready[0].point, keys, own))
+            found = own | self._cached(serving.ready[0].point, keys, own)
+            if found:
+                self._note_success()
+            serving.take(found)
         for question in serving.complete:
             self._finish(question.record(), question.source)
         for _, record in serving.failed:
@@ -205,6 +208,7 @@ class Asking:
             if (data := found.get(key)) is not None:
                 question.source = max(question.source, Source.SHARED if own else Source.CACHED)
                 question.take_stored(data)
+                self._note_success()
                 return True
         if self._over(question):
             return False
@@ -220,8 +224,12 @@ class Asking:
         counter.prompt_tokens += response.usage.prompt_tokens
         counter.completion_tokens += response.usage.completion_tokens
         if not self._succeeded:
-            self._succeeded = True
-            self._settle_refusals()
+            self._note_success()
+
+    def _note_success(self) -> None:
+        """Note that the engine answers, now or in an earlier run: what it refuses is then the rows' fault."""
+        self._succeeded = True
+        self._settle_refusals()
 
     def _finish(self, record: Record, source: Source = Source.ASKED) -> Batch:
         """Count a result and commit it."""
@@ -239,12 +247,18 @@ class Asking:
             self.stop(TooManyErrorsError(f"{failed} rows failed, as many as max_errors allows"))
 
     async def _fail(self, question: Question, error: AskError) -> None:
-        """Record a row without an answer; a refusal counts as final only once some request succeeded."""
+        """Record a row without an answer; a refusal counts as final only once some request succeeded.
+
+        Until then the row is missing, unless it failed for good before: such a row stays as it was.
+        """
+        waits = isinstance(error, BadRequestError) and not self._succeeded
+        failed_before = waits and await self._desk.journal.failed(question)
         if not isinstance(error, BadRequestError) or self._succeeded:
             await self._finish(question.failed(error)).wait()
             return
         self._refused.append((question, error))
-        await self._desk.journal.commit(question.failed(error, state=MISSING)).wait()
+        if not failed_before:
+            await self._desk.journal.commit(question.failed(error, state=MISSING)).wait()
         self._alike[kind := (error.status, error.code, _VARYING.sub("#", error.message))] += 1
         if self._alike[kind] >= SAME_REFUSALS or self._alike.total() >= MANY_REFUSALS:
             refused = self._alike.total()

@@ -141,6 +141,17 @@ class Journal:
             return set()
         return await self._look_up(self._known.done, point, list({q.row.id for q in questions}))
 
+    @property
+    def answered(self) -> bool:
+        """Whether the engine answered anything before this attempt."""
+        return self._known.answered
+
+    async def failed(self, question: Question) -> bool:
+        """Tell whether a question is a final error so far, asked again since that was wished for."""
+        return await self._look_up(
+            self._known.failed, question.point.spec.index, question.row.id, question.sample
+        )
+
     async def _look_up(self, function: Callable[..., _T], *args: object) -> _T:
         async with self._lookups:
             return await self._in_thread(function, *args)

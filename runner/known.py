@@ -21,11 +21,13 @@ PRAGMA synchronous = OFF;
 PRAGMA cache_size = -65536;
 """
 _TABLES = """
-CREATE TABLE done(point INTEGER, id TEXT, sample INTEGER, PRIMARY KEY(point, id, sample)) WITHOUT ROWID;
+CREATE TABLE done(point INTEGER, id TEXT, sample INTEGER, again INTEGER, PRIMARY KEY(point, id, sample))
+  WITHOUT ROWID;
 CREATE TABLE seen(key BLOB PRIMARY KEY, log INTEGER, start INTEGER) WITHOUT ROWID;
 """
 
-_DONE = "INSERT OR IGNORE INTO done VALUES (?,?,?)"
+_DONE = "INSERT OR REPLACE INTO done VALUES (?,?,?,?)"
+"""``again`` of a final error that is to be asked once more."""
 _UNDONE = "DELETE FROM done WHERE point = ? AND id = ? AND sample = ?"
 
 
@@ -58,6 +60,8 @@ class Known:
         self._end = 0
         self.any_done = False
         """Whether anything was done before this attempt."""
+        self.answered = False
+        """Whether the engine ever answered: an earlier attempt, or a run that the cache remembers."""
 
     def __enter__(self) -> Self:
         return self
@@ -78,24 +82,30 @@ class Known:
         """Take over what an earlier attempt answered and finished."""
         self._logs.append(log)
         number = len(self._logs) - 1
-        states = _done_states(retry_final=retry_final)
         for start, _, record in read_records(log):
+            self.answered = self.answered or bool(record.answers)
             self._insert([part for a in record.answers for part in (_stored_key(record, a), number, start)])
             result = record.result
-            if result is not None:
-                done = result.state in states
-                self._db.execute(_DONE if done else _UNDONE, (record.point, result.id, result.sample))
+            if result is None:
+                continue
+            row = (record.point, result.id, result.sample)
+            if result.state in (OK, ERROR):
+                self._db.execute(_DONE, (*row, retry_final and result.state == ERROR))
+            else:
+                self._db.execute(_UNDONE, row)
 
     def add_folded(self, point: int, source: Path, *, retry_final: bool) -> None:
         """Take over which rows a point's folder already has."""
-        states = _done_states(retry_final=retry_final)
         db = connect(source)
         try:
             if not holds(db, "results"):
                 return
-            query = f"SELECT ?, id, sample FROM results WHERE state IN ({marks(states)})"
-            rows = db.execute(query, (point, *states))
+            query = "SELECT ?, id, sample, ? AND state = ? FROM results WHERE state IN (?, ?)"
+            rows = db.execute(query, (point, retry_final, ERROR, OK, ERROR))
             self._db.executemany(_DONE, rows)
+            self.answered = (
+                self.answered or db.execute("SELECT 1 FROM responses LIMIT 1").fetchone() is not None
+            )
         finally:
             db.close()
 
@@ -107,12 +117,21 @@ class Known:
 
     def done(self, point: int, ids: Sequence[str]) -> set[tuple[str, int]]:
         """Return which (id, sample) of *ids* are done."""
-        query = f"SELECT id, sample FROM done WHERE point = ? AND id IN ({marks(ids)})"
+        query = f"SELECT id, sample FROM done WHERE point = ? AND id IN ({marks(ids)}) AND NOT again"
         return set(self._db.execute(query, (point, *ids)))
+
+    def failed(self, point: int, row: str, sample: int) -> bool:
+        """Tell whether a result that is asked again is a final error so far."""
+        query = "SELECT 1 FROM done WHERE point = ? AND id = ? AND sample = ? AND again"
+        return self._db.execute(query, (point, row, sample)).fetchone() is not None
 
     def count_done(self, point: int) -> int:
         """Return how many results of a point are done."""
-        count = int(self._db.execute("SELECT count(*) FROM done WHERE point = ?", (point,)).fetchone()[0])
+        count = int(
+            self._db.execute("SELECT count(*) FROM done WHERE point = ? AND NOT again", (point,)).fetchone()[
+                0
+            ]
+        )
         self.any_done = self.any_done or count > 0
         return count
 
@@ -129,10 +148,6 @@ class Known:
 
 def _stored_key(record: Record, answer: Answer) -> bytes:
     return stored_key(bytes.fromhex(answer.key), record.point, record.owner)
-
-
-def _done_states(*, retry_final: bool) -> tuple[str, ...]:
-    return (OK,) if retry_final else (OK, ERROR)
 
 
 def _private(tables: str) -> sqlite3.Connection:
