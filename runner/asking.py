@@ -9,13 +9,13 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
-from runner.cache import ResponseCache
 from runner.claims import Claims, Recent
 from runner.engines.base import Engine
 from runner.errors import AskError, BadRequestError, EngineError, RenderError, RowError, RunnerError
 from runner.feed import Feed
 from runner.journal import Batch, Journal
 from runner.launch.preemption import GRACE_SECONDS
+from runner.lookups import Lookups
 from runner.progress import Counts, Source
 from runner.questions import OpenPoint, Question
 from runner.records import ERROR, MISSING, Record
@@ -47,7 +47,7 @@ class Desk:
     points: list[OpenPoint]
     engine: Engine
     journal: Journal
-    cache: ResponseCache
+    cache: Lookups
     counter: Counts
     concurrency: int
 
@@ -136,7 +136,7 @@ class Asking:
             for question in serving.ready if own else ():
                 if question.stored_key in own:
                     question.source = Source.SHARED
-            found = own | self._cached(serving.ready[0].point, keys, own)
+            found = own | await self._cached(serving.ready[0].point, keys, own)
             if found:
                 self._note_success()
             serving.take(found)
@@ -146,11 +146,11 @@ class Asking:
             self._finish(record)
         return serving.stuck
 
-    def _cached(self, point: OpenPoint, keys: list[bytes], own: Container[bytes]) -> dict[bytes, bytes]:
+    async def _cached(self, point: OpenPoint, keys: list[bytes], own: Container[bytes]) -> dict[bytes, bytes]:
         """Return what earlier runs were answered, of what this job wasn't."""
         if not point.experiment.reads_cache:
             return {}
-        return self._desk.cache.find([key for key in keys if key not in own])
+        return await self._desk.cache.find([key for key in keys if key not in own], self._stop.done)
 
     def _prepared(self, question: Question) -> bool:
         try:
@@ -204,7 +204,7 @@ class Asking:
         key = question.stored_key
         if looked_up is None or self._answered.may_hold(key, looked_up):
             own = await self._desk.journal.find([key])
-            found = own or self._cached(question.point, [key], own)
+            found = own or await self._cached(question.point, [key], own)
             if (data := found.get(key)) is not None:
                 question.source = max(question.source, Source.SHARED if own else Source.CACHED)
                 question.take_stored(data)

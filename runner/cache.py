@@ -28,7 +28,6 @@ _PRIMARY = 0xFF
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _UNUSABLE = frozenset({
-    sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -41,12 +40,14 @@ CREATE TABLE IF NOT EXISTS responses(key BLOB PRIMARY KEY, request BLOB NOT NULL
 """
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a SQLite file with the settings that a shared filesystem needs."""
+class CacheBusyError(UserError):
+    """Raised when others held the shared cache for longer than one would wait."""
+
+
+def connect(path: Path, *, wait: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """Open a SQLite file with the settings that a shared filesystem needs; others are waited for so long."""
     with ExitStack() as stack:
-        db = stack.enter_context(
-            closing(sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False))
-        )
+        db = stack.enter_context(closing(sqlite3.connect(path, timeout=wait, check_same_thread=False)))
         db.execute("PRAGMA journal_mode = DELETE")
         db.execute("PRAGMA synchronous = NORMAL")
         # KiB: the index over a million keys, which are inserted in random order, mostly fits.
@@ -82,6 +83,8 @@ def usable(path: Path, what: str = "the cache ", help_: str = _MOVE) -> Iterator
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
         if code in _DAMAGED:
             raise UserError(f"{what}{path} is damaged ({error}); {help_}") from error
+        if code == sqlite3.SQLITE_BUSY:
+            raise CacheBusyError(f"{what}{path} can't be used: {error}") from error
         if code in _UNUSABLE:
             raise UserError(f"{what}{path} can't be used: {error}") from error
         raise
@@ -96,14 +99,16 @@ class ResponseCache:
         UserError: where it is opened or read, if the file is damaged or can't be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait: float = BUSY_SECONDS) -> None:
+        """Open the cache at *path*; whoever writes to it is waited for so many seconds at most."""
         self._path = path
         self._db: sqlite3.Connection | None = None
-        with usable(path):
+        with usable(path), ExitStack() as stack:
             if path.exists():
-                self._db = connect(path)
-                if not holds(self._db, "responses"):
-                    self.close()
+                db = stack.enter_context(closing(connect(path, wait=wait)))
+                if holds(db, "responses"):
+                    self._db = db
+                    stack.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,6 @@ import msgspec
 import uvloop
 
 from runner.asking import Asking, Desk, StoppedError
-from runner.cache import ResponseCache
 from runner.collector import spare_the_collector
 from runner.engines.base import EngineContext
 from runner.engines.limits import Limiter
@@ -33,6 +32,7 @@ from runner.launch.attempts import Attempt, State, WorkerState, begin_attempt, w
 from runner.launch.gpus import devices_of, take_devices
 from runner.launch.output import redirect_output
 from runner.launch.preemption import INTERRUPTED, requeue_if_preempted, take_over_signals
+from runner.lookups import Lookups
 from runner.progress import Counts
 from runner.questions import OpenPoint
 from runner.records import RECORDS_FILE, RecordLog
@@ -198,11 +198,14 @@ class _Worker:
         with (
             RecordLog(self._attempt.path / RECORDS_FILE) as log,
             Known(self._attempt.path / RECORDS_FILE) as known,
-            ResponseCache(self._run.cache) as cache,
         ):
             self._count_done(known, earlier)
             self._phase("starting the engine")
-            async with Journal(log, known, self._secrets) as journal, engine:
+            async with (
+                Journal(log, known, self._secrets) as journal,
+                Lookups(self._run.cache) as cache,
+                engine,
+            ):
                 self._counter.start()
                 self._phase("asking")
                 await self._ask(Asking(Desk(points, engine, journal, cache, self._counter, cap)))
