@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from runner.cache import RESPONSES, connect, marks, usable
-from runner.records import OK, STEP, Record
+from runner.records import OK, STEP, Record, stored_key
 from runner.runs import PUT_BACK
 from runner.values import response_stored
 
@@ -70,7 +70,9 @@ class PointRecords:
                 cache completed before any attempt; its answers need not be added to the cache.
         """
         answers = [
-            (bytes.fromhex(a.key), a.request, response_stored(a.response)) for r in records for a in r.answers
+            (stored_key(bytes.fromhex(a.key), r.point, r.owner), a.request, response_stored(a.response))
+            for r in records
+            for a in r.answers
         ]
         answers.sort(key=itemgetter(0))  # neighbours in the index
         results = [_columns(record, attempt) for record in records if record.result is not None]

@@ -62,7 +62,7 @@ class ResultLine(msgspec.Struct, frozen=True, omit_defaults=True):
         value: answer of a task that is answered with numbers; `slots` is empty then.
         finish: finish reason by slot, where it isn't ``stop``.
         scores: verdicts by scorer.
-        keys: request keys (hex) by slot.
+        keys: what the responses are stored under in the point's file, by slot (hex).
         error: set where the row has no answer.
     """
 
@@ -236,9 +236,8 @@ class Question:
             self.answers.append(spoken(self.value))
         else:
             self._take_choice(response.choices[0])
-        key = self.key.hex()
-        self.keys.append(key)
-        self.unsaved.append(Answer(key, msgspec.Raw(self.canonical), response_json(data)))
+        self.keys.append(self.stored_key.hex())
+        self.unsaved.append(Answer(self.key.hex(), msgspec.Raw(self.canonical), response_json(data)))
         return self.complete
 
     def _take_choice(self, choice: Choice) -> None:

@@ -51,6 +51,7 @@ class Missed(msgspec.Struct, frozen=True):
 def explain(point: OpenPoint, row: Row, file: Path) -> Missed | tuple[str, ...]:
     """Follow a row through the cache: the keys of all its answers, or the first that is missing."""
     (question,) = point.questions(row, [0])
+    keys: list[str] = []
     with ResponseCache(file) as cache:
         while True:
             question.prepare()
@@ -58,8 +59,9 @@ def explain(point: OpenPoint, row: Row, file: Path) -> Missed | tuple[str, ...]:
             if data is None:
                 slot = point.slots[len(question.answers)]
                 return _missed(slot, question.key, question.canonical, cache)
+            keys.append(question.key.hex())
             if question.take_stored(data):
-                return tuple(question.keys)
+                return tuple(keys)
 
 
 def _missed(slot: str, key: bytes, canonical: bytes, cache: ResponseCache) -> Missed:

@@ -15,6 +15,7 @@ import pytest
 from runner.fold import PointCounts, fold_run
 from runner.launch import StoppedJobsError
 from runner.outcome import run_outcome
+from runner.parity import answers
 from runner.points import PointRecords
 from runner.records import RECORDS_FILE
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
@@ -176,6 +177,23 @@ def test_equal_rows_without_cache_are_each_asked_by_resume(lab: Lab) -> None:
 
     assert (first.count.ok, second.count.ok) == (4, 10)
     assert echo.asked == {"same": 16}
+
+
+def test_equal_rows_without_cache_keep_each_its_own_response(lab: Lab) -> None:
+    """With cache: false, a point's file holds under a result's keys what that very row was answered."""
+    lab.rows([{"id": str(number), "q": "same", "a": "same"} for number in range(3)])
+    numbers = iter(range(3))
+
+    async def count(exchange: Exchange) -> None:
+        await exchange.answer(completion(f"answer {next(numbers)}"))
+
+    with HttpServer({CHAT: count}) as server:
+        result = lab.run(engine=served(server.url("/v1")), cache=False)
+
+    told = {line["id"]: line["slots"]["answer"] for line in result.lines()}
+    kept = {answer.id: answer.choices[0].text for answer in answers(result.run.point("0"))}
+    assert kept == told
+    assert len(set(told.values())) == 3
 
 
 def test_slots_without_cache_are_kept_for_their_own_row(lab: Lab) -> None:
