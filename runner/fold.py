@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 import msgspec
 
 from runner.cache import add_responses
-from runner.errors import RenderError, UserError
+from runner.errors import RenderError, RunnerError, UserError
 from runner.jobs import Job, PointSpec, read_job
 from runner.points import PointRecords, by_point
 from runner.questions import ResultLine
@@ -19,6 +19,7 @@ from runner.records import ERROR, OK, RECORDS_FILE, STEP, Record, read_records
 from runner.runs import RunFolder, read_file, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import Metrics
+from runner.spec import Experiment
 from runner.values import Json
 from runner.vectors import export_vectors
 
@@ -34,13 +35,15 @@ _decode = msgspec.json.Decoder(ResultLine)
 class PointCounts(msgspec.Struct, frozen=True):
     """Results of a point: expected, answered, failed for good; the rest is missing.
 
-    ``served`` are those of the answered that the cache completed before any job was launched.
+    ``served`` are those of the answered that the cache completed before any job was launched; ``fault`` says
+    why the vectors of the answers could not be written, where they could not.
     """
 
     expected: int
     ok: int
     errors: int
     served: int = 0
+    fault: str = ""
 
     @property
     def missing(self) -> int:
@@ -181,22 +184,34 @@ def _refresh(run: RunFolder, spec: PointSpec, sharing: _Sharing) -> PointCounts:
     if not file.exists():
         return PointCounts(spec.expected, 0, 0)
     experiment = spec.experiment()
+    fault = ""
     with PointRecords(file) as records:
-        version = records.mark("changed")
-        if version != records.mark("exported") or not (folder / "metrics.json").exists():
-            export(folder, spec, records)
-            if experiment.task == "embed":
-                export_vectors(folder, records, experiment.output.dtype)
-            records.set_mark("exported", version)
-            records.commit()
+        # First, and whatever becomes of the rest: what was paid for is there for other runs.
         if experiment.fills_cache:
             sharing.add(file, records, replace=experiment.cache == "refresh")
+        version = records.mark("changed")
+        if version != records.mark("exported") or not (folder / "metrics.json").exists():
+            fault = _vectors_fault(folder, experiment, records)
+            export(folder, spec, records, fault)
+            if not fault:
+                records.set_mark("exported", version)
+                records.commit()
         counts = records.counts()
         served = records.mark("served")
-    return PointCounts(spec.expected, counts.get(OK, 0), counts.get(ERROR, 0), served)
+    return PointCounts(spec.expected, counts.get(OK, 0), counts.get(ERROR, 0), served, fault)
 
 
-def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
+def _vectors_fault(folder: Path, experiment: Experiment, records: PointRecords) -> str:
+    """Write a point's vectors, if it has any; return why they could not be written."""
+    if experiment.task == "embed":
+        try:
+            export_vectors(folder, records, experiment.output.dtype)
+        except RunnerError as error:
+            return str(error)
+    return ""
+
+
+def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = "") -> None:
     """Write results.jsonl in dataset order and metrics.json, in one pass over the results."""
     experiment = spec.experiment()
     samples = experiment.samples
@@ -220,6 +235,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords) -> None:
         "errors": counts.get(ERROR, 0),
         "missing": spec.expected - counts.get(OK, 0) - counts.get(ERROR, 0),
         "served": records.mark("served"),
+        "fault": fault,
         "failures": list(failures.values()),
         "scores": {name: metric.result() for name, metric in metrics.items()},
     }

@@ -43,7 +43,10 @@ class JobOutcome(msgspec.Struct, frozen=True):
 
 
 class PointOutcome(msgspec.Struct, frozen=True):
-    """One point: its counts and scores; ``served`` were completed by the cache without a job."""
+    """One point: its counts and scores; ``served`` were completed by the cache without a job.
+
+    ``fault`` says why the vectors of its answers could not be written, where they could not.
+    """
 
     name: str
     axes: dict[str, Json]
@@ -55,6 +58,7 @@ class PointOutcome(msgspec.Struct, frozen=True):
     cancelled: bool
     scores: dict[str, dict[str, Json]]
     failures: tuple[Failure, ...] = ()
+    fault: str = ""
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -174,6 +178,7 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
                 cancelled,
                 known.scores,
                 known.failures,
+                count.fault,
             )
         )
     return tuple(outcomes)
@@ -181,13 +186,14 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
 
 def _state(jobs: tuple[JobOutcome, ...], points: tuple[PointOutcome, ...]) -> str:
     states = {job.state for job in jobs}
-    if "running" in states:
-        return "running"
-    if "pending" in states:
-        return "pending"
+    for state in ("running", "pending"):
+        if state in states:
+            return state
     if not any(point.missing for point in points if not point.cancelled):
         if all(point.cancelled for point in points):
             return "cancelled"
+        if any(point.fault for point in points):
+            return "failed"
         return "errors" if any(point.errors for point in points) else "complete"
     for state in ("interrupted", "cancelled"):
         if state in states:

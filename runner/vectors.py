@@ -97,7 +97,8 @@ def _columns(rows: list[tuple[str, int, bytes]], length: int, value: pa.DataType
 
     if other := next((row for row in rows if len(row[2]) != length), None):
         problem = f"the vector of {other[0]} has {len(other[2]) // 4} numbers, others have {length // 4}"
-        raise RunnerError(f"{problem}: did the model behind the address change?")
+        asked = "did the model behind the address change? a new run with cache=refresh asks all of them anew"
+        raise RunnerError(f"{problem}: {asked}")
     numbers = pa.Array.from_buffers(
         pa.float32(), len(rows) * length // 4, [None, pa.py_buffer(b"".join(row[2] for row in rows))]
     )

@@ -65,6 +65,9 @@ def print_outcome(outcome: RunOutcome) -> int:
     print_table(out, results_table(outcome.points))
     _print_counts(out, outcome)
     _print_failures(out, outcome.points)
+    for point in outcome.points:
+        if point.fault:
+            out.print(f"point {point.name}: {point.fault}", style="red")
     wrong = [job for job in outcome.jobs if job.state not in _FINE]
     for job in wrong[:_MANY]:
         _print_job(out, job)

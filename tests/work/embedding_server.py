@@ -7,7 +7,7 @@ import hashlib
 import json
 import struct
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from tests.http_server import Exchange
@@ -26,16 +26,22 @@ class Embeddings:
 
     Args:
         refuse: tells of an input the status and message it is refused with, or None.
+        short: inputs whose vectors lack the last number.
         as_list: answer with numbers, as servers do that don't know ``encoding_format``.
     """
 
     def __init__(
-        self, refuse: Callable[[str], tuple[int, str] | None] = lambda _: None, *, as_list: bool = False
+        self,
+        refuse: Callable[[str], tuple[int, str] | None] = lambda _: None,
+        *,
+        short: Collection[str] = (),
+        as_list: bool = False,
     ) -> None:
         self.asked: Counter[str] = Counter()
         self.batches: list[int] = []
         self.bodies: list[dict[str, Any]] = []
         self._refuse = refuse
+        self._short = short
         self._as_list = as_list
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -58,6 +64,7 @@ class Embeddings:
         await exchange.answer(json.dumps(answer).encode())
 
     def _shown(self, text: str) -> Any:
+        shown = vector(text)[: -4 if text in self._short else None]
         if self._as_list:
-            return list(struct.unpack(f"<{DIMENSION}f", vector(text)))
-        return base64.b64encode(vector(text)).decode()
+            return list(struct.unpack(f"<{len(shown) // 4}f", shown))
+        return base64.b64encode(shown).decode()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runner.cache import connect
+from runner.commands.report import print_outcome
 from runner.errors import ConfigError
+from runner.outcome import run_outcome
 from runner.points import PointRecords
 from runner.runs import RunFolder
 from runner.values import decode_response
@@ -40,9 +43,9 @@ def texts(count: int) -> list[dict[str, Any]]:
     return [{"id": f"r{number}", "q": f"text {number}", "a": ""} for number in range(count)]
 
 
-def vectors(run: RunFolder, part: int = 0) -> dict[str, bytes]:
+def vectors(run: RunFolder, part: int = 0, point: str = "0") -> dict[str, bytes]:
     """Return the vectors of a part by id, as float32."""
-    table = parquet.read_table(run.point("0") / f"vectors-{part:05d}.parquet")
+    table = parquet.read_table(run.point(point) / f"vectors-{part:05d}.parquet")
     return {row["id"]: struct.pack(f"<{len(row['vector'])}f", *row["vector"]) for row in table.to_pylist()}
 
 
@@ -102,6 +105,29 @@ def test_a_second_run_asks_nothing(lab: Lab, server: tuple[Embeddings, str]) -> 
 
     assert server[0].asked.total() == 5
     assert vectors(again.run)["r4"] == vector("text 4")
+
+
+def test_a_vector_of_another_length_is_its_points_fault_alone(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The outcome names it; the other point gets its vectors, and a second run asks nothing."""
+    lab.rows(texts(3))
+    sweep = {"prompt": ["{{ row.q }}", "other {{ row.q }}"]}
+    endpoint = Embeddings(short={"text 1"})
+    with HttpServer({EMBEDDINGS: endpoint}) as running:
+        runs = [embed(lab, running.url("/v1"), sweep=sweep).run for _ in range(2)]
+
+    for outcome in map(run_outcome, runs):
+        assert print_outcome(outcome) == outcome.exit_code == 1
+        assert outcome.state == "failed"
+        assert "the vector of r1 has 7 numbers, others have 8" in outcome.points[0].fault
+        assert list(vectors(RunFolder(Path(outcome.path)), point=outcome.points[1].name)) == [
+            "r0",
+            "r1",
+            "r2",
+        ]
+    assert capsys.readouterr().out.count("cache=refresh") == 2
+    assert endpoint.asked.total() == 6
 
 
 @pytest.mark.parametrize("cache", [True, False])
