@@ -20,6 +20,7 @@ from runner.engines.openai_stream import Course, put_together, texts
 from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.provider_errors import answered_error, provider_error, report
 from runner.engines.sse import events
+from runner.engines.stops import stops_of, up_to_stop, without_stops
 from runner.engines.task_wire import Wire
 from runner.errors import AskError, ConnectionFailedError, MalformedResponseError, RequestTimeoutError
 from runner.secrets import Secrets
@@ -149,7 +150,10 @@ class OpenAIEngine:
         """Yield the answer's text as it comes; other fields are not read."""
         with self._told():
             events = self._events(request, {"stream": True})
-            async with aclosing(texts(events, self._course(request))) as found:
+            pieces = texts(events, self._course(request))
+            async with aclosing(
+                up_to_stop(pieces, stops) if (stops := stops_of(request)) else pieces
+            ) as found:
                 async for text in found:
                     yield text
 
@@ -227,6 +231,8 @@ class OpenAIEngine:
         read = read_chat if request.task == "chat" else read_text
         response = read(body, self._endpoint.engine, timing)
         require_asked(request, response)
+        if "stop" in request.sampling:
+            response = without_stops(request, response)
         return with_parsed(request, response)
 
 

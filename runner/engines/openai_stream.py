@@ -130,6 +130,10 @@ class _Choice:
         """Add a piece and tell whether the model speaks in it."""
         spoken = bool(piece.get("text"))
         delta = piece.pop("delta", None)
+        if isinstance(logprob := piece.get("logprobs"), float):
+            # Together's: that of the piece's one token, where its whole answers have lists.
+            token = piece.get("text") or (delta.get("content") if isinstance(delta, dict) else "") or ""
+            piece["logprobs"] = {"tokens": [token], "token_logprobs": [logprob]}
         _merge(self.fields, piece)
         return self._hear(_map(delta, "delta")) or spoken if delta is not None else spoken
 

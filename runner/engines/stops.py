@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from runner.values import Choice, Request, Response
+
+_KEPT = ("include_stop_str_in_output", "no_stop_trim")
+"""How vLLM and SGLang are told to leave the stop string in the answer."""
 
 
 class StoppedText:
@@ -46,3 +54,44 @@ class StoppedText:
             if any(stop.startswith(self.whole[start:]) for stop in self._stops):
                 return start
         return len(self.whole)
+
+
+def stops_of(request: Request) -> Sequence[str]:
+    """Return the stop strings that no answer may hold; none where the request allows them in it."""
+    sampling = request.sampling
+    passed = sampling.get("passthrough") or {}
+    if sampling.get("min_tokens") or any(passed.get(name) for name in _KEPT):
+        return ()
+    stop = sampling.get("stop") or ()
+    return (stop,) if isinstance(stop, str) else tuple(stop)
+
+
+def without_stops(request: Request, response: Response) -> Response:
+    """Cut off the stop string that ended an answer, which some servers leave there."""
+    stops = stops_of(request)
+    if not any(stop in choice.text for choice in response.choices for stop in stops):
+        return response
+    return msgspec.structs.replace(
+        response, choices=tuple(_cut(choice, stops) for choice in response.choices)
+    )
+
+
+def _cut(choice: Choice, stops: Sequence[str]) -> Choice:
+    text = StoppedText(stops)
+    text.add(choice.text)
+    return msgspec.structs.replace(choice, text=text.whole)
+
+
+async def up_to_stop(pieces: AsyncGenerator[str], stops: Sequence[str]) -> AsyncGenerator[str]:
+    """Yield a text as it comes, but what may begin a stop string only once it is settled that it doesn't."""
+    text, shown = StoppedText(stops), 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            text.add(piece)
+            if shown < (settled := text.settled):
+                yield text.whole[shown:settled]
+                shown = settled
+            if text.stopped:
+                return
+    if shown < len(text.whole):
+        yield text.whole[shown:]

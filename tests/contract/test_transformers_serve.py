@@ -78,11 +78,13 @@ def test_stream_is_the_whole_answer(served: Subject) -> None:
     assert "".join(served.streamed(request)) == served.ask(request)[0].text == "gfedcba"
 
 
-def test_max_tokens_end_an_answer(served: Subject) -> None:
-    """An answer is cut where it should be, and says so."""
-    response = served.one("reverse abcdefg", temperature=0.0, max_tokens=3)
+def test_max_tokens_and_stop_end_an_answer(served: Subject) -> None:
+    """Either cuts it where it should; the server leaves the stop string in its answers, we don't."""
+    stopping = chat("reverse abcdefg", temperature=0.0, stop=["d"])
+    cut, stopped = served.ask(chat("reverse abcdefg", temperature=0.0, max_tokens=3), stopping)
 
-    assert (response.text, response.choices[0].finish_reason) == ("gfe", "length")
+    assert (cut.text, cut.choices[0].finish_reason) == ("gfe", "length")
+    assert stopped.text == "".join(served.streamed(stopping)) == "gfe"
 
 
 @pytest.mark.parametrize("asked", [{"n": 2}, {"logprobs": True}], ids=["n", "logprobs"])

@@ -26,14 +26,14 @@ def delta(index: int = 0, finish: str | None = None, **said: Any) -> dict[str, A
     return {"choices": [{"index": index, "delta": said, "finish_reason": finish}]}
 
 
-def texts(reply: Reply) -> list[str]:
+def texts(reply: Reply, **sampling: Any) -> list[str]:
     """Return the texts that an engine streams."""
 
     async def go() -> list[str]:
         async with serving(reply) as server:
             settings = OpenAICompatible(base_url=server.url)
             async with KIND.create(settings, Model(name="m")) as engine:
-                return [text async for text in engine.stream(chat_request())]
+                return [text async for text in engine.stream(chat_request(**sampling))]
 
     return asyncio.run(go())
 
@@ -227,3 +227,46 @@ def test_stream_of_a_server_that_fails_is_a_server_error(reason: str) -> None:
         ask(chat_request(), reply)
     with pytest.raises(ServerError, match=reason):
         texts(reply)
+
+
+def test_together_streams_a_logprob_with_each_token() -> None:
+    """They become the answer's logprobs."""
+    reply = streamed(
+        {"choices": [{"index": 0, "delta": {"content": "8"}, "logprobs": -0.5, "finish_reason": None}]},
+        {"choices": [{"index": 0, "delta": {"content": "5"}, "logprobs": -0.25, "finish_reason": "stop"}]},
+    )
+
+    response, _ = ask(chat_request(logprobs=True), reply)
+
+    told = response.choices[0].logprobs or ()
+    assert [(token.token, token.logprob) for token in told] == [("8", -0.5), ("5", -0.25)]
+
+
+def test_stop_string_that_a_server_leaves_is_cut_off() -> None:
+    """In an answer that comes whole, and in one that is put together."""
+    reply = streamed(delta(content="abc<e"), delta(content="nd>", finish="stop"))
+
+    response, _ = ask(chat_request(stop=["<end>"]), reply)
+
+    assert response.text == "abc"
+
+
+def test_stop_string_may_be_asked_for() -> None:
+    """Who tells vLLM to include it in the output has it there."""
+    reply = streamed(delta(content="abc"), delta(content="<end>", finish="stop"))
+
+    response, _ = ask(chat_request(stop="<end>", passthrough={"include_stop_str_in_output": True}), reply)
+
+    assert response.text == "abc<end>"
+
+
+def test_stop_string_is_never_shown_while_streaming() -> None:
+    """What may be its beginning waits until it is known to be none."""
+    events = [delta(content="a<"), delta(content="b<en"), delta(content="d>", finish="stop")]
+
+    assert texts(streamed(*events), stop=["<end>"]) == ["a", "<b"]
+
+
+def test_text_that_only_begins_like_a_stop_string_comes_whole() -> None:
+    """What was held back is shown at the end."""
+    assert "".join(texts(streamed(delta(content="a<en", finish="stop")), stop=["<end>"])) == "a<en"
