@@ -22,9 +22,12 @@ class Drawing:
     Args:
         sampling: effective values; templates are filled by each row.
         slots: names of the answers before this one.
+        needs: parameters that no row may leave out.
     """
 
-    def __init__(self, sampling: Mapping[str, Json], slots: Sequence[str]) -> None:
+    def __init__(
+        self, sampling: Mapping[str, Json], slots: Sequence[str], needs: frozenset[str] = frozenset()
+    ) -> None:
         self._fixed = {name: value for name, value in sampling.items() if not is_template(value)}
         self._templates: dict[str, ValueTemplate] = {
             name: compile_value(value, name=f"sampling.{name}")
@@ -32,6 +35,7 @@ class Drawing:
             if is_template(value)
         }
         self._slots = tuple(slots)
+        self._needs = needs
         self._of_sample: dict[int, dict[str, Json]] = {}
 
     @cached_property
@@ -57,6 +61,8 @@ class Drawing:
         given = {name: template.value(names) for name, template in self._templates.items()}
         # A column that has no value leaves the parameter out.
         given = {n: _structured(n, value) for n, value in given.items() if value is not None and value != ""}
+        if missing := (self._needs & self._templates.keys()) - given.keys():
+            raise RenderError(f"sampling.{min(missing)}: the row gives none, and the engine needs it")
         try:
             return Sampling.model_validate(given, context=FILLED).given()
         except ValidationError as error:

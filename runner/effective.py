@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSour
         faults.append(Fault("prompt.images", f"engine {kind.name} takes no images", takers("images")))
     if prompt is not None and prompt.token_ids and "token_ids" not in kind.capabilities.features:
         faults.append(Fault("prompt.token_ids", f"engine {kind.name} takes text only", takers("token_ids")))
-    return faults + _together(experiment, kind) + _unknown_omits(experiment)
+    return faults + _together(experiment, kind, slots) + _unknown_omits(experiment)
 
 
 def _fault(experiment: Experiment, kind: EngineKind, place: str, name: str, value: Any) -> Fault | None:
@@ -102,26 +102,40 @@ def _template_faults(sampling: Mapping[str, Json], slots: Sequence[SlotSource]) 
     return faults
 
 
-def _together(experiment: Experiment, kind: EngineKind) -> list[Fault]:
-    """Find parameters that need one another."""
-    sampling, task = experiment.sampling, experiment.task
-    given = sampling.given()
+_GO_WITH = {
+    "top_logprobs": ("logprobs", "needs logprobs", "add {}.logprobs=true"),
+    "tool_choice": ("tools", "needs tools", "give {}.tools"),
+    "length_penalty": ("use_beam_search", "needs beam search", "add {}.use_beam_search=true"),
+}
+"""Parameter -> what it is nothing without, what is told then, and what to write."""
+
+
+def _together(experiment: Experiment, kind: EngineKind, slots: Sequence[SlotSource]) -> list[Fault]:
+    """Find parameters that need or exclude one another, in what is sent for each slot."""
+    common, _ = effective_sampling(experiment, kind)
+    omit = experiment.model.omit
+    places = [(f"prompt.turns.{slot.name}", slot.sampling) for slot in slots] or [("sampling", {})]
     faults = []
-    if sampling.top_logprobs is not None and not given.get("logprobs"):
-        faults.append(Fault("sampling.top_logprobs", "needs logprobs", "add sampling.logprobs=true"))
-    if "tool_choice" in given and "tools" not in given:
-        faults.append(Fault("sampling.tool_choice", "needs tools", "give sampling.tools"))
-    if "length_penalty" in given and not given.get("use_beam_search"):
-        faults.append(
-            Fault("sampling.length_penalty", "needs beam search", "add sampling.use_beam_search=true")
-        )
-    faults += [
-        Fault(
-            f"sampling.{name}", f"engine {kind.name} needs it for task {task}", f"such as sampling.{name}=256"
-        )
-        for name in kind.capabilities.needs.get(task, frozenset()) - set(given)
-    ]
-    return faults
+    for slot, sampling in places:
+        own = {name: value for name, value in sampling.items() if name not in omit}
+        for name, other, problem, hint in _unfit(experiment.task, kind, {**common, **own}):
+            place = slot if {name, other} & own.keys() else "sampling"
+            write = f"take {other} out of model.omit" if other in omit else hint.format(place)
+            faults.append(Fault(f"{place}.{name}", problem, write))
+    return list(dict.fromkeys(faults))
+
+
+def _unfit(task: str, kind: EngineKind, sent: Mapping[str, Json]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield each parameter that can't be sent like this, the other that it is about, what is told, a hint."""
+    for name, (other, problem, hint) in _GO_WITH.items():
+        if name in sent and not sent.get(other):
+            yield name, other, problem, hint
+    for name in sorted(kind.capabilities.needs.get(task, frozenset()) - sent.keys()):
+        yield name, name, f"engine {kind.name} needs it for task {task}", f"such as {{}}.{name}=256"
+    constraints = [name for name in CONSTRAINTS if name in sent]
+    if len(constraints) > 1:
+        problem = f"an answer obeys one of {', '.join(CONSTRAINTS)}; given: {', '.join(constraints)}"
+        yield constraints[0], constraints[1], problem, "leave one of them out"
 
 
 def _unknown_omits(experiment: Experiment) -> list[Fault]:

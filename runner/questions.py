@@ -127,11 +127,12 @@ class OpenPoint:
             BoundScorer(name, settings, self.experiment.dataset.target, self.slots)
             for name, settings in self.experiment.scorers.items()
         ]
+        self._kind = engine_kinds()[self.experiment.engine.kind]
+        needs = self._kind.capabilities.needs.get(self.task, frozenset())
         self.drawings = tuple(
-            Drawing(self.effective(slot), self.slots[:slot]) for slot in range(len(self.slots))
+            Drawing(self.effective(slot), self.slots[:slot], needs) for slot in range(len(self.slots))
         )
         self._images = Path(self.experiment.dataset.path).parent
-        self._kind = engine_kinds()[self.experiment.engine.kind]
         self._run = run
 
     def rows(self) -> Rows:

@@ -296,11 +296,11 @@ def _takes(name: str, kinds: Mapping[str, EngineKind]) -> list[str]:
         able = kind.capabilities
         own = able.sampling.get(name)
         words = [] if own is None else ["yes" if own.name == name else f"as {_code(own.name)}"]
-        bounds = (("from", own.at_least), ("up to", own.at_most)) if own else ()
-        words += [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
+        words += [f"up to {own.at_most:g}"] if own and own.at_most is not None else []
         words += [own.note] if own and own.note else []
         words += [f"sent as {able.defaults[name]:g} if left out"] if name in able.defaults else []
-        words += [f"not for {task}" for task, names in able.lacks.items() if name in names]
+        words += [f"not for {task}" for task, names in able.lacks.items() if own and name in names]
+        words += [f"needed for {task}" for task, names in able.needs.items() if name in names]
         cells.append(", ".join(words))
     return cells
 

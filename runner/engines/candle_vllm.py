@@ -18,6 +18,7 @@ from runner.engines.served import (
     flags,
     server_devices,
 )
+from runner.engines.weights import weights_folder
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 
@@ -39,13 +40,13 @@ class CandleVllm(BinaryServer):
 
 def command(settings: ServerSettings, start: Launched) -> list[str]:
     """Return the command line of candle-vllm, as its README tells."""
-    local = start.weights.startswith("/")
     own: dict[str, Flag | None] = {
         "p": start.port,
         "d": ",".join(map(str, range(start.topology.devices))),
         "dtype": _DTYPES.get(start.dtype or "", start.dtype),
         "isq": start.model.quantization,
-        "w" if local else "m": start.weights,
+        # It takes no revision: what is here, it is given as a folder.
+        "m" if start.folder is None else "w": str(start.folder or start.weights),
     }
     words = [start.program]
     for name, value in own.items():
@@ -86,7 +87,16 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:
     """Find what would stop the server."""
     lacking = [name for name in ("tokenizer", "chat_template") if getattr(model, name)]
     faults = [Fault(f"model.{name}", "candle_vllm takes the model's own, no other") for name in lacking]
-    return SERVING.faults(settings, model) + faults
+    return SERVING.faults(settings, model) + faults + _revision_faults(settings, model)
+
+
+def _revision_faults(settings: EngineSettings, model: Model) -> list[Fault]:
+    assert isinstance(settings, CandleVllm)
+    if settings.base_url is not None or model.revision is None or weights_folder(model) is not None:
+        return []
+    problem = "candle_vllm would download the newest: it takes no revision"
+    hint = f"to have it here: hf download {model.name} --revision {model.revision}"
+    return [Fault("model.revision", problem, hint)]
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from runner.values import VALUE_TASKS
@@ -19,13 +20,11 @@ class Parameter:
 
     Attributes:
         name: what the engine itself calls it.
-        at_least: smallest value it takes, where that is more than ours.
         at_most: largest value it takes, where that is less than ours.
         note: what else there is to know, in one line.
     """
 
     name: str
-    at_least: float | None = None
     at_most: float | None = None
     note: str = ""
 
@@ -33,8 +32,6 @@ class Parameter:
         """Say what is wrong with a value, or nothing; templates are for a row to fill."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        if self.at_least is not None and value < self.at_least:
-            return f"takes values from {self.at_least:g}"
         if self.at_most is not None and value > self.at_most:
             return f"takes values up to {self.at_most:g}"
         return None
@@ -44,6 +41,19 @@ def parameters(*same: str, **renamed: str | Parameter) -> dict[str, Parameter]:
     """Return a table: names that the engine shares with us, and those that it calls or bounds otherwise."""
     own = {name: Parameter(p) if isinstance(p, str) else p for name, p in renamed.items()}
     return {**{name: Parameter(name) for name in same}, **own}
+
+
+OF_CHAT = frozenset({
+    "tools",
+    "tool_choice",
+    "reasoning_effort",
+    "continue_final_message",
+    "chat_template_kwargs",
+})
+"""Parameters that servers of the OpenAI API leave unread where a raw prompt is completed."""
+
+COMPLETION_NEEDS = MappingProxyType({"complete": frozenset({"max_tokens"})})
+"""Left out, servers of the OpenAI API end a completion of a raw prompt after 16 tokens."""
 
 
 @dataclass(frozen=True, slots=True)

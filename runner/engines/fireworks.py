@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from runner.engines.base import Engine, EngineContext, EngineKind
-from runner.engines.capabilities import Capabilities, Parameter, parameters
+from runner.engines.capabilities import COMPLETION_NEEDS, Capabilities, Parameter, parameters
 from runner.engines.preset import preset_engine
 from runner.engines.sdk import NEUTRAL, ProviderSettings, provider_faults
 from runner.spec import EngineSettings, Model
@@ -60,6 +60,7 @@ KIND = EngineKind(
         concurrency=64,
         shared=True,
         lacks={"complete": frozenset({"tools", "tool_choice", "reasoning_effort"})},
+        needs=COMPLETION_NEEDS,
         features=frozenset({"stream", "images", "token_ids"}),
     ),
     factory="runner.engines.fireworks:create",

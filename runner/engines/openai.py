@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from runner.engines.base import Engine, EngineContext, EngineKind
-from runner.engines.capabilities import Capabilities, Parameter, parameters
+from runner.engines.capabilities import COMPLETION_NEEDS, Capabilities, Parameter, parameters
 from runner.engines.openai_body import Body
 from runner.engines.remote import EmbeddingSettings
 from runner.engines.sdk import NEUTRAL, ProviderSettings, SdkEngine, provider_faults, require_ready
@@ -72,6 +72,7 @@ KIND = EngineKind(
         concurrency=64,
         shared=True,
         lacks={"complete": frozenset({"tools", "tool_choice", "reasoning_effort", "json_schema"})},
+        needs=COMPLETION_NEEDS,
         features=frozenset({"stream", "images", "token_ids"}),
     ),
     factory="runner.engines.openai:create",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from runner.engines.base import Engine, EngineContext, EngineKind
-from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, parameters
 from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, EmbeddingSettings, RemoteSettings
 from runner.errors import EngineStartError, Fault
 from runner.secrets import Secrets
@@ -100,6 +100,8 @@ KIND = EngineKind(
             json_schema="response_format",
         ),
         defaults={"temperature": 1.0, "top_p": 1.0},
+        lacks={"complete": OF_CHAT},
+        needs=COMPLETION_NEEDS,
         concurrency=64,
         shared=True,
         features=frozenset({"stream", "images", "token_ids"}),

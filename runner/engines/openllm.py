@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from runner.engines.base import Engine, EngineContext, EngineKind
-from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.capabilities import COMPLETION_NEEDS, Capabilities, parameters
 from runner.engines.openai_body import response_format
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.served import (
@@ -82,7 +82,7 @@ KIND = EngineKind(
         sampling=SERVING.sampling,
         defaults={"temperature": 1.0, "top_p": 1.0},
         concurrency=64,
-        topology=frozenset({"tensor_parallel_size"}),
+        needs=COMPLETION_NEEDS,
         features=frozenset({"stream"}),
     ),
     factory="runner.engines.openllm:create",

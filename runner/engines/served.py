@@ -110,9 +110,8 @@ class Serving:
         if settings.base_url is not None:
             return settings.variable_faults() + served_model_faults(self.name, model) + _unused(settings)
         fault = adapter_fault(model)
-        return (
-            self.owned_faults(settings.args, model) + _program_faults(settings) + ([fault] if fault else [])
-        )
+        faults = self.owned_faults(settings.args, model) + _unsent(settings) + _program_faults(settings)
+        return faults + ([fault] if fault else [])
 
     def owned_faults(self, args: Mapping[str, object], model: Model) -> list[Fault]:
         """Find arguments that the job sets itself."""
@@ -143,6 +142,7 @@ class Launched:
         program: the interpreter, or the program itself.
         task: what it is started for.
         adapter: the LoRA adapter that every request asks for.
+        folder: where the weights lie, where they are here.
     """
 
     model: Model
@@ -155,6 +155,7 @@ class Launched:
     program: str
     task: str = "chat"
     adapter: Adapter | None = None
+    folder: Path | None = None
 
 
 def _program_faults(settings: ServerSettings) -> list[Fault]:
@@ -171,6 +172,12 @@ def _unused(settings: ServerSettings) -> list[Fault]:
     given = [name for name in ("args", "env", "python") if getattr(settings, name, None)]
     problem = "only a server that the job starts takes it, and engine.base_url names one that runs already"
     return [Fault(f"engine.{name}", problem, "leave one of them out") for name in given]
+
+
+def _unsent(settings: ServerSettings) -> list[Fault]:
+    given = [name for name in ("api_key_env", "headers_env") if getattr(settings, name)]
+    problem = "a server that the job starts is asked without"
+    return [Fault(f"engine.{name}", problem, "leave it out, or give engine.base_url") for name in given]
 
 
 def flags(args: Mapping[str, Flag | Sequence[Flag]]) -> list[str]:
@@ -218,6 +225,7 @@ def launched(
         program=_program(settings),
         task=task,
         adapter=find_adapter(model.adapter) if model.adapter is not None else None,
+        folder=found.folder if found is not None else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from runner.engines.adapters import NAME, Adapter
 from runner.engines.base import Engine, EngineContext, EngineKind, flag_name
-from runner.engines.capabilities import Capabilities, Parameter, parameters
+from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, Parameter, parameters
 from runner.engines.constraints import choice_regex
 from runner.engines.openai_body import response_format
 from runner.engines.served import (
@@ -193,15 +193,8 @@ CAPABILITIES = Capabilities(
     concurrency=256,
     local=True,
     topology=frozenset({"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"}),
-    lacks={
-        "complete": frozenset({
-            "tools",
-            "tool_choice",
-            "reasoning_effort",
-            "continue_final_message",
-            "chat_template_kwargs",
-        })
-    },
+    lacks={"complete": OF_CHAT},
+    needs=COMPLETION_NEEDS,
     features=frozenset({"stream", "images", "token_ids", "adapters"}),
 )
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from runner.engines.base import Engine, EngineContext, EngineKind
-from runner.engines.capabilities import Capabilities, Parameter, parameters
+from runner.engines.capabilities import COMPLETION_NEEDS, Capabilities, Parameter, parameters
 from runner.engines.openai_body import Body
 from runner.engines.remote import EmbeddingSettings
 from runner.engines.sdk import NEUTRAL, ProviderSettings, SdkEngine, provider_faults, require_ready
@@ -106,6 +106,7 @@ KIND = EngineKind(
                 "json_schema",
             })
         },
+        needs=COMPLETION_NEEDS,
         features=frozenset({"stream", "images"}),
     ),
     factory="runner.engines.together:create",

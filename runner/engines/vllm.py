@@ -8,7 +8,7 @@ from typing import Literal
 
 from runner.engines.adapters import NAME, Adapter
 from runner.engines.base import Engine, EngineContext, EngineKind
-from runner.engines.capabilities import Capabilities, Parameter, parameters
+from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, Parameter, parameters
 from runner.engines.openai_body import response_format
 from runner.engines.served import (
     NEUTRAL,
@@ -169,7 +169,8 @@ SERVING = Serving(
     sampling=SAMPLING,
     constrain=constrain,
     owned=MappingProxyType(_OWNED),
-    env=MappingProxyType({"VLLM_NO_USAGE_STATS": "1"}),
+    # Empty is none: with the key of another server of the user's, it would refuse the job that starts it.
+    env=MappingProxyType({"VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": ""}),
     wires=VLLM_WIRES,
     adapter=MappingProxyType({"model": NAME}),
     adapter_flag="lora-modules",
@@ -197,15 +198,8 @@ KIND = EngineKind(
         concurrency=256,
         local=True,
         topology=frozenset({"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"}),
-        lacks={
-            "complete": frozenset({
-                "tools",
-                "tool_choice",
-                "reasoning_effort",
-                "continue_final_message",
-                "chat_template_kwargs",
-            })
-        },
+        lacks={"complete": OF_CHAT},
+        needs=COMPLETION_NEEDS,
         features=frozenset({"stream", "images", "token_ids", "adapters"}),
     ),
     factory="runner.engines.vllm:create",

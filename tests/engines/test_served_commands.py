@@ -12,6 +12,7 @@ from runner.engines.openllm import command as openllm
 from runner.engines.registry import engine_kinds
 from runner.engines.served import ServerSettings, flags, launched
 from runner.engines.sglang import command as sglang
+from runner.engines.vllm import SERVING as VLLM
 from runner.engines.vllm import command as vllm
 from runner.identity import make_scope
 from runner.spec import Model, Topology
@@ -133,6 +134,47 @@ def test_candle_vllm_command_is_as_its_readme_has_it() -> None:
     assert words[5:] == ["--dtype", "f32", "--isq", "q4k", "--w", str(TINY), "--fp8-kvcache"]
     hub = launched(given, Model(name="org/name"), Topology(), 1)
     assert candle_vllm(given, hub)[-3:] == ["--m", "org/name", "--fp8-kvcache"]
+
+
+def test_candle_vllm_is_given_the_snapshot_that_the_key_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no revision, so what lies in the hub cache is given as a folder, and what doesn't is refused."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--org--name" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    there, elsewhere = (Model(name="org/name", revision=revision) for revision in ("abc", "def"))
+    given = made("candle_vllm", binary="true")
+
+    assert candle_vllm(given, launched(given, there, Topology(), 1))[-2:] == ["--w", str(snapshot)]
+    assert "model.revision" not in faults("candle_vllm", there, binary="true")
+    told = faults("candle_vllm", elsewhere, binary="true")
+    assert "model.revision: candle_vllm would download the newest: it takes no revision" in told
+    assert "hf download org/name --revision def" in told
+    assert "model.revision" not in faults("candle_vllm", elsewhere, base_url="http://h:1/v1")
+
+
+def test_openllm_has_no_sizes() -> None:
+    """Nothing of the topology would reach it."""
+    assert engine_kinds()["openllm"].capabilities.topology == frozenset()
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang", "openllm", "candle_vllm"])
+def test_keys_for_a_server_that_the_job_starts_are_refused(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked without any."""
+    monkeypatch.setenv("KEY", "sk-0123456789")
+    given: dict[str, Any] = {"api_key_env": "KEY", "headers_env": {"x-a": "KEY"}}
+
+    for name in given:
+        assert f"engine.{name}: a server that the job starts is asked without" in faults(kind, **given)
+    assert faults(kind, base_url="http://h:1/v1", **given) == ""
+
+
+def test_vllm_is_started_without_the_users_key() -> None:
+    """The key of another server would lock the job out of its own."""
+    assert VLLM.env["VLLM_API_KEY"] == ""
 
 
 def test_openllm_command_names_the_catalogues_model() -> None:

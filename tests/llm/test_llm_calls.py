@@ -219,7 +219,7 @@ def test_token_ids_are_for_engines_that_take_them() -> None:
         reply = Reply({"choices": [{"index": 0, "text": "x", "finish_reason": "stop"}]})
         async with serving(reply) as server:
             engine = {"kind": "openai_compatible", "base_url": server.url}
-            async with LLM({"name": "m"}, engine=engine, task="complete") as llm:
+            async with LLM({"name": "m"}, engine=engine, task="complete", sampling={"max_tokens": 8}) as llm:
                 await llm.generate([1, 2, 3])
             return server.sent[0].body["prompt"]
 

@@ -218,6 +218,8 @@ def test_points_of_different_tasks_share_no_start(lab: Lab) -> None:
     lab.rows(texts(1))
     url = "http://127.0.0.1:9/v1"
 
-    run = lab.prepare(engine=served(url), scorers={}, sweep={"task": ["chat", "complete", "embed"]})
+    run = lab.prepare(
+        engine=served(url), scorers={}, sweep={"task": ["chat", "embed"], "dataset.limit": [1, 2]}
+    )
 
     assert len(run.jobs) == 2

@@ -1,0 +1,128 @@
+"""What is sent for a slot must make sense as a whole, wherever its parts are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.drawing import Drawing
+from runner.engines.registry import engine_kinds
+from runner.errors import ConfigError, RenderError
+from runner.plan import make_plan
+from runner.values import Row
+from tests.config.config_kit import Project, made
+
+SERVED = "engine={kind: vllm, base_url: 'http://h:1/v1'}"
+TURNS = 'prompt={{turns: [{{user: "{{{{ row.question }}}}"}}, {{generate: {{as: a, {0}}}}}]}}'
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return made(tmp_path)
+
+
+def refused(project: Project, *overrides: str) -> str:
+    """Return the faults of a plan."""
+    with pytest.raises(ConfigError) as caught:
+        make_plan(project.composed(*overrides))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "{kind: vllm, base_url: 'http://h:1/v1'}",
+        "{kind: sglang, base_url: 'http://h:1/v1'}",
+        "{kind: openllm, base_url: 'http://h:1/v1'}",
+        "{kind: openai_compatible, base_url: 'http://h:1/v1'}",
+        "openai",
+        "together",
+        "fireworks",
+    ],
+)
+def test_completion_without_a_length_is_refused(
+    project: Project, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server would end it after sixteen tokens."""
+    for provider in ("OPENAI", "TOGETHER", "FIREWORKS"):
+        monkeypatch.setenv(f"{provider}_API_KEY", "sk-0123456789")
+    told = refused(project, f"engine={kind}", "task=complete")
+
+    assert "sampling.max_tokens: engine " in told
+    assert "needs it for task complete\n    such as sampling.max_tokens=256" in told
+    make_plan(project.composed(f"engine={kind}", "task=complete", "sampling.max_tokens=5"))
+    make_plan(project.composed(f"engine={kind}"))
+
+
+def test_length_from_a_row_counts_as_given(project: Project) -> None:
+    """What each row says is sent."""
+    plan = make_plan(project.composed(SERVED, "task=complete", "sampling.max_tokens='{{ row.most }}'"))
+
+    assert plan.points[0].sampling["max_tokens"] == "{{ row.most }}"
+
+
+def test_length_that_the_model_omits_is_refused(project: Project) -> None:
+    """It would not be sent."""
+    overrides = ("task=complete", "sampling.max_tokens=5", "+model.omit=[max_tokens]")
+
+    assert "take max_tokens out of model.omit" in refused(project, SERVED, *overrides)
+
+
+def test_row_without_a_needed_value_is_refused() -> None:
+    """The server's own default would slip in."""
+    drawing = Drawing({"max_tokens": "{{ row.most }}"}, (), frozenset({"max_tokens"}))
+
+    assert drawing.sampling(Row("a", 0, {"most": 5}), (), 0) == {"max_tokens": 5}
+    with pytest.raises(RenderError, match=r"sampling\.max_tokens: the row gives none"):
+        drawing.sampling(Row("b", 1, {"most": None}), (), 0)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "told"),
+    [
+        (
+            "top_logprobs: 3",
+            "prompt.turns.a.top_logprobs: needs logprobs\n    add prompt.turns.a.logprobs=true",
+        ),
+        ("tool_choice: required", "prompt.turns.a.tool_choice: needs tools"),
+        ("length_penalty: 2.0", "prompt.turns.a.length_penalty: needs beam search"),
+        ("regex: a, choice: [a]", "one of json_schema, regex, choice"),
+    ],
+)
+def test_slot_lacks_what_its_values_need(project: Project, sampling: str, told: str) -> None:
+    """The fault names the slot."""
+    assert told in refused(project, SERVED, TURNS.format(sampling))
+
+
+def test_slot_and_experiment_are_taken_together(project: Project) -> None:
+    """A slot has what the experiment says, and its own on top."""
+    slot = TURNS.format("top_logprobs: 3, choice: [a]")
+
+    assert "prompt.turns.a.regex: an answer obeys one of" in refused(
+        project, SERVED, slot, "sampling.logprobs=true", "sampling.regex=a"
+    )
+    make_plan(project.composed(SERVED, slot, "sampling.logprobs=true"))
+
+
+def test_chats_parameters_are_refused_for_a_raw_prompt(project: Project) -> None:
+    """Servers leave them unread where no chat template is used."""
+    told = refused(
+        project,
+        "engine={kind: openai_compatible, base_url: 'http://h:1/v1'}",
+        "task=complete",
+        "sampling={max_tokens: 5, reasoning_effort: low, tools: [{type: function}], tool_choice: auto}",
+    )
+
+    for name in ("reasoning_effort", "tools", "tool_choice"):
+        assert f"sampling.{name}: engine openai_compatible can't honour {name}" in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "tasks"),
+    [("vllm_offline", {"chat", "complete", "loglikelihood"}), ("sglang_offline", {"chat", "complete"})],
+)
+def test_engines_in_this_process_only_generate(project: Project, kind: str, tasks: set[str]) -> None:
+    """Tasks that are answered with numbers are for their servers."""
+    assert engine_kinds()[kind].capabilities.tasks == tasks
+    assert f"engine {kind} can't do embed" in refused(project, f"engine={kind}", "task=embed")
