@@ -108,9 +108,7 @@ def _tools(tools: Json, choice: Json) -> dict[str, Any]:
 
 
 def _tool(function: dict[str, Json]) -> dict[str, Json]:
-    own = {
-        name: function[name] for name in ("name", "description", "strict") if function.get(name) is not None
-    }
+    own = {name: function[name] for name in _OF_TOOLS if function.get(name) is not None}
     return {**own, "input_schema": function.get("parameters") or {"type": "object", "properties": {}}}
 
 

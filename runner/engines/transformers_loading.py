@@ -82,15 +82,7 @@ def load(settings: Transformers, model: Model) -> Loaded:
         if model.adapter is not None:
             network.load_adapter(str(_adapter_folder(model.adapter)))
         network = network.to(device).eval()
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        ImportError,
-        AttributeError,
-        SafetensorError,
-    ) as error:
+    except _FAILURES as error:
         line = str(error).strip().partition("\n")[0]
         raise EngineStartError(f"transformers can't load {model.name}: {line}") from error
     if missing := sorted(told["missing_keys"]):
