@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from runner.engines.constraints import constraint_fault
 from runner.errors import RenderError
 from runner.render import ValueTemplate, compile_value
 from runner.spec import Sampling
-from runner.spec.sampling import FILLED, is_template
+from runner.spec.sampling import CONSTRAINTS, FILLED, is_template
 from runner.values import Json, Row, spelled
 
 
@@ -64,13 +65,17 @@ class Drawing:
         if missing := (self._needs & self._templates.keys()) - given.keys():
             raise RenderError(f"sampling.{min(missing)}: the row gives none, and the engine needs it")
         try:
-            return Sampling.model_validate(given, context=FILLED).given()
+            filled = Sampling.model_validate(given, context=FILLED).given()
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, ("sampling", *first["loc"])))
             raise RenderError(
                 f"{place}: {first['msg']} (the row gives {spelled(first['input'], 80)})"
             ) from None
+        for name in CONSTRAINTS:
+            if name in filled and (fault := constraint_fault(name, filled[name])) is not None:
+                raise RenderError(f"{fault.place}: {fault.problem} (the row gives it)")
+        return filled
 
 
 def _of_sample(sampling: dict[str, Json], sample: int) -> dict[str, Json]:

@@ -9,11 +9,13 @@ from typing import Any
 
 import msgspec
 
-from runner.errors import Fault, IncompleteResponseError
+from runner.errors import BadRequestError, Fault, IncompleteResponseError
 from runner.spec.sampling import CONSTRAINTS
 from runner.values import Choice, Json, Request, Response, canonical_json
 
 _CONSTRAINTS = frozenset(CONSTRAINTS)
+_NO_REGEX = (re.error, OverflowError, RecursionError)
+"""What Python raises on a pattern that it can't take."""
 _SPECIAL = re.compile(r"([.^$*+?{}\[\]\\|()])")
 
 
@@ -35,16 +37,52 @@ def constraint_fault(name: str, value: Json) -> Fault | None:
     if name == "regex":
         try:
             re.compile(value)
-        except re.error as error:
-            return Fault("sampling.regex", f"{value!r} is not a regular expression: {error}")
+        except _NO_REGEX as error:
+            return Fault("sampling.regex", f"{value!r:.200} is not a regular expression: {error}")
     if name == "json_schema" and isinstance(value, dict):
-        from jsonschema import Draft202012Validator, SchemaError
+        return _schema_fault(canonical_json(value))
+    return None
 
-        try:
-            Draft202012Validator.check_schema(value)
-        except SchemaError as error:
-            where = ".".join(map(str, error.absolute_path)) or "the schema"
-            return Fault("sampling.json_schema", f"not a JSON Schema: {where}: {error.message}")
+
+@lru_cache(maxsize=64)
+def _schema_fault(written: bytes) -> Fault | None:
+    from jsonschema import Draft202012Validator, SchemaError
+
+    schema = msgspec.json.decode(written)
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = ".".join(map(str, error.absolute_path)) or "the schema"
+        return Fault("sampling.json_schema", f"not a JSON Schema: {where}: {error.message}")
+    if (reference := _unresolved(schema)) is not None:
+        problem = f"its $ref {reference!r} leads nowhere in it"
+        return Fault("sampling.json_schema", problem, "what it refers to stands in the schema itself")
+    return None
+
+
+def _unresolved(schema: Json) -> str | None:
+    """Return a reference that leads nowhere in *schema*, if there is one."""
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    root = DRAFT202012.create_resource(schema)
+    seen: set[int] = set()
+    found = [(root, Registry().resolver_with_root(root))]
+    while found:
+        part, resolver = found.pop()
+        if id(part.contents) in seen or not isinstance(part.contents, dict):
+            continue
+        seen.add(id(part.contents))
+        found += [(inner, resolver.in_subresource(inner)) for inner in part.subresources()]
+        for reference in (part.contents.get(name) for name in ("$ref", "$dynamicRef")):
+            if not isinstance(reference, str):
+                continue
+            try:
+                target = resolver.lookup(reference)
+            except Unresolvable:
+                return reference
+            found.append((DRAFT202012.create_resource(target.contents), target.resolver))
     return None
 
 
@@ -55,6 +93,7 @@ def with_parsed(request: Request, response: Response) -> Response:
 
     Raises:
         IncompleteResponseError: an answer that ended by itself doesn't obey the constraint.
+        BadRequestError: the constraint is one that no answer can be checked against.
     """
     if _CONSTRAINTS.isdisjoint(request.sampling) or (constraint := constraint_of(request)) is None:
         return response
@@ -71,18 +110,29 @@ def _parsed(choice: Choice, name: str, value: Json) -> Choice:
 def _checked(text: str, name: str, value: Json) -> Json:
     if name == "json_schema":
         return _json(text, value)
-    obeys = text in value if name == "choice" else re.fullmatch(value, text, re.DOTALL) is not None
-    if not obeys:
+    if not (text in value if name == "choice" else _matches(text, value)):
         raise IncompleteResponseError(f"the answer {text[:80]!r} does not obey {name}, which was asked for")
     return text
+
+
+def _matches(text: str, pattern: str) -> bool:
+    try:
+        return re.fullmatch(pattern, text, re.DOTALL) is not None
+    except _NO_REGEX as error:
+        raise BadRequestError(f"regex {pattern!r:.200} can't be checked: {error}") from None
 
 
 def _json(text: str, schema: Json) -> Json:
     try:
         found = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise IncompleteResponseError(f"json_schema was asked for, the answer is no JSON: {error}") from None
-    fault = next(_validator(canonical_json(schema)).iter_errors(found), None)
+    from referencing.exceptions import Unresolvable
+
+    try:
+        fault = next(_validator(canonical_json(schema)).iter_errors(found), None)
+    except (Unresolvable, RecursionError, *_NO_REGEX) as error:
+        raise BadRequestError(f"json_schema can't be checked: {str(error)[:200]}") from None
     if fault is not None:
         where = fault.json_path
         raise IncompleteResponseError(f"the answer does not obey json_schema: {where}: {fault.message[:200]}")
@@ -92,5 +142,7 @@ def _json(text: str, schema: Json) -> Json:
 @lru_cache(maxsize=64)
 def _validator(schema: bytes) -> Any:
     from jsonschema import Draft202012Validator
+    from referencing import Registry
 
-    return Draft202012Validator(msgspec.json.decode(schema))
+    # A registry of its own, since the library's would fetch what a schema refers to from the network.
+    return Draft202012Validator(msgspec.json.decode(schema), registry=Registry())

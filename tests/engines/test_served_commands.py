@@ -139,7 +139,7 @@ def test_candle_vllm_command_is_as_its_readme_has_it() -> None:
 def test_candle_vllm_is_given_the_snapshot_that_the_key_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes no revision, so what lies in the hub cache is given as a folder, and what doesn't is refused."""
+    """It takes no revision: what lies in the hub cache is given as a folder, the rest is refused."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     snapshot = tmp_path / "models--org--name" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
