@@ -71,7 +71,7 @@ class Sleeper:
         headers = Headers(["Content-Type: application/json", *own])
         secrets = Secrets.of(settings.secret_names())
         try:
-            async with HttpClient() as client:
+            async with HttpClient(proxy=settings.base_url is not None) as client:
                 answer = await client.request(
                     "POST", self._address + path, headers=headers, body=b"{}", timeout=settings.timeout
                 )

@@ -118,6 +118,22 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
         assert server.connections == 2
 
 
+def test_a_client_without_proxies_asks_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment names: for servers on this machine."""
+
+    async def ask(url: str) -> bytes:
+        async with HttpClient(proxy=False) as client:
+            whole = await client.request("POST", url, headers=HEADERS, timeout=20)
+            async with client.stream("POST", url, headers=HEADERS, timeout=20) as pieces:
+                return whole.body + b"".join([piece async for piece in pieces])
+
+    with HttpServer({"/": answers(b"near")}) as server, Proxy() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url(""))
+
+        assert asyncio.run(ask(server.url("/"))) == b"nearnear"
+        assert proxy.received == []
+
+
 def test_a_proxy_carries_tls_without_seeing_it(
     tls_server: HttpServer, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,16 +28,18 @@ class HttpClient:
     Cancelling a request ends it and closes its connection.
     """
 
-    def __init__(self, *, connections: int = 0, connect_timeout: float = 10.0) -> None:
+    def __init__(self, *, connections: int = 0, connect_timeout: float = 10.0, proxy: bool = True) -> None:
         """Sets what holds for all requests.
 
         Args:
             connections: requests at once; others wait for their turn, without their time running.
                 0 is no limit.
             connect_timeout: seconds to have a connection; counted in the time of the request.
+            proxy: ask through the environment's proxies.
         """
         self._connections = connections
         self._connect_timeout = connect_timeout
+        self._proxy = proxy
         self._turns = Semaphore(connections) if connections else None
         self._idle: defaultdict[str, list[WholeTransfer]] = defaultdict(list)
         self._driver: Driver | None = None
@@ -81,7 +83,7 @@ class HttpClient:
         try:
             driver = self._open_driver(url)
             idle = self._idle[method]
-            transfer = idle.pop() if idle else WholeTransfer(method, self._connect_timeout)
+            transfer = idle.pop() if idle else WholeTransfer(method, self._connect_timeout, self._proxy)
             try:
                 transfer.prepare(url, fields, body, timeout)
                 transfer.future = driver.loop.create_future()
@@ -114,7 +116,7 @@ class HttpClient:
         fields = headers if isinstance(headers, Headers) else Headers(headers)
         async with self._turns or nullcontext():
             driver = self._open_driver(url)
-            with closing(StreamedTransfer(method, self._connect_timeout)) as transfer:
+            with closing(StreamedTransfer(method, self._connect_timeout, self._proxy)) as transfer:
                 transfer.prepare(url, fields, body, timeout)
                 driver.start(transfer)
                 try:

@@ -24,8 +24,8 @@ class StreamedTransfer(Transfer):
 
     __slots__ = ("_held", "_news", "_paused", "_ready", "failure", "head", "lines", "over", "status")
 
-    def __init__(self, method: str, connect_timeout: float) -> None:
-        super().__init__(method, connect_timeout)
+    def __init__(self, method: str, connect_timeout: float, proxy: bool) -> None:
+        super().__init__(method, connect_timeout, proxy)
         self._news = Event()
         self._ready: deque[bytes] = deque()
         self._held = 0

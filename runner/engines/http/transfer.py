@@ -34,7 +34,7 @@ class Transfer:
 
     __slots__ = ("_headers", "_sends_body", "_sent", "_timeout", "curl", "url")
 
-    def __init__(self, method: str, connect_timeout: float) -> None:
+    def __init__(self, method: str, connect_timeout: float, proxy: bool) -> None:
         self.curl = curl = pycurl.Curl()
         self.url = ""
         self._headers: Headers | None = None
@@ -55,6 +55,8 @@ class Transfer:
         curl.setopt(pycurl.BUFFERSIZE, RECEIVE_BYTES)
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(SUPPRESS_CONNECT_HEADERS, 1)
+        if not proxy:
+            curl.setopt(pycurl.NOPROXY, "*")
 
     def prepare(self, url: str, headers: Headers, body: bytes, timeout: float) -> None:
         """Sets what belongs to one request."""
@@ -107,8 +109,8 @@ class WholeTransfer(Transfer):
 
     future: Future[Fault | None]
 
-    def __init__(self, method: str, connect_timeout: float) -> None:
-        super().__init__(method, connect_timeout)
+    def __init__(self, method: str, connect_timeout: float, proxy: bool) -> None:
+        super().__init__(method, connect_timeout, proxy)
         self._chunks: list[bytes] = []
         self._lines: list[bytes] = []
         # Methods of lists: receiving runs no Python code.
