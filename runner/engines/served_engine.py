@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from runner.engines.adapters import Adapter
 from runner.engines.base import EngineContext
+from runner.engines.http import HttpClient
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.served import ServerSettings, Serving, launched, one_token
 from runner.errors import ConnectionFailedError, EngineError, EngineStartError
@@ -118,6 +120,8 @@ class ServedEngine:
                 log=context.folder / _LOG,
                 env={**self._serving.env, **settings.env},
                 held=context.held,
+                # It has all of this process's environment, and may print it.
+                secrets=(*context.secrets, *Secrets.of_environment().spellings),
             )
         )
         client = self._client = await self._connected(
@@ -142,6 +146,8 @@ class ServedEngine:
             wires=self._serving.wires,
             batch_size=getattr(settings, "batch_size", 1),
             secrets=Secrets.of(settings.secret_names()),
+            # No proxy stands between a job and its own server, wherever the environment names one.
+            client=HttpClient if settings.base_url is not None else partial(HttpClient, proxy=False),
         )
         return await OpenAIEngine(endpoint).__aenter__()
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -12,9 +10,9 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 
-from runner.launch import masking
 from runner.launch.attempts import Attempt
 from runner.launch.kept import mask_files
+from runner.masking import Masking
 
 STDOUT_FILE = "stdout.log"
 STDERR_FILE = "stderr.log"
@@ -32,7 +30,7 @@ def redirect_output(attempt: Attempt, secrets: Sequence[str] = ()) -> Iterator[N
     if secrets:
         mask_files(_kept_logs(), secrets)
     files = [_append(attempt.path / name) for name in (STDOUT_FILE, STDERR_FILE)]
-    masker = _Masking(files, secrets) if secrets else None
+    masker = Masking(files, secrets) if secrets else None
     saved = [os.dup(fd) for fd in (1, 2)]
     try:
         _point(masker.inlets if masker else files)
@@ -69,30 +67,3 @@ def _point(targets: Sequence[int]) -> None:
     for number, fd in zip((1, 2), targets, strict=True):
         os.dup2(fd, number)
         os.close(fd)
-
-
-class _Masking:
-    """The child that masks; *inlets* are the descriptors to write to."""
-
-    def __init__(self, files: Sequence[int], secrets: Sequence[str]) -> None:
-        pipes = [os.pipe() for _ in files]
-        outlets = [outlet for outlet, _ in pipes]
-        self.inlets = [inlet for _, inlet in pipes]
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", masking.__file__, *map(str, [*outlets, *files])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[*outlets, *files],
-        )
-        assert self.process.stdin is not None
-        with self.process.stdin as stdin:
-            stdin.write(json.dumps(list(secrets)).encode())
-        for fd in [*outlets, *files]:
-            os.close(fd)
-
-    def finish(self) -> None:
-        """Wait until everything is written, unless a child of the worker still holds the pipes."""
-        try:
-            self.process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            self.process.returncode = 0  # it goes on by itself; nobody is left to wait for it

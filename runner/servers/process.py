@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from runner.errors import AskError, EngineStartError, RetryableError
+from runner.masking import Masking
 from runner.servers import guard
 
 GRACE_SECONDS = 20.0
@@ -64,6 +65,7 @@ class ServerStart:
         port: of 127.0.0.1, where it will listen.
         log: file that takes its output.
         env: variables beside this process's own.
+        secrets: values that the log may not hold.
         held: descriptors kept open until it is gone, such as the locks of its devices.
         grace: seconds from SIGTERM to SIGKILL.
     """
@@ -75,6 +77,7 @@ class ServerStart:
     env: Mapping[str, str] = field(default_factory=dict)
     held: Sequence[int] = ()
     grace: float = GRACE_SECONDS
+    secrets: Sequence[str] = ()
 
 
 class Server:
@@ -88,7 +91,10 @@ class Server:
         self.name = start.name
         self.port = start.port
         self.log = start.log
-        with start.log.open("ab") as output:
+        log = os.open(start.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self._masking = Masking([log], start.secrets) if start.secrets else None
+        output = self._masking.inlets[0] if self._masking is not None else log
+        try:
             self._guard = subprocess.Popen(
                 [sys.executable, guard.__file__, str(start.grace), *start.command],
                 stdin=subprocess.PIPE,
@@ -98,6 +104,8 @@ class Server:
                 pass_fds=tuple(start.held),
                 start_new_session=True,  # a Ctrl-C at the terminal is for the worker to hear
             )
+        finally:
+            os.close(output)
         _started.add(self)
 
     def disown(self) -> None:
@@ -171,9 +179,13 @@ class Server:
         assert self._guard.stdin is not None
         self._guard.stdin.close()
         await asyncio.to_thread(self._guard.wait)
+        if self._masking is not None:
+            await asyncio.to_thread(self._masking.finish)
 
     def told(self) -> str:
         """Return where the log is and what it says last, on one line."""
+        if self._masking is not None and self.exit_code is not None:
+            self._masking.finish()
         lines = _tail(self.log)
         telling = [line for line in lines if any(word in line.lower() for word in _TELLING)]
         shown = (telling or lines)[-3:]

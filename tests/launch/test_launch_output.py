@@ -19,8 +19,8 @@ from runner.launch.attempts import (
     slurm_job_id,
     write_state,
 )
-from runner.launch.masking import Masker
 from runner.launch.processes import is_running
+from runner.masking.child import Masker
 from tests.launch.launch_kit import ROOT, wait_for
 
 _PROGRAM = """

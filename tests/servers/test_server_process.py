@@ -159,6 +159,20 @@ def test_server_that_fails_tells_why(tmp_path: Path) -> None:
     assert "ValueError: the weights are not here" in message
 
 
+def test_log_of_a_server_holds_no_secret(tmp_path: Path) -> None:
+    """Nor does what is told of its end."""
+
+    async def go() -> str:
+        server = serve(tmp_path, "--die", "3", secrets=["the weights"])
+        with pytest.raises(ServerExitedError) as caught:
+            await until_ready(server)
+        await server.stop()
+        return caught.value.message
+
+    assert asyncio.run(go()).endswith("ValueError: *** are not here")
+    assert (tmp_path / "server-0.log").read_text() == "ValueError: *** are not here\n"
+
+
 def test_missing_program_is_told(tmp_path: Path) -> None:
     """A command that isn't there is an engine that can't be started."""
 

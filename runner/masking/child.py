@@ -1,4 +1,4 @@
-"""Copies a worker's output into its log files and masks secret values on the way.
+"""Copies a worker's output, or that of a server it started, into log files and masks secret values.
 
 Run by path in a bare interpreter, as a child of the worker: it outlives a crash of the worker and
 ends once every process that inherited the pipes has closed them. Standard library only, so that it
@@ -57,13 +57,14 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def main() -> None:
-    """Copy until both pipes are closed; arguments are the pipes' and the files' descriptors."""
+    """Copy until all pipes are closed; arguments are the pipes' and, as many, the files' descriptors."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)  # it ends when the worker's output does
-    secrets = [value.encode() for value in json.load(sys.stdin)]
+    secrets = [value.encode(errors="surrogateescape") for value in json.load(sys.stdin)]
     pipes = selectors.DefaultSelector()
     descriptors = [int(text) for text in sys.argv[1:]]
-    for pipe, file in zip(descriptors[:2], descriptors[2:], strict=True):
+    half = len(descriptors) // 2
+    for pipe, file in zip(descriptors[:half], descriptors[half:], strict=True):
         pipes.register(pipe, selectors.EVENT_READ, (file, Masker(secrets)))
     while pipes.get_map():
         for key, _ in pipes.select():

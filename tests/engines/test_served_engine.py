@@ -1,0 +1,66 @@
+"""A server that the job starts itself, in an environment that other programs have set up."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from runner.engines.base import EngineContext
+from runner.engines.registry import engine_kinds
+from runner.engines.served_engine import ServedEngine
+from runner.engines.sleeping import Sleeper
+from runner.servers import free_port
+from runner.shipped import shipped
+from runner.spec import Model
+from tests.engines.asking_engines import chat_request
+from tests.llm import stub_vllm
+
+KEY = "hf_0123456789abcdef"
+
+
+def asked(folder: Path, *, python: str) -> str:
+    """Start a server, have it sleep and wake, and return what it answers."""
+    kind = engine_kinds()["vllm"]
+    env = {"VLLM_SERVER_DEV_MODE": "1"}
+    settings = kind.settings.model_validate({"python": python, "device": "cpu", "env": env})
+
+    async def go() -> str:
+        model = Model(name=str(shipped() / "models" / "tiny"))
+        async with kind.create(settings, model, EngineContext(folder=folder)) as engine:
+            assert isinstance(engine, ServedEngine)
+            sleeper = Sleeper(settings, engine)  # type: ignore[arg-type] # of a server
+            await sleeper.sleep(1)
+            await sleeper.wake_up()
+            return (await engine.generate(chat_request())).text
+
+    return asyncio.run(go())
+
+
+def test_own_server_is_asked_past_the_environments_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy reaches the job's own machine at best by going round."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    told = asked(tmp_path, python=stub_vllm.interpreter(tmp_path))
+
+    assert told.endswith("/sleep?level=1 /wake_up")
+
+
+def test_keys_of_the_environment_are_masked_in_the_servers_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server inherits them all, and may print them."""
+    monkeypatch.setenv("STUB_TOKEN", KEY)
+    loud = tmp_path / "loud"
+    loud.write_text(f'#!/bin/sh\necho "key $STUB_TOKEN"\nexec {stub_vllm.interpreter(tmp_path)} "$@"\n')
+    loud.chmod(0o755)
+
+    asked(tmp_path, python=str(loud))
+
+    log = (tmp_path / "server-0.log").read_text()
+    assert log.startswith("key ***\n")
+    assert KEY not in log
