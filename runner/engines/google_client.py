@@ -18,7 +18,8 @@ from runner.engines.google_body import config_of, contents_of
 from runner.engines.google_wire import asked_delay, read_answer
 from runner.engines.provider_errors import one_line
 from runner.engines.provider_wire import malformed
-from runner.engines.sdk import CONNECT_SECONDS, status_failure, transport_failure
+from runner.engines.sdk import status_failure, transport_failure
+from runner.engines.sdk_http import BoundedHttp
 from runner.engines.task_answers import embedded
 from runner.errors import AskError, BadRequestError, ConnectionFailedError
 from runner.spec import Model
@@ -42,10 +43,7 @@ class GoogleClient:
         self._model = model.name
         self._address = settings.base_url or _ADDRESS
         # A client of our own, since the SDK's asks twice in silence where aiohttp is installed.
-        self._http = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=None),
-        )
+        self._http = BoundedHttp()
         options = types.HttpOptions(
             base_url=self._address,
             api_version=settings.api_version,

@@ -17,7 +17,8 @@ from runner.engines.mistral import Mistral
 from runner.engines.mistral_wire import arguments_of, read_chunk, read_completion
 from runner.engines.provider_errors import answered_error, one_line
 from runner.engines.provider_wire import malformed
-from runner.engines.sdk import CONNECT_SECONDS, status_failure, transport_failure
+from runner.engines.sdk import status_failure, transport_failure
+from runner.engines.sdk_http import BoundedHttp
 from runner.engines.task_answers import embedded
 from runner.errors import AskError, BadRequestError, ConnectionFailedError
 from runner.spec import Model
@@ -30,14 +31,13 @@ _further: ContextVar[Mapping[str, Json] | None] = ContextVar("further", default=
 """What is sent beside what the SDK knows: it has no argument for that, but takes an HTTP client."""
 
 
-class _Http(httpx2.AsyncClient):
+class _Http(BoundedHttp):
     """The HTTP client under the SDK: adds what is passed through to the body."""
 
     def build_request(self, method: str, url: Any, *, content: Any = None, **how: Any) -> httpx2.Request:
         if (further := _further.get()) is not None and isinstance(content, str | bytes):
             content = msgspec.json.encode({**msgspec.json.decode(content), **further})
-        # The SDK would set the time-out to none, for connecting too.
-        return super().build_request(method, url, content=content, **{**how, "timeout": self.timeout})
+        return super().build_request(method, url, content=content, **how)
 
 
 class MistralClient:
@@ -54,10 +54,7 @@ class MistralClient:
         self._model = model.name
         self._address = settings.base_url or _ADDRESS
         self._headers = settings.further_headers()
-        self._http = _Http(
-            timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=None),
-        )
+        self._http = _Http()
         self._sdk = Sdk(api_key=settings.api_key(), server_url=self._address, async_client=self._http)
 
     async def ask(self, request: Request) -> Response:

@@ -1,0 +1,22 @@
+"""The HTTP client under SDKs that take one of ours; imported only with one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+
+from runner.engines.sdk import CONNECT_SECONDS
+
+
+class BoundedHttp(httpx2.AsyncClient):
+    """Bounds the time to have a connection, where an SDK would set each request's time-outs to none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=None),
+        )
+
+    def build_request(self, method: str, url: Any, **how: Any) -> httpx2.Request:
+        return super().build_request(method, url, **{**how, "timeout": self.timeout})
