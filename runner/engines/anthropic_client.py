@@ -11,7 +11,7 @@ import httpx2
 from runner.engines.anthropic import Anthropic
 from runner.engines.anthropic_body import fields_of
 from runner.engines.anthropic_wire import NAMED_STATUS, read_message
-from runner.engines.sdk import CONNECT_SECONDS, status_failure, transport_failure
+from runner.engines.sdk import CONNECT_SECONDS, send_only, status_failure, transport_failure
 from runner.errors import AskError, ConnectionFailedError, MalformedResponseError
 from runner.spec import Model
 from runner.values import Request, Response
@@ -44,6 +44,7 @@ class AnthropicClient:
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
             http_client=anthropic.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_connections=None)),
         )
+        send_only(self._client, headers)
 
     async def ask(self, request: Request) -> Response:
         answer = await self._client.messages.with_raw_response.create(**fields_of(request, self._model))

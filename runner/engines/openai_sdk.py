@@ -9,7 +9,7 @@ import httpx2
 import openai
 
 from runner.engines.openai_form import OpenAIForm
-from runner.engines.sdk import CONNECT_SECONDS, ProviderSettings
+from runner.engines.sdk import CONNECT_SECONDS, ProviderSettings, send_only
 from runner.values import Request
 
 
@@ -25,6 +25,8 @@ def openai_client(
         timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
         http_client=openai.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_connections=None)),
     )
+    send_only(sdk, settings.further_headers())
+    sdk.organization = sdk.project = None  # these too it takes from the environment
     raises = (openai.OpenAIError, httpx2.HTTPError)
     pieces = {"stream_options": {"include_usage": True}} if settings.stream else None
     return OpenAIForm(settings.kind, sdk, body, openai.APIStatusError, raises, pieces)

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import msgspec
 from pydantic import Field
@@ -214,6 +214,16 @@ class SdkEngine:
 def _timed(response: Response, start: float) -> Response:
     timing = msgspec.structs.replace(response.timing, seconds=time.perf_counter() - start)
     return msgspec.structs.replace(response, timing=timing)
+
+
+def send_only(sdk: Any, headers: Mapping[str, str]) -> None:
+    """Have a client send *headers* alone beside its own.
+
+    SDKs made by Stainless add others that the environment names (OPENAI_CUSTOM_HEADERS); a key among them would
+    take the place of ours.
+    """
+    assert hasattr(sdk, "_custom_headers"), "the SDK has another way now"
+    sdk._custom_headers = dict(headers)  # noqa: SLF001 - what its constructor adds to can only be taken back here
 
 
 def status_failure(status: int, body: bytes, headers: Mapping[str, str]) -> AskError:

@@ -9,7 +9,7 @@ import httpx
 import together
 
 from runner.engines.openai_form import OpenAIForm
-from runner.engines.sdk import CONNECT_SECONDS, ProviderSettings
+from runner.engines.sdk import CONNECT_SECONDS, ProviderSettings, send_only
 from runner.values import Request
 
 
@@ -25,6 +25,7 @@ def together_client(
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         http_client=together.DefaultAsyncHttpxClient(limits=httpx.Limits(max_connections=None)),
     )
+    send_only(sdk, settings.further_headers())
     raises = (together.TogetherError, httpx.HTTPError)
     return OpenAIForm(
         settings.kind, sdk, body, together.APIStatusError, raises, {} if settings.stream else None
