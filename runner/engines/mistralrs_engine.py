@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -49,6 +49,7 @@ class MistralrsEngine:
         self._model = model
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mistralrs")
         self._turn = asyncio.Lock()
+        self._under_way: asyncio.Future[Any] | None = None
         self._library: Any = None
         self._runner: Any = None
         self._version: str | None = None
@@ -70,12 +71,8 @@ class MistralrsEngine:
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
     async def generate(self, request: Request) -> Response:
-        async with self._turn:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    response: Response = await self._call(self._generate, request)
-            except TimeoutError:
-                raise RequestTimeoutError(f"no answer within {self._timeout:g} s") from None
+        async with self._my_turn() as deadline:
+            response: Response = await self._bounded(deadline, self._generate, request)
         return response
 
     async def stream(self, request: Request) -> AsyncIterator[str]:
@@ -83,11 +80,30 @@ class MistralrsEngine:
         if request.task == "complete":
             yield (await self.generate(request)).text
             return
-        async with self._turn:
-            chunks = iter(await self._call(partial(self._send, request, stream=True)))
-            while (chunk := await self._call(next, chunks, None)) is not None:
+        async with self._my_turn() as deadline:
+            chunks = iter(await self._bounded(deadline, partial(self._send, request, stream=True)))
+            while (chunk := await self._bounded(deadline, next, chunks, None)) is not None:
                 if text := chunk.choices[0].delta.content:
                     yield text
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[float]:
+        """Wait until the thread is free, and yield when a request that begins now is late."""
+        async with self._turn:
+            if self._under_way is not None:
+                # Nobody waits for it any more, but the library can't be told so.
+                await asyncio.wait([self._under_way])
+            yield asyncio.get_running_loop().time() + self._timeout
+
+    async def _bounded(self, deadline: float, function: Any, *given: Any) -> Any:
+        """Call in the thread; what is late goes on there, until the next one's turn."""
+        self._under_way = asyncio.ensure_future(self._call(function, *given))
+        self._under_way.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await asyncio.shield(self._under_way)
+        except TimeoutError:
+            raise RequestTimeoutError(f"no answer within {self._timeout:g} s") from None
 
     async def _call(self, function: Any, *given: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *given)

@@ -16,7 +16,13 @@ from typing import Any
 import pytest
 
 from runner.engines.mistralrs import KIND, Mistralrs
-from runner.errors import BadRequestError, ContextLengthError, EngineStartError, IncompleteResponseError
+from runner.errors import (
+    BadRequestError,
+    ContextLengthError,
+    EngineStartError,
+    IncompleteResponseError,
+    RequestTimeoutError,
+)
 from runner.shipped import shipped
 from runner.spec import Model
 from runner.values import Request, Response, Scope
@@ -250,3 +256,30 @@ def test_architecture_that_it_cannot_run_is_told_at_the_start(tmp_path: Path) ->
 
     with pytest.raises(EngineStartError, match="FooForCausalLM"):
         ask(chat_request(), name=str(folder))
+
+
+def test_late_request_makes_no_other_late() -> None:
+    """The library goes on with it; the next one's time begins when the thread is free."""
+    slow = chat_request("roll", temperature=10.0, n=60, max_tokens=100)
+
+    async def run() -> list[str]:
+        async with KIND.create(Mistralrs(timeout=0.5), Model(name=str(TINY))) as engine:
+            with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.5 s"):
+                await engine.generate(slow)
+            answers = await asyncio.gather(*(engine.generate(chat_request("37+48", **GREEDY)) for _ in "abc"))
+            return [answer.text for answer in answers]
+
+    assert asyncio.run(run()) == ["85"] * 3
+
+
+def test_late_stream_is_given_up() -> None:
+    """It has the time of a request."""
+
+    async def run() -> list[str]:
+        slow = chat_request("roll", temperature=10.0, n=60, max_tokens=100)
+        async with KIND.create(Mistralrs(timeout=0.5), Model(name=str(TINY))) as engine:
+            with pytest.raises(RequestTimeoutError):
+                [piece async for piece in engine.stream(slow)]
+            return [piece async for piece in engine.stream(chat_request("37+48", **GREEDY))]
+
+    assert "".join(asyncio.run(run())) == "85"
