@@ -219,8 +219,8 @@ def _timed(response: Response, start: float) -> Response:
 def send_only(sdk: Any, headers: Mapping[str, str]) -> None:
     """Have a client send *headers* alone beside its own.
 
-    SDKs made by Stainless add others that the environment names (OPENAI_CUSTOM_HEADERS); a key among them would
-    take the place of ours.
+    SDKs made by Stainless add others that the environment names (OPENAI_CUSTOM_HEADERS); a key among them
+    would take the place of ours.
     """
     assert hasattr(sdk, "_custom_headers"), "the SDK has another way now"
     sdk._custom_headers = dict(headers)  # noqa: SLF001 - what its constructor adds to can only be taken back here
