@@ -70,7 +70,8 @@ def sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSour
         faults.append(Fault("prompt.images", f"engine {kind.name} takes no images", takers("images")))
     if prompt is not None and prompt.token_ids and "token_ids" not in kind.capabilities.features:
         faults.append(Fault("prompt.token_ids", f"engine {kind.name} takes text only", takers("token_ids")))
-    return faults + _together(experiment, kind, slots) + _unknown_omits(experiment)
+    faults += _together(experiment, kind, slots) + _lacking(experiment, kind, slots)
+    return faults + _unknown_omits(experiment)
 
 
 def _fault(experiment: Experiment, kind: EngineKind, place: str, name: str, value: Any) -> Fault | None:
@@ -136,6 +137,16 @@ def _unfit(task: str, kind: EngineKind, sent: Mapping[str, Json]) -> Iterator[tu
     if len(constraints) > 1:
         problem = f"an answer obeys one of {', '.join(CONSTRAINTS)}; given: {', '.join(constraints)}"
         yield constraints[0], constraints[1], problem, "leave one of them out"
+
+
+def _lacking(experiment: Experiment, kind: EngineKind, slots: Sequence[SlotSource]) -> list[Fault]:
+    """Find what the engine's settings lack for what is sent, by the experiment or a slot."""
+    whole = experiment.sampling.given()
+    faults: dict[str, Fault] = {}
+    for sampling in (whole, *({**whole, **slot.sampling} for slot in slots)):
+        sent = {name: value for name, value in sampling.items() if name not in experiment.model.omit}
+        faults |= {fault.place: fault for fault in kind.lacks(experiment.engine, sent)}
+    return list(faults.values())
 
 
 def _unknown_omits(experiment: Experiment) -> list[Fault]:

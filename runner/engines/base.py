@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from runner.engines.capabilities import Capabilities
 from runner.errors import Fault
@@ -83,6 +83,11 @@ def no_faults(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: A
     return []
 
 
+def enough(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:  # noqa: ARG001 - the signature is shared
+    """Find nothing: whatever is asked, the settings are enough for it."""
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class EngineKind:
     """Describes one kind of engine.
@@ -101,6 +106,7 @@ class EngineKind:
         devices: GPUs one engine of this kind takes.
         check: what would stop it on this machine, such as an unset key, or what of the model it
             can't honour; cheap; places start with ``engine.`` or ``model.``.
+        lacks: what its settings lack for requests with such sampling values, each of which it takes.
     """
 
     settings: type[EngineSettings]
@@ -114,6 +120,7 @@ class EngineKind:
     needs: Callable[[EngineSettings], bool] = always
     devices: Callable[[EngineSettings, Topology], int] = no_devices
     check: Callable[[EngineSettings, Model], list[Fault]] = no_faults
+    lacks: Callable[[EngineSettings, Mapping[str, Any]], list[Fault]] = enough
     widened: Callable[[EngineSettings], Capabilities] | None = None
 
     @property

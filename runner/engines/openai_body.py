@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from runner.engines.capabilities import Parameter
+from runner.engines.openai_messages import forced_tool
 from runner.spec.sampling import CONSTRAINTS
 from runner.values import Json, Request
 
@@ -31,6 +32,7 @@ class Body:
         sampling: our name of each parameter -> how the server takes it.
         constrain: how the server is told what an answer has to obey.
         further: fields of every body, such as those that ask for an adapter.
+        forced_alone: a tool that is forced by its name is sent without the others.
     """
 
     def __init__(
@@ -39,11 +41,14 @@ class Body:
         sampling: Mapping[str, Parameter],
         constrain: Constrain = response_format,
         further: Mapping[str, Json] = MappingProxyType({}),
+        *,
+        forced_alone: bool = False,
     ) -> None:
         self._model = model
         self._names = {name: parameter.name for name, parameter in sampling.items()}
         self._constrain = constrain
         self._further = further
+        self._forced_alone = forced_alone
         self._known: dict[tuple[str, int], tuple[Mapping[str, Json], dict[str, Json]]] = {}
 
     def __call__(self, request: Request) -> dict[str, Any]:
@@ -71,12 +76,20 @@ class Body:
             # Completions take one integer: how many alternatives to show beside the chosen token.
             top = fields.pop("top_logprobs", None) or 0
             fields["logprobs"] = top if fields["logprobs"] else None
+        if self._forced_alone and isinstance(choice := fields.get("tool_choice"), dict):
+            fields["tools"] = _only(choice, fields.get("tools") or ())
         for name in CONSTRAINTS:
             if name in sampling:
                 fields |= self._constrain(name, sampling[name])
         if sampling.get("continue_final_message"):
             fields |= {"continue_final_message": True, "add_generation_prompt": False}
         return {**fields, **self._further, **(sampling.get("passthrough") or {})}
+
+
+def _only(choice: Json, tools: Sequence[Json]) -> Sequence[Json]:
+    """Return the tools of the name that a choice forces; all, where none has it, for the server to refuse."""
+    name = forced_tool(choice)
+    return [tool for tool in tools if (tool.get("function") or {}).get("name") == name] or tools
 
 
 _REMEMBERED = 1024

@@ -91,6 +91,7 @@ class Serving:
         wires: how each task that is answered with numbers is asked.
         adapter: fields of a request that ask for the experiment's adapter.
         adapter_flag: without dashes, which gives the server the adapter.
+        forced_alone: a tool that is forced by its name is sent without the others.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Serving:
     wires: Mapping[str, Wire] = field(default_factory=dict)
     adapter: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
     adapter_flag: str = ""
+    forced_alone: bool = False
 
     def faults(self, settings: EngineSettings, model: Model) -> list[Fault]:
         """Find what would stop it: unset variables, flags that aren't the user's, a missing interpreter."""
@@ -124,7 +126,8 @@ class Serving:
 
     def body(self, name: str, adapter: Adapter | None) -> Body:
         """Return what makes the bodies of requests for a model that the server calls *name*."""
-        return Body(name, self.sampling, self.constrain, self.adapter if adapter is not None else {})
+        further = self.adapter if adapter is not None else {}
+        return Body(name, self.sampling, self.constrain, further, forced_alone=self.forced_alone)
 
 
 @dataclass(frozen=True, slots=True)

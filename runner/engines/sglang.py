@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from runner.engines.adapters import NAME, Adapter
 from runner.engines.base import Engine, EngineContext, EngineKind, flag_name
@@ -29,8 +29,10 @@ from runner.engines.served import (
 )
 from runner.engines.sglang_loglikelihood import LOGLIKELIHOOD
 from runner.engines.task_wire import SGLANG_WIRES
+from runner.engines.tool_parsers import parser_fault
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
+from runner.spec.sampling import is_template
 from runner.values import Json, canonical_json
 
 
@@ -162,6 +164,8 @@ SERVING = Serving(
     wires=MappingProxyType(WIRES),
     adapter=MappingProxyType({"lora_path": NAME}),
     adapter_flag="lora-paths",
+    # Of the tools it shows the model that one alone; many of its parsers would have any of the others called.
+    forced_alone=True,
 )
 
 
@@ -177,6 +181,16 @@ def adapter_faults(settings: EngineSettings, model: Model) -> list[Fault]:
     return [
         Fault("model.adapter", "SGLang takes adapters on a GPU only", "engine vllm takes them on a CPU too")
     ]
+
+
+def lacks(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
+    """Find tools without a parser where the model may choose: SGLang would leave its calls in the text."""
+    hint = "name the parser of the model's calls, or auto; a tool_choice that forces one needs none"
+    return parser_fault(settings, sampling, _free, hint)
+
+
+def _free(choice: Any) -> bool:
+    return choice is None or choice == "auto" or is_template(choice)
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
@@ -223,5 +237,6 @@ KIND = EngineKind(
     needs=started_here,
     devices=server_devices,
     check=check,
+    lacks=lacks,
     widened=widened,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from runner.engines.adapters import NAME, Adapter
 from runner.engines.base import Engine, EngineContext, EngineKind
@@ -26,6 +26,7 @@ from runner.engines.served import (
     unless_given,
 )
 from runner.engines.task_wire import VLLM_WIRES
+from runner.engines.tool_parsers import parser_fault, parser_given
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 from runner.values import Json, canonical_json
@@ -65,7 +66,7 @@ def arguments(settings: Arguments, start: Launched, address: Mapping[str, Flag])
         "generation-config": "auto" if settings.generation_config == "model" else "vllm",
         **_adapter(start.adapter, settings.args),
     }
-    started_for = unless_given(_STARTED_FOR.get(start.task, {}), settings)
+    started_for = unless_given({**_STARTED_FOR.get(start.task, {}), **_calls(settings.args)}, settings)
     return [start.weights, *flags(given(own)), *flags(started_for), *flags(settings.args)]
 
 
@@ -81,6 +82,11 @@ def _adapter(adapter: Adapter | None, args: Mapping[str, object]) -> dict[str, F
     said = {flag.replace("_", "-") for flag in args}
     rank: dict[str, Flag] = {} if "max-lora-rank" in said else {"max-lora-rank": room}
     return {"enable-lora": True, "lora-modules": own, **rank}
+
+
+def _calls(args: Mapping[str, object]) -> dict[str, Flag]:
+    """Let a parser read the calls that the model makes of its own accord, too."""
+    return {"enable-auto-tool-choice": True} if parser_given(args) else {}
 
 
 _STARTED_FOR: Mapping[str, Mapping[str, Flag]] = MappingProxyType({
@@ -182,6 +188,12 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:
     return SERVING.faults(settings, model)
 
 
+def lacks(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
+    """Find tools without a parser, without which vLLM refuses each request that may call one."""
+    hint = "name the parser of the model's calls, such as hermes; any does where tool_choice forces one"
+    return parser_fault(settings, sampling, lambda choice: choice != "none", hint)
+
+
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine, not started yet."""
     from runner.engines.served_engine import ServedEngine
@@ -211,4 +223,5 @@ KIND = EngineKind(
     needs=started_here,
     devices=server_devices,
     check=check,
+    lacks=lacks,
 )

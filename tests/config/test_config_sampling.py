@@ -12,6 +12,7 @@ from tests.config.config_kit import Project, made
 
 SERVED = "engine={kind: openai_compatible, base_url: 'http://h:1/v1'}"
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}}
+TOOLS = "sampling.tools=[{type: function, function: {name: f}}]"
 
 
 @pytest.fixture
@@ -110,6 +111,45 @@ def test_value_that_vllm_would_refuse_is_refused_first(
     served = "engine={kind: vllm, base_url: 'http://h:1/v1'}"
 
     assert problem in refused(project.composed(served, *overrides))
+
+
+@pytest.mark.parametrize(
+    ("kind", "choice", "args"),
+    [
+        ("vllm", "auto", "{}"),
+        ("vllm", "required", "{max-model-len: 512}"),
+        ("vllm_offline", "{type: function, function: {name: f}}", "{}"),
+        ("sglang", "auto", "{}"),
+        ("sglang_offline", "'{{ row.answer }}'", "{tool-call-parser: false}"),
+    ],
+)
+def test_tools_without_a_parser_are_refused_where_calls_would_be_lost(
+    project: Project, kind: str, choice: str, args: str
+) -> None:
+    """Without one vLLM refuses such requests, and SGLang leaves the calls in the text."""
+    engine = f"engine={{kind: {kind}, args: {args}}}"
+    problem = refused(project.composed(engine, TOOLS, f"sampling.tool_choice={choice}"))
+
+    assert f"engine.args.tool-call-parser: engine {kind} can't read calls of tools without it" in problem
+
+
+@pytest.mark.parametrize(
+    ("engine", "choice"),
+    [
+        ("{kind: vllm, python: /bin/sh, args: {tool_call_parser: hermes}}", "auto"),
+        ("{kind: vllm, python: /bin/sh}", "none"),
+        ("{kind: vllm, base_url: 'http://h:1/v1'}", "auto"),
+        ("{kind: sglang, python: /bin/sh}", "required"),
+        ("{kind: sglang, python: /bin/sh, args: {tool-call-parser: auto}}", "auto"),
+    ],
+)
+def test_tools_are_taken_where_calls_can_be_read(project: Project, engine: str, choice: str) -> None:
+    """With a parser, where none is needed, and on a server that somebody else started."""
+    point = project.composed(
+        f"engine={engine}", "model.name=org/name", TOOLS, f"sampling.tool_choice={choice}"
+    )
+
+    assert planned(point).sampling["tool_choice"] == choice
 
 
 def test_parameter_that_a_kind_lacks_names_who_has_it(project: Project) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.registry import engine_kinds
+from runner.engines.served_engine import ServedEngine
 from runner.spec import Model
 from runner.values import Request, Response, Scope
 from tests.contract.environments import engine_python
@@ -28,7 +29,12 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
     "transformers": {"device": "cpu"},
     "vllm": {
         "device": "cpu",
-        "args": {"max-model-len": 2048, "enforce-eager": True, "max-logprobs": 20},
+        "args": {
+            "max-model-len": 2048,
+            "enforce-eager": True,
+            "max-logprobs": 20,
+            "tool-call-parser": "hermes",
+        },
         "env": {
             "VLLM_CPU_KVCACHE_SPACE": "1",
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -42,6 +48,7 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
             "attention-backend": "torch_native",
             "max-total-tokens": 16384,
             "disable-overlap-schedule": True,
+            "tool-call-parser": "hermes",
         },
         "env": {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
     },
@@ -81,6 +88,18 @@ class Subject:
             return [text async for text in self.engine.stream(request)]
 
         return asyncio.run_coroutine_threadsafe(pieces(), self.loop).result(timeout=240)
+
+    @contextmanager
+    def attached(self, **settings: Any) -> Iterator[Subject]:
+        """Yield another engine of the kind, attached to this one's server."""
+        assert isinstance(self.engine, ServedEngine)
+        given = self.kind.settings.model_validate({"base_url": f"{self.engine.address}/v1", **settings})
+        engine = self.kind.create(given, Model(name="tiny"))
+        asyncio.run_coroutine_threadsafe(engine.__aenter__(), self.loop).result(timeout=60)
+        try:
+            yield Subject(self.kind, engine, self.loop)
+        finally:
+            asyncio.run_coroutine_threadsafe(engine.__aexit__(None, None, None), self.loop).result(timeout=60)
 
 
 def chat(text: str, **sampling: Any) -> Request:

@@ -6,7 +6,7 @@ import pytest
 
 from runner.engines.registry import engine_kinds
 from runner.errors import ContextLengthError, RowError
-from tests.contract.effects import NOT_SHOWN, SHOWN
+from tests.contract.effects import NOT_SHOWN, SHOWN, call, called
 from tests.contract.subjects import SETTINGS, Subject, chat, complete, messages
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow]
@@ -83,6 +83,18 @@ def test_stream_brings_the_same_text(subject: Subject) -> None:
     request = chat("reverse abcdefg", temperature=0.0)
 
     assert "".join(subject.streamed(request)) == subject.ask(request)[0].text == "gfedcba"
+
+
+@pytest.mark.parametrize("subject", ["vllm", "sglang"], indirect=True)
+def test_call_that_comes_in_pieces_is_the_same(subject: Subject) -> None:
+    """A server that is attached to and streams gives name and arguments that parse to what comes at once."""
+    whole = call("", tool_choice="required")
+    with subject.attached(stream=True) as streaming:
+        (pieces,) = streaming.ask(whole)
+
+    # Only the call: SGLang streams what the model writes after it, and leaves that out of a whole answer.
+    assert called(pieces.choices[0]) == called(subject.ask(whole)[0].choices[0])
+    assert pieces.choices[0].finish_reason == "tool_calls"
 
 
 @pytest.mark.parametrize("subject", KINDS, indirect=True)

@@ -11,11 +11,13 @@ from runner.engines.candle_vllm import command as candle_vllm
 from runner.engines.openllm import command as openllm
 from runner.engines.registry import engine_kinds
 from runner.engines.served import ServerSettings, flags, launched
+from runner.engines.sglang import SERVING as SGLANG
 from runner.engines.sglang import command as sglang
 from runner.engines.vllm import SERVING as VLLM
 from runner.engines.vllm import command as vllm
 from runner.identity import make_scope
 from runner.spec import Model, Topology
+from runner.values import Json, Request, Scope
 
 TINY = Path(__file__).resolve().parents[2] / "models" / "tiny"
 PYTHON = "/env/bin/python"
@@ -58,6 +60,36 @@ def test_vllm_command_says_all_that_the_job_does() -> None:
     assert (said["--dtype"], said["--generation-config"]) == ("float32", "vllm")
     assert words[-7:-4] == ["--max-model-len", "4096", "--enforce-eager"]
     assert words[-4:] == ["--lora-modules", "a=x", "--lora-modules", "b=y"]
+
+
+def test_vllm_reads_calls_of_any_kind_once_it_has_a_parser() -> None:
+    """Those that the model makes of its own accord too, unless the user says no."""
+
+    def words(**args: Any) -> list[str]:
+        given = settings("vllm", args=args)
+        return vllm(given, launched(given, Model(name=str(TINY)), FOUR, 8123))
+
+    assert "--enable-auto-tool-choice" in words(tool_call_parser="hermes")
+    assert "--enable-auto-tool-choice" not in words()
+    assert "--enable-auto-tool-choice" not in words(
+        tool_call_parser="hermes", **{"enable-auto-tool-choice": False}
+    )
+
+
+def test_sglang_is_sent_the_tool_that_is_forced_alone() -> None:
+    """It would let the model call any of them; where none has the name, it has them all to complain of."""
+
+    def sent(kind: str, choice: Json) -> list[str]:
+        tools = [{"type": "function", "function": {"name": name}} for name in ("add", "reverse")]
+        serving = {"sglang": SGLANG, "vllm": VLLM}[kind]
+        sampling = {"tools": tools, "tool_choice": choice}
+        body = serving.body("m", None)(Request("chat", (), sampling, Scope({}, {})))
+        return [tool["function"]["name"] for tool in body["tools"]]
+
+    forced = {"type": "function", "function": {"name": "reverse"}}
+    assert sent("sglang", forced) == ["reverse"]
+    assert sent("sglang", {"type": "function", "function": {"name": "no"}}) == ["add", "reverse"]
+    assert sent("sglang", "required") == sent("vllm", forced) == ["add", "reverse"]
 
 
 def test_sglang_command_says_all_that_the_job_does() -> None:
