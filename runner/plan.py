@@ -14,7 +14,7 @@ from pathlib import Path
 from runner.config import Composition, Point, RefusedPoint
 from runner.effective import effective_sampling, sampling_faults
 from runner.engines.base import EngineKind
-from runner.engines.registry import engine_kinds
+from runner.engines.registry import engine_kinds, takers
 from runner.errors import ConfigError, Fault, UserError
 from runner.prompts import PromptSource, compile_prompt, resolve_prompt
 from runner.render import TemplateError, compile_template, unknown_names
@@ -190,10 +190,7 @@ def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
             Fault("engine.kind", f"{kind.name} needs {kind.distribution}, which is not installed", install)
         )
     if experiment.model.adapter is not None and "adapters" not in kind.capabilities.features:
-        takers = [k.name for k in engine_kinds().values() if "adapters" in k.capabilities.features]
-        faults.append(
-            Fault("model.adapter", f"engine {kind.name} takes no adapters", f"taken by: {', '.join(takers)}")
-        )
+        faults.append(Fault("model.adapter", f"engine {kind.name} takes no adapters", takers("adapters")))
     if experiment.cache == "strict" and not kind.distribution:
         problem = f"engine {kind.name} can't tell its version before it is asked"
         faults.append(Fault("cache", problem, "name what the address serves: model.revision"))
@@ -212,8 +209,8 @@ def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
             and getattr(experiment.topology, name) > 1
             and name not in kind.capabilities.topology
         ):
-            takers = [k.name for k in engine_kinds().values() if name in k.capabilities.topology]
-            hint = f"taken by: {', '.join(takers)}" if takers else "no engine kind takes it yet"
+            able = [k.name for k in engine_kinds().values() if name in k.capabilities.topology]
+            hint = f"taken by: {', '.join(able)}" if able else "no engine kind takes it yet"
             faults.append(Fault(f"topology.{name}", f"engine {kind.name} runs on one device", hint))
     return faults
 
