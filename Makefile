@@ -31,7 +31,7 @@ bench: $(VENV)/.dev
 	$(bin)/python benchmarks/table.py
 
 docs: $(VENV)/.dev
-	$(bin)/python scripts/make_docs.py
+	$(bin)/python -m scripts.make_docs
 
 clean:
 	rm -rf $(VENV) dist .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,6 +1,6 @@
 """Write the generated parts of docs/: the tables of keys, commands and engines, and the schema.
 
-    python scripts/make_docs.py
+    python -m scripts.make_docs
 
 In a page, what stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` is written anew; the
 rest is left alone. tests/docs/test_docs_generated.py fails where a page is out of date.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,9 +21,7 @@ from runner import errors
 from runner.cli import COMMANDS, command_parser
 from runner.commands.schema import schema_text
 from runner.config.keys import GROUPS
-from runner.engines.base import EngineKind
 from runner.engines.registry import engine_kinds
-from runner.engines.sdk import ProviderSettings
 from runner.schema import experiment_type
 from runner.scoring.registry import scorer_kinds
 from runner.spec import (
@@ -46,6 +44,8 @@ from runner.spec import (
 )
 from runner.spec.base import Spec
 from runner.values import Json
+from scripts.docs_engines import engines
+from scripts.docs_markdown import code, table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -86,7 +86,7 @@ def _parts() -> Mapping[str, Callable[[], str]]:
     return MappingProxyType({
         "keys": _keys,
         "commands": _commands,
-        "engines": _engines,
+        "engines": engines,
         "errors": lambda: f"```text\n{_tree()}\n```",
     })
 
@@ -96,16 +96,6 @@ def _replaced(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
         return f"{match[1]}\n{parts[match[2]]().strip()}\n{match[3]}"
 
     return re.sub(r"(<!-- begin (\w+) -->)\n.*?(<!-- end \2 -->)", part, text, flags=re.DOTALL)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
-
-
-def _code(text: str) -> str:
-    return f"`{text}`" if text else ""
 
 
 def _keys() -> str:
@@ -153,12 +143,12 @@ def _says(spec: type[Spec]) -> str:
 
 
 def _front_rows() -> list[list[str]]:
-    return [[_code(name), *row] for name, row in _FRONT.items()]
+    return [[code(name), *row] for name, row in _FRONT.items()]
 
 
 def _brought() -> list[list[str]]:
     names = ("engine", "topology", "sampling")
-    return [[_code(name), "option or map", "", f"The model's own {name}."] for name in names]
+    return [[code(name), "option or map", "", f"The model's own {name}."] for name in names]
 
 
 def _rows(spec: type[Spec], base: type[Spec] | None = None) -> list[list[str]]:
@@ -168,7 +158,7 @@ def _rows(spec: type[Spec], base: type[Spec] | None = None) -> list[list[str]]:
     required = schema.get("required", [])
     return [
         [
-            _code(key),
+            code(key),
             "option or map" if spec is experiment_type() and key in GROUPS else _type(one),
             _LEFT_OUT.get((spec.__name__, key)) or ("needed" if key in required else _default(one)),
             " ".join(one.get("description", "").split()),
@@ -183,8 +173,8 @@ def _default(schema: Json) -> str:
     if value is None or isinstance(value, dict) or value == []:
         return ""
     if isinstance(value, list):
-        return _code(f"[{', '.join(map(str, value))}]")
-    return _code(str(value).lower() if isinstance(value, bool) else str(value))
+        return code(f"[{', '.join(map(str, value))}]")
+    return code(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 def _type(schema: Json) -> str:
@@ -194,9 +184,9 @@ def _type(schema: Json) -> str:
         words = [_type(one) for one in options if one.get("type") != "null"]
         return " or ".join(dict.fromkeys(words))
     if "const" in schema:
-        return _code(str(schema["const"]))
+        return code(str(schema["const"]))
     if "enum" in schema:
-        return ", ".join(_code(str(value)) for value in schema["enum"])
+        return ", ".join(code(str(value)) for value in schema["enum"])
     if "$ref" in schema or schema.get("type") == "object":
         return "map"
     if schema.get("type") == "array":
@@ -247,62 +237,11 @@ def _spelled(action: argparse.Action) -> str:
         if action.choices is not None:
             name = ", ".join(map(str, action.choices))
         optional = action.nargs in {"?", "*"}
-        return _code(f"[{name}{' ...' if action.nargs == '*' else ''}]" if optional else name)
+        return code(f"[{name}{' ...' if action.nargs == '*' else ''}]" if optional else name)
     value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
     if action.choices is not None:
         value = f" {'|'.join(map(str, action.choices))}"
-    return ", ".join(_code(option + value) for option in action.option_strings)
-
-
-def _engines() -> str:
-    kinds = engine_kinds()
-    behind = {name: kind for name, kind in kinds.items() if issubclass(kind.settings, ProviderSettings)}
-    here = {name: kind for name, kind in kinds.items() if name not in behind}
-    overview = table(
-        ["kind", "what", "install", "tasks", "`concurrency: auto`", "also"],
-        [
-            [
-                _code(name),
-                kind.summary,
-                _code(f"llm-runner[{kind.extra}]") if kind.extra else "nothing",
-                ", ".join(sorted(kind.capabilities.tasks)),
-                str(kind.capabilities.concurrency),
-                ", ".join(sorted(feature.replace("_", " ") for feature in kind.capabilities.features)),
-            ]
-            for name, kind in kinds.items()
-        ],
-    )
-    return "\n\n".join([overview, _parameters(here), _parameters(behind)])
-
-
-def _parameters(kinds: Mapping[str, EngineKind]) -> str:
-    """Return how some kinds take each sampling parameter and size; what none of them takes is left out."""
-    taken = [[_code(f"sampling.{name}"), *_takes(name, kinds)] for name in Sampling.model_fields]
-    sizes = [
-        [
-            _code(f"topology.{name}"),
-            *("yes" if name in k.capabilities.topology else "" for k in kinds.values()),
-        ]
-        for name in Topology.model_fields
-    ]
-    rows = [row for row in [*taken, *sizes] if any(row[1:])]
-    return table(["", *(_code(name) for name in kinds)], rows)
-
-
-def _takes(name: str, kinds: Mapping[str, EngineKind]) -> list[str]:
-    """Return for each engine kind how it takes a parameter; nothing for those that don't."""
-    cells = []
-    for kind in kinds.values():
-        able = kind.capabilities
-        own = able.sampling.get(name)
-        words = [] if own is None else ["yes" if own.name == name else f"as {_code(own.name)}"]
-        words += [f"up to {own.at_most:g}"] if own and own.at_most is not None else []
-        words += [own.note] if own and own.note else []
-        words += [f"sent as {able.defaults[name]:g} if left out"] if name in able.defaults else []
-        words += [f"not for {task}" for task, names in able.lacks.items() if own and name in names]
-        words += [f"needed for {task}" for task, names in able.needs.items() if name in names]
-        cells.append(", ".join(words))
-    return cells
+    return ", ".join(code(option + value) for option in action.option_strings)
 
 
 def _tree() -> str:
