@@ -47,7 +47,8 @@ class PythonServer(EmbeddingSettings, ServerSettings):
     """What servers that are Python packages let you set."""
 
     python: str | None = None
-    """Interpreter of the environment that the engine is installed in; left out means the runner's own."""
+    """Interpreter of the environment that the engine is installed in: a path, or a name on PATH; left out
+    means the runner's own."""
     device: Literal["cuda", "cpu"] = "cuda"
     """cpu claims no GPU."""
     generation_config: Literal["neutral", "model"] = "neutral"
@@ -163,7 +164,7 @@ class Launched:
 
 def _program_faults(settings: ServerSettings) -> list[Fault]:
     """Find that what starts the server isn't here."""
-    if isinstance(settings, PythonServer) and settings.python and not Path(settings.python).is_file():
+    if isinstance(settings, PythonServer) and settings.python and shutil.which(settings.python) is None:
         return [Fault("engine.python", f"no interpreter {settings.python}")]
     if isinstance(settings, BinaryServer) and shutil.which(settings.binary) is None:
         hint = "give its path, or engine.base_url of a server that runs already"
