@@ -57,8 +57,13 @@ def _own_config(folder: Path) -> dict[str, Json]:
     return {name: value for name, value in own.items() if (name, value) != ("top_k", 0)}
 
 
-def sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSource | None) -> list[Fault]:
-    """Find parameters that the engine can't honour, where the experiment or a slot asks for them."""
+def sampling_faults(
+    experiment: Experiment, kind: EngineKind, prompt: PromptSource | None, *, whole: bool = True
+) -> list[Fault]:
+    """Find parameters that the engine can't honour, where the experiment or a slot asks for them.
+
+    If it is the *whole*, and no call adds to it, what the engine needs must be there too.
+    """
     asked = [(f"sampling.{name}", name, value) for name, value in experiment.sampling.given().items()]
     slots = prompt.slots if prompt is not None else ()
     for slot in slots:
@@ -70,7 +75,7 @@ def sampling_faults(experiment: Experiment, kind: EngineKind, prompt: PromptSour
         faults.append(Fault("prompt.images", f"engine {kind.name} takes no images", takers("images")))
     if prompt is not None and prompt.token_ids and "token_ids" not in kind.capabilities.features:
         faults.append(Fault("prompt.token_ids", f"engine {kind.name} takes text only", takers("token_ids")))
-    faults += _together(experiment, kind, slots) + _lacking(experiment, kind, slots)
+    faults += _together(experiment, kind, slots, whole=whole) + _lacking(experiment, kind, slots)
     return faults + _unknown_omits(experiment)
 
 
@@ -111,28 +116,32 @@ _GO_WITH = {
 """Parameter -> what it is nothing without, what is told then, and what to write."""
 
 
-def _together(experiment: Experiment, kind: EngineKind, slots: Sequence[SlotSource]) -> list[Fault]:
+def _together(
+    experiment: Experiment, kind: EngineKind, slots: Sequence[SlotSource], *, whole: bool
+) -> list[Fault]:
     """Find parameters that need or exclude one another, in what is sent for each slot."""
     common, _ = effective_sampling(experiment, kind)
     omit = experiment.model.omit
+    needs = kind.capabilities.needs.get(experiment.task, frozenset()) if whole else frozenset()
+    needed = f"engine {kind.name} needs it for task {experiment.task}"
     places = [(f"prompt.turns.{slot.name}", slot.sampling) for slot in slots] or [("sampling", {})]
     faults = []
     for slot, sampling in places:
         own = {name: value for name, value in sampling.items() if name not in omit}
-        for name, other, problem, hint in _unfit(experiment.task, kind, {**common, **own}):
+        sent = {**common, **own}
+        missing = [(name, name, needed, f"such as {{}}.{name}=256") for name in sorted(needs - sent.keys())]
+        for name, other, problem, hint in [*_unfit(sent), *missing]:
             place = slot if {name, other} & own.keys() else "sampling"
             write = f"take {other} out of model.omit" if other in omit else hint.format(place)
             faults.append(Fault(f"{place}.{name}", problem, write))
     return list(dict.fromkeys(faults))
 
 
-def _unfit(task: str, kind: EngineKind, sent: Mapping[str, Json]) -> Iterator[tuple[str, str, str, str]]:
+def _unfit(sent: Mapping[str, Json]) -> Iterator[tuple[str, str, str, str]]:
     """Yield each parameter that can't be sent like this, the other that it is about, what is told, a hint."""
     for name, (other, problem, hint) in _GO_WITH.items():
         if name in sent and not sent.get(other):
             yield name, other, problem, hint
-    for name in sorted(kind.capabilities.needs.get(task, frozenset()) - sent.keys()):
-        yield name, name, f"engine {kind.name} needs it for task {task}", f"such as {{}}.{name}=256"
     constraints = [name for name in CONSTRAINTS if name in sent]
     if len(constraints) > 1:
         problem = f"an answer obeys one of {', '.join(CONSTRAINTS)}; given: {', '.join(constraints)}"

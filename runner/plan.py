@@ -77,7 +77,7 @@ class Plan:
 
 
 def make_plan(composition: Composition, *, skip_refused: bool = False, written: bool = True) -> Plan:
-    """Resolve and check every point, and share the points out to jobs; *written* are files of results.
+    """Resolve and check every point, and share them out to jobs; calls add to what isn't *written* to files.
 
     Raises:
         ConfigError: with all faults, if any point is refused and *skip_refused* is false, or if
@@ -140,7 +140,7 @@ class _Resolver:
         prompt_faults, prompt = self._prompt(experiment)
         faults = [*prompt_faults, *_engine_faults(experiment, kind), *_cluster_faults(experiment)]
         faults += self._model_faults(experiment, kind)
-        faults += sampling_faults(experiment, kind, prompt)
+        faults += sampling_faults(experiment, kind, prompt, whole=self._written)
         faults += task_faults(experiment, written=self._written)
         if prompt is not None:
             faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)

@@ -23,6 +23,7 @@ from runner.config.layers import Given, Layer
 from runner.config.reader import Reader
 from runner.config.verdict import Verdict
 from runner.drawing import Drawing
+from runner.effective import sampling_faults
 from runner.errors import ConfigError, Fault
 from runner.identity import make_scope
 from runner.places import Places
@@ -91,7 +92,7 @@ class Declared:
         with environment_reads():
             self._layers = Front(self._document(arguments), [], self._reader, self._chooser).layers
         self._composed = lru_cache(_CALLS_KEPT)(self._compose)
-        self.plain = self.call({})
+        self.plain = self._compose("", b"[]", asks=False)
 
     def _document(self, arguments: Arguments) -> Document:
         declared = {name: plain(value, name) for name, value in arguments.declared}
@@ -113,7 +114,8 @@ class Declared:
         values = {name: plain(value, f"sampling.{name}") for name, value in sampling.items()}
         return self._composed(task, canonical_json(list(values.items())))
 
-    def _compose(self, task: str, values: bytes) -> Call:
+    def _compose(self, task: str, values: bytes, *, asks: bool = True) -> Call:
+        """Return a call; if it *asks*, all that the engine needs must be given."""
         given = msgspec.json.decode(values)
         parts = tuple((("sampling", name), Given(value, _CALL)) for name, value in given)
         asked = {"task": task, "prompt": _PROMPTS[task]} if task else {}
@@ -127,11 +129,13 @@ class Declared:
         composition = Composition(self._file, (), self.places, points, self._reader.sources, tuple(names))
         plan = make_plan(composition, written=False)
         point = plan.points[0]
-        if faults := [
+        faults = [
             Fault(f"sampling.{name}", f"{value!r} is a template, and a call has no row to fill it from")
             for name, value in point.sampling.items()
             if is_template(value)
-        ]:
+        ]
+        faults += sampling_faults(point.experiment, point.kind, point.prompt) if asks else []
+        if faults:
             raise ConfigError(faults)
         return Call(point, Drawing(point.sampling, ()), Secrets.of(secret_names(plan)))
 

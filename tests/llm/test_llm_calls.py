@@ -212,6 +212,16 @@ def test_images_for_an_engine_without_eyes_are_refused() -> None:
         llm.generate_sync([{"role": "user", "content": [PNG]}])
 
 
+def test_call_of_a_completion_says_its_length(url: str) -> None:
+    """An LLM without it can be made; the call is refused that leaves it out too."""
+    engine = {"kind": "openai_compatible", "base_url": url}
+    with (
+        LLM({"name": "m"}, engine=engine, task="complete") as llm,
+        pytest.raises(ConfigError, match=r"sampling\.max_tokens: engine openai_compatible needs it"),
+    ):
+        llm.generate_sync("x")
+
+
 def test_token_ids_are_for_engines_that_take_them() -> None:
     """A raw prompt may be a list of token ids; where it can't, that is said."""
 
@@ -219,8 +229,8 @@ def test_token_ids_are_for_engines_that_take_them() -> None:
         reply = Reply({"choices": [{"index": 0, "text": "x", "finish_reason": "stop"}]})
         async with serving(reply) as server:
             engine = {"kind": "openai_compatible", "base_url": server.url}
-            async with LLM({"name": "m"}, engine=engine, task="complete", sampling={"max_tokens": 8}) as llm:
-                await llm.generate([1, 2, 3])
+            async with LLM({"name": "m"}, engine=engine, task="complete") as llm:
+                await llm.generate([1, 2, 3], max_tokens=8)
             return server.sent[0].body["prompt"]
 
     assert asyncio.run(ask()) == [1, 2, 3]

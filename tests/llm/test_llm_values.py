@@ -87,7 +87,7 @@ def test_every_task_is_awaited_too(vllm: HttpServer) -> None:
     async def ask() -> list[Any]:
         async with pooler(vllm, task="complete") as llm:
             return [
-                (await llm.generate("x")).text,
+                (await llm.generate("x", max_tokens=8)).text,
                 await llm.score(("a", "bcd")),
                 await llm.score([["a", "bcd"]], progress=False),
                 await llm.rerank("q", ("a", "bcd")),
