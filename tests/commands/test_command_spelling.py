@@ -18,7 +18,7 @@ SERVER = "engine={kind: openai_compatible, base_url: 'http://localhost:1/v1'}"
     [
         ["sampling.temperature='{{ row.odd[0] }}'"],
         ["prompt={messages: odd}"],
-        ["task=complete", "prompt={token_ids: '{{ row.odd }}'}", SERVER],
+        ["task=complete", "prompt={token_ids: '{{ row.odd }}'}", "sampling.max_tokens=8", SERVER],
         ["dataset.id=odd"],
     ],
 )

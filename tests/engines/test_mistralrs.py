@@ -258,14 +258,18 @@ def test_architecture_that_it_cannot_run_is_told_at_the_start(tmp_path: Path) ->
         ask(chat_request(), name=str(folder))
 
 
+def endless() -> Request:
+    """Return a request that must be answered with as many digits as the context has room for."""
+    return chat_request("1", temperature=0.0, regex="[0-9]{1900}", max_tokens=1900)
+
+
 def test_late_request_makes_no_other_late() -> None:
     """The library goes on with it; the next one's time begins when the thread is free."""
-    slow = chat_request("roll", temperature=10.0, n=60, max_tokens=100)
 
     async def run() -> list[str]:
         async with KIND.create(Mistralrs(timeout=0.5), Model(name=str(TINY))) as engine:
             with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.5 s"):
-                await engine.generate(slow)
+                await engine.generate(endless())
             answers = await asyncio.gather(*(engine.generate(chat_request("37+48", **GREEDY)) for _ in "abc"))
             return [answer.text for answer in answers]
 
@@ -276,10 +280,9 @@ def test_late_stream_is_given_up() -> None:
     """It has the time of a request."""
 
     async def run() -> list[str]:
-        slow = chat_request("roll", temperature=10.0, n=60, max_tokens=100)
         async with KIND.create(Mistralrs(timeout=0.5), Model(name=str(TINY))) as engine:
             with pytest.raises(RequestTimeoutError):
-                [piece async for piece in engine.stream(slow)]
+                [piece async for piece in engine.stream(endless())]
             return [piece async for piece in engine.stream(chat_request("37+48", **GREEDY))]
 
     assert "".join(asyncio.run(run())) == "85"
