@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, overload
 
 from runner.errors import AskError, ConfigError, Fault
 from runner.llm.calls import batched, checked, kept
-from runner.llm.declared import Arguments, cache_of, plain
+from runner.llm.declared import Arguments, cache_of, plain, project_of
 from runner.llm.holding import on_loop, waited
 from runner.llm.inputs import Input
 from runner.llm.running import Ask, ask_for
@@ -65,7 +65,7 @@ class LLM(Valued):
         super().__init__(
             Arguments(
                 declared=tuple({**declared, "cache": mode}.items()),
-                project=str(Path(project or ".").expanduser().absolute()),
+                project=project_of(project),
                 cache=file,
             )
         )

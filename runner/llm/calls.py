@@ -54,7 +54,9 @@ class Calls:
         return on_loop(self._running().generate(ask))
 
     def _batch(self, call: Call, inputs: Iterable[Any], progress: bool, sample: int = 0) -> Batch:
-        """Prepare to have many inputs answered."""
+        """Prepare to have many inputs answered; raises `ConfigError` where one was given."""
+        if isinstance(inputs, str | bytes | Mapping):
+            raise ConfigError([Fault("inputs", "one input given, expected many", "put it into a list")])
         declared, running = self._plan(), self._running()
 
         def ask(given: Any) -> Future[Answer]:

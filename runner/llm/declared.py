@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -182,7 +183,21 @@ def cache_of(given: object) -> tuple[bool | str, str]:
     """Return what a file would say of the cache, and the cache's own file where one was named."""
     if isinstance(given, bool) or given in _MODES:
         return given, ""
-    if isinstance(given, str | Path):
+    # A word alone is rather a mode misspelled than a file without a suffix in the working folder.
+    if isinstance(given, Path) or (isinstance(given, str) and ("." in given or os.sep in given)):
         return True, str(Path(given).expanduser().absolute())
     problem = f"{given!r} given, expected True, False, refresh, strict, or the path of a cache file"
-    raise ConfigError([Fault("cache", problem)])
+    hint = f"a file is named such as ./{given}" if isinstance(given, str) else ""
+    raise ConfigError([Fault("cache", problem, hint)])
+
+
+def project_of(given: str | Path | None) -> str:
+    """Return the project's folder, absolute.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    folder = Path(given or ".").expanduser().absolute()
+    if not folder.is_dir():
+        raise ConfigError([Fault("project", f"no folder {folder}")])
+    return str(folder)

@@ -208,3 +208,10 @@ def test_row_error_keeps_what_the_server_said() -> None:
     assert isinstance(found, BadRequestError)
     assert (found.status, found.message) == (400, "no such thing")
     assert not isinstance(found, RenderError)
+
+
+@pytest.mark.parametrize("given", ["hello", b"hello", {"role": "user", "content": "hello"}])
+def test_one_input_is_no_batch(given: Any) -> None:
+    """A text would be a batch of its letters, each paid for."""
+    with LLM("fake:echo") as llm, pytest.raises(ConfigError, match="one input given, expected many"):
+        llm.batch(given, progress=False)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runner import LLM
-from runner.errors import UserError
+from runner.errors import ConfigError, UserError
 from tests.work.work_kit import Echo, Lab, served
 
 pytestmark = pytest.mark.usefixtures("lab")
@@ -144,3 +144,16 @@ def test_secrets_are_not_stored(monkeypatch: pytest.MonkeyPatch, url: str) -> No
     db.close()
     assert b"sesame" not in request + response
     assert b"my key is ***" in request
+
+
+@pytest.mark.parametrize("given", ["refesh", "yes"])
+def test_misspelled_mode_is_no_file(given: str) -> None:
+    """A word without a suffix or a folder names none."""
+    with pytest.raises(ConfigError, match=rf"'{given}' given, expected True, False, refresh, strict"):
+        LLM("fake:echo", cache=given)
+
+
+def test_project_that_is_not_there_is_refused() -> None:
+    """A misspelled folder would be an empty cache."""
+    with pytest.raises(ConfigError, match="project: no folder /nowhere/at/all"):
+        LLM("fake:echo", project="/nowhere/at/all")
