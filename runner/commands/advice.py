@@ -22,6 +22,8 @@ _MEMORY = "it needs more memory: start a new run that asks for it"
 _NEW_RUN = frozenset({_KEYLESS, _MEMORY})
 """What only a new run mends, since a resume takes no overrides."""
 
+_SLOW = "the server must answer within engine.timeout; to wait longer start a new run"
+
 _SETTINGS = "what the message says; for other settings start a new run"
 _MEND = {
     "UnknownModelError": "the server must serve this model; for another name start a new run",
@@ -48,6 +50,8 @@ def advice(outcome: RunOutcome) -> Advice:
         return Advice(command=f"runner status {name} --watch")
     if any(point.missing for point in outcome.points if not point.cancelled):
         mend = dict.fromkeys(text for job in outcome.jobs for text in _mend(outcome, job))
+        if not mend and _kinds(outcome) == {"RequestTimeoutError"}:
+            mend[_SLOW] = None
         return Advice(tuple(mend), None if mend and mend.keys() <= _NEW_RUN else f"runner resume {name}")
     if outcome.state == "errors":
         return _after_final_errors(outcome, name)
@@ -86,11 +90,15 @@ def _rows(experiment: Experiment) -> str:
 
 def _after_final_errors(outcome: RunOutcome, name: str) -> Advice:
     """Asking again helps only where it is the server that changes: templates and rows are the run's own."""
-    kinds = {failure.kind for point in outcome.points for failure in point.failures}
-    if kinds == {"RenderError"}:
+    if _kinds(outcome) == {"RenderError"}:
         return Advice(("the template or the rows, in a new run",))
     mend = "what the rows failed on: at the server, or else the prompt, in a new run"
     return Advice((mend,), f"runner resume {name} --retry-final")
+
+
+def _kinds(outcome: RunOutcome) -> set[str]:
+    """Return the classes of all that rows failed on."""
+    return {failure.kind for point in outcome.points for failure in point.failures}
 
 
 def _experiment(run: Path, job: str) -> Experiment:

@@ -63,6 +63,18 @@ def test_refusal_of_a_server_says_whose_matter_it_is(
     assert outcome.lines[-2] == f"mend:    {mend}"
 
 
+def test_rows_that_all_timed_out_say_so_before_resume(project: MakeProject) -> None:
+    """The time they had is the run's own, so that a resume alone may not help."""
+    made = project({})
+
+    outcome = made.ran(
+        "run", "sums.yaml", "engine.error=timeout", "engine.error_rate=1", "engine.max_attempts=1", code=3
+    )
+
+    mend = "the server must answer within engine.timeout; to wait longer start a new run"
+    assert outcome.lines[-2:] == [f"mend:    {mend}", f"then:    runner resume {made.last.name}"]
+
+
 def test_final_errors_are_asked_again_only_once_something_changed(project: MakeProject) -> None:
     """--retry-final is named behind what it presupposes."""
     made = project({})
