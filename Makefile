@@ -1,7 +1,7 @@
 # make run    set everything up and run the shipped experiment on the embedded engine
 # make test   set everything up and run the tests
 # make check  formatting, lint, types, layers
-# make slow   the suites that start a real Slurm cluster, install the wheel, kill processes
+# make slow   the suites that start real engines and a real Slurm cluster, install the wheel, kill processes
 # make bench  the speed table of docs/performance.md
 # make docs   the generated pages and the schema
 
