@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from runner.engines.base import EngineKind
 from runner.engines.registry import engine_kinds, takers
 from runner.errors import ConfigError, Fault, UserError
 from runner.prompts import PromptSource, compile_prompt, resolve_prompt
+from runner.refusals import placed, together, value_text
 from runner.render import TemplateError, compile_template, unknown_names
 from runner.scoring.metrics import check_report
 from runner.spec import Experiment, Prompt, SlurmCluster, Topology
@@ -109,7 +110,7 @@ def less(plan: Plan, refused: Sequence[RefusedPoint]) -> Plan:
 def _plan(composition: Composition, planned: Sequence[PlannedPoint], refused: Sequence[RefusedPoint]) -> Plan:
     refused = sorted(refused, key=lambda point: point.index)
     if not planned:
-        raise ConfigError([fault for point in refused for fault in point.faults])
+        raise ConfigError(together(refused))
     return Plan(composition, _jobs(planned), tuple(planned), tuple(refused))
 
 
@@ -145,7 +146,7 @@ class _Resolver:
         if prompt is not None:
             faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)
         if faults or prompt is None:
-            return placed(faults, point), None
+            return placed(faults, point.axes), None
         name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
         sampling, notes = effective_sampling(experiment, kind)
         return [], PlannedPoint(point, name, sampling, prompt, (*point.notes, *notes))
@@ -166,12 +167,6 @@ class _Resolver:
         except UserError as error:
             return [Fault("prompt", str(error))], None
         return [], source
-
-
-def placed(faults: Iterable[Fault], point: Point) -> list[Fault]:
-    """Return faults of a point with the values of its axes."""
-    axes = f"[{_axes(point.axes)}] " if point.axes else ""
-    return [replace(fault, place=axes + fault.place) for fault in faults]
 
 
 def _cluster_faults(experiment: Experiment) -> list[Fault]:
@@ -285,15 +280,7 @@ def _model_slug(points: Sequence[PlannedPoint]) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:60].strip("-.") or "model"
 
 
-def _axes(axes: dict[str, Json]) -> str:
-    return ", ".join(f"{key}={_text(value)}" for key, value in axes.items())
-
-
 def _slug(axes: dict[str, Json]) -> str:
     """Name a point's folder after its values; the index before it makes it unique."""
-    text = ",".join(f"{key}={_text(value)}" for key, value in axes.items())
+    text = ",".join(f"{key}={value_text(value)}" for key, value in axes.items())
     return re.sub(r"[^A-Za-z0-9=,._+-]+", "-", text)[:120].strip("-.,")
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else canonical_json(value).decode()

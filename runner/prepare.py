@@ -18,9 +18,10 @@ from runner.errors import ConfigError, Fault
 from runner.hashes import content_hash, counted_files
 from runner.identity import MODEL_FILES, Hash, make_scope, model_file
 from runner.jobs import DatasetFile, Job, PointSpec, write_job
-from runner.plan import Plan, PlannedPoint, less, placed
+from runner.plan import Plan, PlannedPoint, less
 from runner.prompts import compile_prompt
 from runner.provenance import provenance
+from runner.refusals import placed
 from runner.render import compile_template, suggestion
 from runner.runs import CACHE_FILE, RunFolder, write_file
 from runner.secrets import Secrets
@@ -58,7 +59,7 @@ def less_missing_columns(plan: Plan) -> Plan:
         UserError: a dataset can't be read as what it says it is.
     """
     refused = [
-        RefusedPoint(planned.point.index, planned.point.axes, tuple(placed(faults, planned.point)))
+        RefusedPoint(planned.point.index, planned.point.axes, tuple(placed(faults, planned.point.axes)))
         for planned in plan.points
         if (faults := _column_faults(planned))
     ]

@@ -120,6 +120,15 @@ def test_plan_lists_refused_points(project: MakeProject) -> None:
     assert "topology.replicas: more than one replica is not built yet" in outcome.out
 
 
+def test_fault_of_all_points_is_told_once(project: MakeProject) -> None:
+    """What only some have is told with their values."""
+    words = ["-m", "sampling.top_p=0.1,0.5,0.9", "sampling.top_logprobs=2"]
+    outcome = project({}).ran("plan", "sums.yaml", *words, code=2)
+
+    assert outcome.err.count("needs logprobs") == 1
+    assert "top_p" not in outcome.err
+
+
 def test_plan_of_many_points_stays_short(project: MakeProject) -> None:
     """Of forty points, twenty are shown."""
     temperatures = ",".join(str(n / 100) for n in range(40))
