@@ -88,8 +88,8 @@ def _files(run: RunFolder) -> dict[str, Path]:
     point = run.point("0")
     return {
         "folded": point / "cache.sqlite",
-        "exported": point / ".results.jsonl.tmp",
         "shared": run.cache,
+        "exported": point / ".results.jsonl.tmp",
     }
 
 
