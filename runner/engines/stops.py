@@ -9,8 +9,8 @@ import msgspec
 
 from runner.values import Choice, Request, Response
 
-_KEPT = ("include_stop_str_in_output", "no_stop_trim")
-"""How vLLM and SGLang are told to leave the stop string in the answer."""
+_KEPT = ("include_stop_str_in_output", "no_stop_trim", "echo")
+"""What leaves a stop string in the answer: vLLM and SGLang are told to, and a repeated prompt may hold it."""
 
 
 class StoppedText:

@@ -251,11 +251,12 @@ def test_stop_string_that_a_server_leaves_is_cut_off() -> None:
     assert response.text == "abc"
 
 
-def test_stop_string_may_be_asked_for() -> None:
-    """Who tells vLLM to include it in the output has it there."""
+@pytest.mark.parametrize("passed", ["include_stop_str_in_output", "no_stop_trim", "echo"])
+def test_stop_string_may_be_asked_for(passed: str) -> None:
+    """Who has it included in the output, or the prompt repeated there, which may hold it, keeps it."""
     reply = streamed(delta(content="abc"), delta(content="<end>", finish="stop"))
 
-    response, _ = ask(chat_request(stop="<end>", passthrough={"include_stop_str_in_output": True}), reply)
+    response, _ = ask(chat_request(stop="<end>", passthrough={passed: True}), reply)
 
     assert response.text == "abc<end>"
 
