@@ -1,8 +1,9 @@
 """Commits an attempt's records from an event loop.
 
-Whatever is ready is committed at once; nobody waits for a batch to fill, and batches grow by themselves
-while a commit is under way. What reads much happens in a thread, and so does what waits for a slow disk;
-a quick one is waited for on the loop, which is less than handing the interpreter lock to and fro costs.
+Whatever has arrived is committed at once; nobody waits for a batch to fill. A batch grows by itself while a
+commit is under way, and as long as every turn of the loop finds more that has arrived. What reads much
+happens in a thread, and so does what waits for a slow disk; a quick one is waited for on the loop, which is
+less than handing the interpreter lock to and fro costs.
 """
 
 from __future__ import annotations
@@ -34,35 +35,37 @@ MOST_COMMITS_BETWEEN = 512
 class Batch:
     """Records that are committed together."""
 
-    __slots__ = ("_done", "_error", "_waiters", "records")
+    __slots__ = ("_error", "_settled", "_waiters", "records")
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self._waiters: list[asyncio.Future[None]] = []
-        self._done = False
+        self._settled = False
         self._error: Exception | None = None
 
-    async def wait(self) -> None:
-        """Wait until the records are on disk; a waiter that is cancelled disturbs no other.
+    def wait(self) -> asyncio.Future[None]:
+        """Return what ends once the records are on disk, for one waiter: cancelling it disturbs no other.
 
-        Raises:
-            RunnerError: they could not be written.
+        It raises `RunnerError` if they could not be written.
         """
-        if not self._done:
-            # What an event does, without its lock and queue: every request waits here once.
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
-        if self._error is not None:
-            raise self._error
+        # What an event does, without its lock, its queue and a coroutine: every request waits here once.
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        if self._settled:
+            self.settle(self._error)
+        return waiter
 
     def settle(self, error: Exception | None = None) -> None:
         """Tell all waiters how it went."""
         self._error = error
-        self._done = True
+        self._settled = True
         for waiter in self._waiters:
-            if not waiter.done():
+            if waiter.done():
+                continue
+            if error is None:
                 waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
         self._waiters.clear()
 
 
@@ -162,6 +165,7 @@ class Journal:
     async def _write(self) -> None:
         try:
             while (batch := self._batch) is not None:
+                await _grown(batch)
                 self._batch = None
                 try:
                     await self._add(batch.records)
@@ -191,6 +195,14 @@ class Journal:
         started = time.perf_counter()
         self._log.append(lines)
         self._pace.took(time.perf_counter() - started)
+
+
+async def _grown(batch: Batch) -> None:
+    """Return once a turn of the loop adds nothing to a batch: what has arrived by now is part of it."""
+    size = 0
+    while len(batch.records) > size:
+        size = len(batch.records)
+        await asyncio.sleep(0)
 
 
 def _masked(record: Record, secrets: Secrets) -> Record:
