@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +26,13 @@ CREATE TABLE done(point INTEGER, id TEXT, sample INTEGER, again INTEGER, PRIMARY
   WITHOUT ROWID;
 CREATE TABLE seen(key BLOB PRIMARY KEY, log INTEGER, start INTEGER) WITHOUT ROWID;
 """
+
+_RECENT = 65_536
+"""Answers of this attempt that are kept in memory, about 13 MB, before they go to the database together, in
+the order of their keys: one by one, in random order, they cost several times as much."""
+
+_AT_ONCE = 256
+"""Answers in one statement: each would give the interpreter lock away and take it again."""
 
 _DONE = "INSERT OR REPLACE INTO done VALUES (?,?,?,?)"
 """``again`` of a final error that is to be asked once more."""
@@ -58,6 +66,10 @@ class Known:
         self._db = _private(_TABLES)
         self._logs = [log]
         self._end = 0
+        self._recent: dict[bytes, int] = {}
+        """Where the records of this attempt start that aren't in the database, by stored key."""
+        self._any_seen = False
+        """Whether there are answers in the database."""
         self.any_done = False
         """Whether anything was done before this attempt."""
         self.answered = False
@@ -71,12 +83,12 @@ class Known:
 
     def add(self, records: Iterable[Record], lines: Iterable[bytes]) -> None:
         """Note what this attempt appends to its log."""
-        seen: list[object] = []
+        recent, end = self._recent, self._end
         for record, line in zip(records, lines, strict=True):
             for answer in record.answers:
-                seen += (_stored_key(record, answer), 0, self._end)
-            self._end += len(line)
-        self._insert(seen)
+                recent[_stored_key(record, answer)] = end
+            end += len(line)
+        self._end = end
 
     def add_attempt(self, log: Path, *, retry_final: bool) -> None:
         """Take over what an earlier attempt answered and finished."""
@@ -84,7 +96,7 @@ class Known:
         number = len(self._logs) - 1
         for start, _, record in read_records(log):
             self.answered = self.answered or bool(record.answers)
-            self._insert([part for a in record.answers for part in (_stored_key(record, a), number, start)])
+            self._insert([(_stored_key(record, answer), number, start) for answer in record.answers])
             result = record.result
             if result is None:
                 continue
@@ -111,9 +123,15 @@ class Known:
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the responses that are in a log, by `records.stored_key`."""
-        query = f"SELECT key, log, start FROM seen WHERE key IN ({marks(keys)})"
-        found = self._db.execute(query, list(keys))
-        return {key: self._response(key, log, start) for key, log, start in found}
+        if len(self._recent) >= _RECENT:
+            self._insert(sorted((key, 0, start) for key, start in self._recent.items()))
+            self._recent.clear()
+        places = {key: (0, start) for key in keys if (start := self._recent.get(key)) is not None}
+        if self._any_seen:
+            query = f"SELECT key, log, start FROM seen WHERE key IN ({marks(keys)})"
+            for key, log, start in self._db.execute(query, list(keys)):
+                places.setdefault(key, (log, start))
+        return {key: self._response(key, log, start) for key, (log, start) in places.items()}
 
     def done(self, point: int, ids: Sequence[str]) -> set[tuple[str, int]]:
         """Return which (id, sample) of *ids* are done."""
@@ -135,11 +153,12 @@ class Known:
         self.any_done = self.any_done or count > 0
         return count
 
-    def _insert(self, values: list[object]) -> None:
-        # One statement for all: each would give the interpreter lock away and take it again.
-        if values:
-            rows = ",".join(["(?,?,?)"] * (len(values) // 3))
-            self._db.execute(f"INSERT OR REPLACE INTO seen VALUES {rows}", values)
+    def _insert(self, seen: Sequence[tuple[bytes, int, int]]) -> None:
+        for first in range(0, len(seen), _AT_ONCE):
+            some = seen[first : first + _AT_ONCE]
+            rows = ",".join(["(?,?,?)"] * len(some))
+            self._db.execute(f"INSERT OR REPLACE INTO seen VALUES {rows}", list(chain.from_iterable(some)))
+            self._any_seen = True
 
     def _response(self, key: bytes, log: int, start: int) -> bytes:
         record = read_record(self._logs[log], start)
