@@ -161,7 +161,13 @@ class Asking:
         return True
 
     async def _answer(self) -> None:
-        while (taken := await self._feeding.take()) is not None and not self._stop.done():
+        feeding = self._feeding
+        while not self._stop.done():
+            taken = feeding.take()
+            if taken is None:
+                if await feeding.wait():
+                    continue
+                return
             question, generation = taken
             try:
                 await self._ask(question, generation)
@@ -175,56 +181,59 @@ class Asking:
 
         The first slot was looked up in a *generation* of `Recent`, later ones never were.
         """
+        desk = self._desk
         looked_up: int | None = generation
         while not self._over(question):
-            await self._claims.take(question)
+            key = question.stored_key
+            known = looked_up is not None and not self._answered.may_hold(key, looked_up)
+            if not self._claims.take(key):
+                await self._claims.wait(key)
+                known = False
             try:
-                if not await self._fill(question, looked_up):
-                    return
-                await self._keep(question)
+                if known or not await self._find(question):
+                    if not known and self._over(question):
+                        return
+                    question.source = Source.ASKED
+                    desk.counter.requests += 1
+                    self._take(question, await desk.engine.generate(question.request))
+                await self._keep(question).wait()
+                self._answered.add(key)
             finally:
-                self._claims.release(question)
+                self._claims.release(key)
             if question.complete or not self._prepared(question):
                 return
             looked_up = None
-
-    async def _keep(self, question: Question) -> None:
-        record = question.record()
-        complete = question.complete
-        batch = self._finish(record, question.source) if complete else self._desk.journal.commit(record)
-        await batch.wait()
-        self._answered.add(question.stored_key)
 
     def _over(self, question: Question) -> bool:
         """Tell whether nothing more is to be asked for a question."""
         return self._stop.done() or question.point.spec.index in self._dropped
 
-    async def _fill(self, question: Question, looked_up: int | None) -> bool:
-        """Fill one slot from what is stored or by asking; False if there is nothing more to ask."""
+    async def _find(self, question: Question) -> bool:
+        """Fill one slot from what is stored, if it is."""
         key = question.stored_key
-        if looked_up is None or self._answered.may_hold(key, looked_up):
-            own = await self._desk.journal.find([key])
-            found = own or await self._cached(question.point, [key], own)
-            if (data := found.get(key)) is not None:
-                question.source = max(question.source, Source.SHARED if own else Source.CACHED)
-                question.take_stored(data)
-                self._note_success()
-                return True
-        if self._over(question):
+        own = await self._desk.journal.find([key])
+        found = own or await self._cached(question.point, [key], own)
+        if (data := found.get(key)) is None:
             return False
-        question.source = Source.ASKED
-        self._desk.counter.requests += 1
-        response = await self._desk.engine.generate(question.request)
-        self._count(response)
-        question.take(response)
+        question.source = max(question.source, Source.SHARED if own else Source.CACHED)
+        question.take_stored(data)
+        self._note_success()
         return True
 
-    def _count(self, response: Response) -> None:
-        counter = self._desk.counter
-        counter.prompt_tokens += response.usage.prompt_tokens
-        counter.completion_tokens += response.usage.completion_tokens
+    def _take(self, question: Question, response: Response) -> None:
+        counter, usage = self._desk.counter, response.usage
+        counter.prompt_tokens += usage.prompt_tokens
+        counter.completion_tokens += usage.completion_tokens
         if not self._succeeded:
             self._note_success()
+        question.take(response)
+
+    def _keep(self, question: Question) -> Batch:
+        """Commit what is new of a question."""
+        record = question.record()
+        if record.result is None:
+            return self._desk.journal.commit(record)
+        return self._finish(record, question.source)
 
     def _note_success(self) -> None:
         """Note that the engine answers, now or in an earlier run: what it refuses is then the rows' fault."""

@@ -3,51 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
-
-from runner.spec import Experiment
-
-
-class _Point(Protocol):
-    @property
-    def experiment(self) -> Experiment: ...
-
-
-class Claimed(Protocol):
-    """What is asked: a question of a job, or a call."""
-
-    @property
-    def key(self) -> bytes: ...
-
-    @property
-    def point(self) -> _Point: ...
 
 
 class Claims:
     """Lets one question with a given key at a time be asked; others with that key wait for it.
 
     A question is claimed only while a worker is at it, never in a queue: whoever waits for a claim
-    waits for something that moves. Points with ``cache: false`` ask equal requests each for itself.
+    waits for something that moves.
     """
 
     def __init__(self) -> None:
         self._held: dict[bytes, asyncio.Future[None] | None] = {}
         """What others wait for by key; nothing is made where nobody waits, as with nearly all."""
 
-    async def take(self, question: Claimed) -> None:
-        """Hold the key of a question's next request, once nobody else does."""
-        if not question.point.experiment.fills_cache:
-            return
-        key, held = question.key, self._held
+    def take(self, key: bytes) -> bool:
+        """Hold a key if nobody else does; never waits."""
+        if key in self._held:
+            return False
+        self._held[key] = None
+        return True
+
+    async def wait(self, key: bytes) -> None:
+        """Hold a key once nobody else does."""
+        held = self._held
         while key in held:
             if (let_go := held[key]) is None:
                 let_go = held[key] = asyncio.get_running_loop().create_future()
             await asyncio.wait([let_go])
         held[key] = None
 
-    def release(self, question: Claimed) -> None:
-        """Let the key go: its answer is on disk, or there will be none."""
-        if question.point.experiment.fills_cache and (let_go := self._held.pop(question.key)) is not None:
+    def release(self, key: bytes) -> None:
+        """Let a key go: its answer is on disk, or there will be none."""
+        if (let_go := self._held.pop(key)) is not None:
             let_go.set_result(None)
 
 

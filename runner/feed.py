@@ -31,16 +31,23 @@ class Feed(Generic[_T]):
             self._wanted.clear()
             await self._wanted.wait()
 
-    async def take(self) -> _T | None:
-        """Return the next item; None once the feed is closed and empty."""
+    def take(self) -> _T | None:
+        """Return the next item if one is there; never waits."""
+        items = self._items
+        if not items:
+            return None
+        if len(items) <= self._enough:
+            self._wanted.set()
+        return items.popleft()
+
+    async def wait(self) -> bool:
+        """Wait until there is an item to take; False once the feed is closed and empty."""
         while not self._items:
             if self._closed:
-                return None
+                return False
             self._filled.clear()
             await self._filled.wait()
-        if len(self._items) <= self._enough:
-            self._wanted.set()
-        return self._items.popleft()
+        return True
 
     def close(self, *, discard: bool = False) -> None:
         """Say that nothing more comes; with *discard* what is left isn't handed out either."""

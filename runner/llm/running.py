@@ -97,11 +97,14 @@ class Running:
         """
         with self._under_way():
             asked = await self._asked(ask)
-            await self._claims.take(asked)
+            if not asked.point.experiment.fills_cache:
+                return await self._answer(asked, ask.call)
+            if not self._claims.take(asked.key):
+                await self._claims.wait(asked.key)
             try:
                 return await self._answer(asked, ask.call)
             finally:
-                self._claims.release(asked)
+                self._claims.release(asked.key)
 
     async def stream(self, ask: Ask) -> AsyncIterator[str]:
         """Yield the answer as it comes; one that is stored comes as one piece, and none is stored."""
