@@ -168,6 +168,7 @@ class Question:
     __slots__ = (
         "answers",
         "canonical",
+        "complete",
         "finish",
         "key",
         "keys",
@@ -188,6 +189,8 @@ class Question:
         self.row = row
         self.sample = sample
         self.answers: list[str] = []
+        self.complete = False
+        """Whether every slot is filled."""
         self.value: Json = None
         self.finish: dict[str, str] = {}
         self.keys: list[str] = []
@@ -218,11 +221,6 @@ class Question:
         self.key = request_key(self.canonical)
         self.stored_key = stored_key(self.key, point.spec.index, self.owner)
 
-    @property
-    def complete(self) -> bool:
-        """Whether every slot is filled."""
-        return len(self.answers) == len(self.point.slots)
-
     def take_stored(self, data: bytes) -> bool:
         """Take a stored response for the prepared slot; True if that was the last slot."""
         return self._take(decode_response(data), data)
@@ -239,6 +237,7 @@ class Question:
             self._take_choice(response.choices[0])
         self.keys.append(self.stored_key.hex())
         self.unsaved.append(Answer(self.key.hex(), msgspec.Raw(self.canonical), response_json(data)))
+        self.complete = len(self.answers) == len(self.point.slots)
         return self.complete
 
     def _take_choice(self, choice: Choice) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -37,7 +38,7 @@ def spelled(value: Json, longest: int = 60) -> str:
     return (repr(value) if isinstance(value, str) else whole)[:longest]
 
 
-class Scope(msgspec.Struct, frozen=True):
+class Scope(msgspec.Struct, frozen=True, dict=True):
     """What all requests of one point share and what decides their answers.
 
     Attributes:
@@ -47,6 +48,11 @@ class Scope(msgspec.Struct, frozen=True):
 
     model: Mapping[str, Json]
     engine: Mapping[str, Json]
+
+    @cached_property
+    def canonical(self) -> tuple[msgspec.Raw, msgspec.Raw]:
+        """Canonical JSON of the model and of the engine, the same in the key of every request."""
+        return msgspec.Raw(canonical_json(self.model)), msgspec.Raw(canonical_json(self.engine))
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -76,10 +82,11 @@ class Request(msgspec.Struct, frozen=True):
 
     def canonical(self) -> bytes:
         """Return the canonical JSON that the key is the hash of."""
+        model, engine = self.scope.canonical
         return _encoder.encode({
-            "engine": self.scope.engine,
+            "engine": engine,
             "input": by_content(self.input),
-            "model": self.scope.model,
+            "model": model,
             "sample": self.sample,
             "sampling": self.sampling,
             "schema": SCHEMA_VERSION,

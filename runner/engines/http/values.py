@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSENT = ("expect", "content-type")
@@ -41,8 +42,7 @@ class Headers:
         return f"Headers({', '.join(self.names)})"
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(msgspec.Struct, frozen=True):
     """A complete answer, whatever its status.
 
     Attributes:
@@ -52,8 +52,11 @@ class HttpResponse:
     """
 
     status: int
-    body: bytes = field(repr=False)
-    head: bytes = field(repr=False)
+    body: bytes
+    head: bytes
+
+    def __repr__(self) -> str:
+        return f"HttpResponse(status={self.status})"
 
     def header(self, name: str) -> str | None:
         """Value of header *name*, in whatever case; several are joined by commas; None if absent."""
