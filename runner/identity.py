@@ -32,14 +32,15 @@ def make_scope(
     """Return the identity of a model on an engine.
 
     Local weights, adapters, tokenizers and chat templates count by content; a hub model by the commit that
-    the local hub cache resolves it to; a served model by its name and revision. A base URL counts
-    unless ``model.revision`` names what it serves. With *strict* the version of the engine's package
-    counts too. *hashed* may remember what it has hashed for others that ask in the same moment.
+    the local hub cache resolves it to; a served model by its name and revision, or by the content of the
+    folder that it is said to be, beside the server's name for it. A base URL counts unless
+    ``model.revision`` names what it serves. With *strict* the version of the engine's package counts too.
+    *hashed* may remember what it has hashed for others that ask in the same moment.
     """
     identity = _engine(model, engine, kind)
     if strict and (version := kind.installed_version()) is not None:
         identity["version"] = version
-    return Scope(model=_model(model, loads=kind.loads(engine), hashed=hashed), engine=identity)
+    return Scope(model=_model(model, engine, kind, hashed), engine=identity)
 
 
 def model_file(model: Model, field: str) -> Path | None:
@@ -54,8 +55,10 @@ def require_same_model(model: Model, engine: EngineSettings, kind: EngineKind, s
     Raises:
         InputChangedError: its weights, tokenizer or chat template, or the commit of its revision, are others.
     """
-    now = _model(model, loads=kind.loads(engine), hashed=content_hash)
-    for field in {**scope.model, **now}:
+    # What a server is said to serve is not read again: it need not even lie where the job runs.
+    loads = kind.loads(engine)
+    now = _model(model, engine, kind, content_hash) if loads else _parts(model, content_hash)
+    for field in {**(scope.model if loads else {}), **now}:
         named = field in {*MODEL_FILES, "adapter"}
         what = f"{field.replace('_', ' ')} {getattr(model, field)}" if named else ""
         require_same(what or f"model {model.name}", now.get(field), scope.model.get(field))
@@ -79,7 +82,25 @@ def _engine(model: Model, engine: EngineSettings, kind: EngineKind) -> dict[str,
     return {"kind": kind.name, **settings, **({"args": said} if args else {})}
 
 
-def _model(model: Model, *, loads: bool, hashed: Hash) -> dict[str, Json]:
+def _model(model: Model, engine: EngineSettings, kind: EngineKind, hashed: Hash) -> dict[str, Json]:
+    return {**_weights(model, engine, kind, hashed), **_parts(model, hashed)}
+
+
+def _weights(model: Model, engine: EngineSettings, kind: EngineKind, hashed: Hash) -> dict[str, Json]:
+    loads = kind.loads(engine)
+    # The server's word for a hub name is not this machine's cache; a folder is what it is said to be.
+    here = loads or (kind.names_weights(engine) and Path(model.name).is_absolute())
+    found = find_weights(model.name, model.revision) if here else None
+    label: dict[str, Json] = {"revision": model.revision} if model.revision else {}
+    if found is None:
+        return {"name": model.name, **label}
+    if found.commit is None:
+        return {"weights": hashed(found.folder), **({} if loads else label)}
+    return {"name": found.name, "revision": found.commit}
+
+
+def _parts(model: Model, hashed: Hash) -> dict[str, Json]:
+    """Return what identifies all of a model beside its weights."""
     identity: dict[str, Json] = {
         name: value for name in ("dtype", "quantization") if (value := getattr(model, name)) is not None
     }
@@ -90,12 +111,7 @@ def _model(model: Model, *, loads: bool, hashed: Hash) -> dict[str, Json]:
             identity[name] = _hub_name(value)
     if model.adapter is not None:
         identity["adapter"] = _adapter(model.adapter, hashed)
-    found = find_weights(model.name, model.revision) if loads else None
-    if found is None:
-        return {"name": model.name, **({"revision": model.revision} if model.revision else {}), **identity}
-    if found.commit is None:
-        return {"weights": hashed(found.folder), **identity}
-    return {"name": found.name, "revision": found.commit, **identity}
+    return identity
 
 
 def _adapter(name: str, hashed: Hash) -> str:

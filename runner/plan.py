@@ -133,7 +133,10 @@ class _Resolver:
         problem = (
             f"{name} is a folder of weights here, and engine {kind.name} asks a server for it by that name"
         )
-        return [Fault("model.name", problem, "name the model as the server does: model.name=...")]
+        hint = "name the model as the server does: model.name=..."
+        if "served_model_name" in kind.settings.model_fields:
+            hint += f"; or, if it serves {name}, say by which name: engine.served_model_name=..."
+        return [Fault("model.name", problem, hint)]
 
     def point(self, point: Point) -> tuple[list[Fault], PlannedPoint | None]:
         experiment = point.experiment

@@ -7,6 +7,8 @@ It is a run like any other, with one point an engine: cached answers are not ask
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -14,9 +16,11 @@ from rich.text import Text
 from runner.commands.arguments import add_experiment, plan_from, print_config
 from runner.commands.console import console, given
 from runner.commands.run import run_plan
+from runner.config import sweep_values
 from runner.errors import UserError
 from runner.parity import Agreement, Divergence, agreements
 from runner.plan import PlannedPoint
+from runner.values import canonical_json
 
 _TOP = 5
 _COMPLETE, _PARTLY = 0, 3
@@ -29,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engines",
         required=True,
         metavar="A,B,...",
-        help="two or more: kinds of engine, or options of conf/engine/",
+        help="two or more: kinds of engine, options of conf/engine/, or maps such as "
+        "'{kind: vllm, base_url: URL}'",
     )
     parser.add_argument("--verbose", action="store_true", help="show every answer that differs")
 
@@ -38,18 +43,19 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     if print_config(arguments):
         return 0
-    names = [name.strip() for name in arguments.engines.split(",") if name.strip()]
-    if len(names) < 2 or len(set(names)) < len(names):  # noqa: PLR2004 - a pair
+    engines = sweep_values("engine", arguments.engines)
+    if len(engines) < 2 or len(set(map(canonical_json, engines))) < len(engines):  # noqa: PLR2004 - a pair
         raise UserError(f"--engines takes two or more engines, each once; given: {arguments.engines}")
     arguments.multirun = True
-    arguments.overrides = [*arguments.overrides, f"engine={','.join(names)}", "sampling.temperature=0"]
+    arguments.overrides = [*arguments.overrides, f"engine={arguments.engines}", "sampling.temperature=0"]
     plan = plan_from(arguments)
     if all(_tells_tokens(point) for point in plan.points):
         arguments.overrides += ["sampling.logprobs=true", f"sampling.top_logprobs={_TOP}"]
         plan = plan_from(arguments)
     run, code = run_plan(plan, wait=True, verbose=arguments.verbose)
     if code in {_COMPLETE, _PARTLY}:
-        shown = [(_name(point), run.point(point.name)) for point in plan.points]
+        names = _names(plan.points)
+        shown = [(names[point.name], run.point(point.name)) for point in plan.points]
         compared = agreements(shown)
         _print(compared, verbose=arguments.verbose)
         code = code or int(any(pair.same < pair.total or pair.one_sided for pair in compared))
@@ -61,9 +67,19 @@ def _tells_tokens(point: PlannedPoint) -> bool:
     return "top_logprobs" in point.kind.honours(experiment.engine).takes(experiment.task)
 
 
-def _name(point: PlannedPoint) -> str:
-    """Return what sets a point apart from the others."""
-    return ", ".join(given(value) for value in point.point.axes.values())
+def _names(points: Sequence[PlannedPoint]) -> dict[str, str]:
+    """Return what sets each point apart; of an engine that is a map its kind, where that will do."""
+    short = {point.name: _name(point, brief=True) for point in points}
+    whole = {point.name: _name(point, brief=False) for point in points}
+    counts = Counter(short.values())
+    return {name: short[name] if counts[short[name]] == 1 else whole[name] for name in short}
+
+
+def _name(point: PlannedPoint, *, brief: bool) -> str:
+    axes = dict(point.point.axes)
+    if brief and isinstance(axes["engine"], dict):
+        axes["engine"] = point.kind.name
+    return ", ".join(given(value) for value in axes.values())
 
 
 def _print(compared: list[Agreement], *, verbose: bool) -> None:

@@ -88,14 +88,15 @@ class Files:
 
     def _model(self, experiment: Experiment, shown: str) -> tuple[Path | None, Fault | None]:
         """Return the folder of local weights, None for a name that the engine itself knows, or a fault."""
-        if not engine_kinds()[experiment.engine.kind].loads(experiment.engine):
+        kind = engine_kinds()[experiment.engine.kind]
+        if not kind.names_weights(experiment.engine):
             return None, None
         name = experiment.model.name
         if name not in self._models:
             found = self._places.find(name)
             self._models[name] = found.absolute() if found is not None and found.is_dir() else None
         folder = self._models[name]
-        if folder is not None:
+        if folder is not None or not kind.loads(experiment.engine):
             return folder, None
         return None, self._no_model(name, shown)
 

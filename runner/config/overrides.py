@@ -79,6 +79,29 @@ def parse_overrides(overrides: Sequence[str], options: Callable[[str], list[str]
     return changes
 
 
+def sweep_values(key: str, text: str) -> tuple[Json, ...]:
+    """Return the values that ``key=text`` sweeps over, or the only one.
+
+    Raises:
+        ConfigError: they can't be read.
+    """
+    (change,) = parse_overrides([f"{key}={text}"], lambda _: [])
+    return change.values
+
+
+def override_text(value: Json) -> str:
+    """Return a value as it is typed behind a key; every text is quoted."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if isinstance(value, str):
+        return str(QuotedString(value, Quote.single).with_quotes())
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{override_text(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(override_text, value))}]"
+    return canonical_json(value).decode()
+
+
 def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Change:
     from hydra.core.override_parser.types import OverrideType, ValueType
 

@@ -154,6 +154,10 @@ class EngineKind:
         """Tell whether the engine loads weights, rather than asking a server that has them."""
         return self.capabilities.local and getattr(settings, "base_url", None) is None
 
+    def names_weights(self, settings: EngineSettings) -> bool:
+        """Tell whether a model's name says what its weights are, rather than what a server is asked for."""
+        return self.loads(settings) or getattr(settings, "served_model_name", None) is not None
+
     def create(self, settings: EngineSettings, model: Model, context: EngineContext | None = None) -> Engine:
         """Import the engine's module and build an engine that is not started yet."""
         module, _, attribute = self.factory.partition(":")

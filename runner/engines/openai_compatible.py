@@ -6,13 +6,13 @@ from typing import Literal
 
 from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, parameters
-from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, EmbeddingSettings, RemoteSettings
+from runner.engines.remote import REMOTE_NEUTRAL, AttachedSettings, BaseUrl, EmbeddingSettings
 from runner.errors import EngineStartError, Fault
 from runner.secrets import Secrets
 from runner.spec import EngineSettings, Model
 
 
-class OpenAICompatible(EmbeddingSettings, RemoteSettings):
+class OpenAICompatible(EmbeddingSettings, AttachedSettings):
     """A server that is already running: vLLM, SGLang, llama.cpp, a gateway, a provider."""
 
     kind: Literal["openai_compatible"] = "openai_compatible"
@@ -57,15 +57,16 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
     assert isinstance(settings, OpenAICompatible)
     if faults := check(settings, model):
         raise EngineStartError("; ".join(str(fault) for fault in faults))
+    name = settings.asked_for(model)
     return OpenAIEngine(
         Endpoint(
             engine=KIND.name,
             base_url=settings.base_url,
-            body=Body(model.name, KIND.capabilities.sampling),
+            body=Body(name, KIND.capabilities.sampling),
             headers=settings.headers(),
             timeout=settings.timeout,
             stream=settings.stream,
-            model=model.name,
+            model=name,
             wires=OPENAI_WIRES,
             batch_size=settings.batch_size,
             secrets=Secrets.of(settings.secret_names()),

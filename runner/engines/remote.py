@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from runner.errors import Fault
-from runner.spec import EngineSettings, EnvName
+from runner.spec import EngineSettings, EnvName, Model
 
 _ENDPOINTS = ("/chat/completions", "/completions")
 _HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
@@ -78,6 +78,18 @@ class RemoteSettings(EngineSettings):
         named |= {f"engine.headers_env.{header}": name for header, name in self.headers_env.items()}
         found = [_variable_fault(place, name) for place, name in named.items()]
         return [fault for fault in found if fault is not None]
+
+
+class AttachedSettings(RemoteSettings):
+    """What every engine lets you set that asks a server which somebody else has named its model for."""
+
+    served_model_name: str | None = Field(None, min_length=1)
+    """What the server calls the model in requests, where that is not `model.name`, which then says what the
+    weights are: a folder counts in the request key by its content."""
+
+    def asked_for(self, model: Model) -> str:
+        """Return what requests to the address call the model."""
+        return self.served_model_name or model.name
 
 
 def _variable_fault(place: str, name: str) -> Fault | None:

@@ -17,7 +17,7 @@ from runner.engines.base import flag_name
 from runner.engines.capabilities import Parameter
 from runner.engines.openai_body import Body, Constrain
 from runner.engines.openai_compatible import served_model_faults
-from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, EmbeddingSettings, RemoteSettings
+from runner.engines.remote import REMOTE_NEUTRAL, AttachedSettings, BaseUrl, EmbeddingSettings
 from runner.engines.task_wire import Wire
 from runner.engines.weights import find_weights, stored_dtype
 from runner.errors import Fault
@@ -28,7 +28,7 @@ Flag: TypeAlias = bool | int | float | str
 FLAG_NAME = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 
 
-class ServerSettings(RemoteSettings):
+class ServerSettings(AttachedSettings):
     """What every server of weights lets you set."""
 
     base_url: BaseUrl | None = None
@@ -60,8 +60,6 @@ class BinaryServer(ServerSettings):
 
     binary: str
     """The program: a path, or a name on PATH."""
-    served_model_name: str | None = None
-    """What the server calls the model in requests, where that is not `model.name`."""
 
 
 class Arguments(Protocol):
@@ -179,9 +177,15 @@ def _unused(settings: ServerSettings) -> list[Fault]:
 
 
 def _unsent(settings: ServerSettings) -> list[Fault]:
+    hint = "leave it out, or give engine.base_url"
     given = [name for name in ("api_key_env", "headers_env") if getattr(settings, name)]
     problem = "a server that the job starts is asked without"
-    return [Fault(f"engine.{name}", problem, "leave it out, or give engine.base_url") for name in given]
+    faults = [Fault(f"engine.{name}", problem, hint) for name in given]
+    # Programs have names of their own for what they load; the others are told ours.
+    if isinstance(settings, PythonServer) and settings.served_model_name is not None:
+        problem = "a server that the job starts is given its name by the job"
+        faults.append(Fault("engine.served_model_name", problem, hint))
+    return faults
 
 
 def flags(args: Mapping[str, Flag | Sequence[Flag]]) -> list[str]:
@@ -242,7 +246,7 @@ def _program(settings: EngineSettings) -> str:
 
 def _served_name(settings: EngineSettings, model: Model) -> str:
     """Return what a model is called in requests to a server of ours: a hub name, or its folder's."""
-    if isinstance(settings, BinaryServer) and settings.served_model_name is not None:
+    if isinstance(settings, ServerSettings) and settings.served_model_name is not None:
         return settings.served_model_name
     return Path(model.name).name if Path(model.name).is_absolute() else model.name
 

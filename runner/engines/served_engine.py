@@ -53,7 +53,9 @@ class ServedEngine:
         if faults := self._serving.faults(self._settings, self._model):
             raise EngineStartError("; ".join(str(fault) for fault in faults))
         if self._settings.base_url is not None:
-            self._client = await self._connected(self._settings.base_url, self._model.name)
+            self._client = await self._connected(
+                self._settings.base_url, self._settings.asked_for(self._model)
+            )
             return self
         tries = _PORTS_TRIED
         while not await self._started(last=tries == 1):

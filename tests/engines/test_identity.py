@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,3 +128,53 @@ def test_damaged_memory_of_hashes_only_costs_time(tmp_path: Path) -> None:
     (tmp_path / "cache" / "runner" / "hashes.sqlite").write_bytes(b"no database" * 100)
 
     assert content_hash(file) == before
+
+
+def served_identity(name: str | Path, revision: str | None = None, **settings: str) -> dict[str, Any]:
+    """Return the identity of a model that a server at an address has."""
+    kind = engine_kinds()["openai_compatible"]
+    model = Model(name=str(name), revision=revision)
+    given = kind.settings.model_validate({"base_url": "http://h:1/v1", **settings})
+    scope = make_scope(model, given, kind)
+    return {"model": dict(scope.model), "engine": dict(scope.engine)}
+
+
+def test_folder_that_a_server_serves_under_another_name_counts_by_content(tmp_path: Path) -> None:
+    """The key says what the weights are, wherever they lie, and what was asked for."""
+    here, there = weights(tmp_path / "a"), weights(tmp_path / "b")
+    found = served_identity(here, served_model_name="tiny")
+
+    assert found["model"] == identity(there)
+    assert found["engine"]["served_model_name"] == "tiny"
+    assert served_identity(weights(tmp_path / "c", "other"), served_model_name="tiny") != found
+
+
+def test_two_served_names_at_one_address_are_two_engines(tmp_path: Path) -> None:
+    """Where a revision stands for the address too."""
+    folder = weights(tmp_path / "a")
+
+    for revision in (None, "v1"):
+        one, other = (served_identity(folder, revision, served_model_name=name) for name in ("x", "y"))
+        assert one["model"] == other["model"]
+        assert one["engine"] != other["engine"]
+
+
+def test_hub_name_at_an_address_is_what_it_is_called(hub: Path) -> None:
+    """Which commit a server has loaded, this machine's cache can't tell."""
+    weights(hub / "models--org--name" / "snapshots" / "c0ffee")
+    (hub / "models--org--name" / "refs").mkdir()
+    (hub / "models--org--name" / "refs" / "main").write_text("c0ffee")
+
+    assert served_identity("org/name", served_model_name="x")["model"] == {"name": "org/name"}
+    assert served_identity("org/name")["engine"].keys() == {"kind", "base_url"}
+
+
+def test_weights_that_a_server_serves_need_not_lie_where_the_job_runs(tmp_path: Path) -> None:
+    """The worker asks for them by name."""
+    folder = weights(tmp_path / "a")
+    kind = engine_kinds()["openai_compatible"]
+    settings = kind.settings.model_validate({"base_url": "http://h:1/v1", "served_model_name": "tiny"})
+    scope = make_scope(Model(name=str(folder)), settings, kind)
+    folder.rename(tmp_path / "gone")
+
+    require_same_model(Model(name=str(folder)), settings, kind, scope)

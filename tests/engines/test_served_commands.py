@@ -204,6 +204,15 @@ def test_keys_for_a_server_that_the_job_starts_are_refused(
     assert faults(kind, base_url="http://h:1/v1", **given) == ""
 
 
+@pytest.mark.parametrize("kind", ["vllm", "sglang"])
+def test_name_of_a_server_that_the_job_starts_is_the_jobs_to_give(kind: str) -> None:
+    """Only where somebody else started it has it another."""
+    given: dict[str, Any] = {"served_model_name": "mine"}
+
+    assert "engine.served_model_name: a server that the job starts is given its name" in faults(kind, **given)
+    assert faults(kind, base_url="http://h:1/v1", **given) == ""
+
+
 def test_vllm_is_started_without_the_users_key() -> None:
     """The key of another server would lock the job out of its own."""
     assert VLLM.env["VLLM_API_KEY"] == ""

@@ -15,7 +15,9 @@ from runner.servers import free_port
 from runner.shipped import shipped
 from runner.spec import Model
 from tests.engines.asking_engines import chat_request
+from tests.http_server import Exchange, HttpServer
 from tests.llm import stub_vllm
+from tests.work.work_kit import CHAT, completion
 
 KEY = "hf_0123456789abcdef"
 
@@ -64,3 +66,25 @@ def test_keys_of_the_environment_are_masked_in_the_servers_log(
     log = (tmp_path / "server-0.log").read_text()
     assert log.startswith("key ***\n")
     assert KEY not in log
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang", "candle_vllm", "openllm", "openai_compatible"])
+@pytest.mark.parametrize("named", [{"served_model_name": "served"}, {}])
+def test_server_at_an_address_is_asked_by_its_name_for_the_model(kind: str, named: dict[str, str]) -> None:
+    """Without one it is asked by the model's own."""
+    asked: list[str] = []
+
+    async def answer(exchange: Exchange) -> None:
+        asked.append(exchange.request.json()["model"])
+        await exchange.answer(completion("hi"))
+
+    async def go(url: str) -> None:
+        described = engine_kinds()[kind]
+        settings = described.settings.model_validate({"base_url": url, **named})
+        async with described.create(settings, Model(name="/data/weights"), EngineContext()) as engine:
+            await engine.generate(chat_request())
+
+    with HttpServer({CHAT: answer}) as server:
+        asyncio.run(go(server.url("/v1")))
+
+    assert asked == [named.get("served_model_name", "/data/weights")]

@@ -1,0 +1,86 @@
+"""The same weights here and behind an address, where they have another name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from runner.engines.mistralrs import KIND as MISTRALRS
+from runner.shipped import shipped
+from tests.commands.adding_server import Adding
+from tests.commands.conftest import MakeProject
+from tests.http_server import HttpServer
+from tests.work.work_kit import CHAT
+
+pytestmark = pytest.mark.skipif(MISTRALRS.missing() is not None, reason="mistralrs is not installed")
+
+QUESTIONS = [f"{a}+{a + 21}" for a in range(31, 37)]
+FILES = {
+    "rows.jsonl": "".join(json.dumps({"id": q, "question": q}) + "\n" for q in QUESTIONS),
+    "sums.yaml": f"""\
+model: {{name: {shipped() / "models" / "tiny"}}}
+engine: mistralrs
+prompt: "{{{{ row.question }}}}"
+dataset: {{path: rows.jsonl}}
+sampling: {{max_tokens: 8}}
+cluster: inline
+""",
+}
+
+
+def engine(server: HttpServer, name: str = "tiny-served") -> str:
+    return f"{{kind: openai_compatible, base_url: '{server.url('/v1')}', served_model_name: {name}}}"
+
+
+@pytest.fixture
+def adding() -> Iterator[tuple[HttpServer, Adding]]:
+    served = Adding("tiny-served")
+    with HttpServer({CHAT: served}) as server:
+        yield server, served
+
+
+def test_folder_of_weights_is_compared_with_a_server_of_it(
+    project: MakeProject, adding: tuple[HttpServer, Adding]
+) -> None:
+    """Settings of one engine stand in --engines; the server is asked by its own name for the model."""
+    server, served = adding
+
+    outcome = project(FILES).ran("parity", "sums.yaml", "--engines", f"mistralrs,{engine(server)}")
+
+    assert outcome.lines[-1].split() == ["mistralrs", "~", "openai_compatible", "6/6", "token", "-"]
+    assert served.asked == {(question, True): 1 for question in QUESTIONS}
+
+
+def test_two_engines_of_one_kind_are_told_by_their_settings(
+    project: MakeProject, adding: tuple[HttpServer, Adding]
+) -> None:
+    """Two names at one address share no answers."""
+    server, served = adding
+    engines = f"{engine(server)},{engine(server, 'other')}"
+
+    outcome = project(FILES).ran("parity", "sums.yaml", "--engines", engines, code=1)
+
+    assert served.asked.total() == 6
+    assert "The model `other` does not exist" in outcome.out
+
+
+def test_folder_that_would_be_sent_as_a_name_is_refused(project: MakeProject) -> None:
+    """The message says how a server that serves it is asked."""
+    words = [
+        "sums.yaml",
+        "model={name: models/tiny}",
+        "engine={kind: openai_compatible, base_url: 'http://h:1'}",
+    ]
+
+    outcome = project(FILES).ran("plan", *words, code=2)
+
+    assert "if it serves models/tiny, say by which name: engine.served_model_name=..." in outcome.err
+
+
+def test_engines_that_cant_be_read_are_refused(project: MakeProject) -> None:
+    """The message shows what was given."""
+    outcome = project(FILES).ran("parity", "sums.yaml", "--engines", "mistralrs,{kind: fake", code=2)
+
+    assert "the value mistralrs,{kind: fake can't be read" in outcome.err
