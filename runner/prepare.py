@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -131,7 +132,11 @@ def secret_names(plan: Plan) -> tuple[str, ...]:
 
 
 def write_run(
-    plan: Plan, jobs: Sequence[Job], command: Sequence[str], held: ExitStack | None = None
+    plan: Plan,
+    jobs: Sequence[Job],
+    command: Sequence[str],
+    held: ExitStack | None = None,
+    files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> RunFolder:
     """Write the run folder of a plan.
 
@@ -140,6 +145,7 @@ def write_run(
         jobs: what `specify` made of it.
         command: the command line.
         held: is given the right to launch the run's jobs before any other command can see it.
+        files: what else lies in it, by name.
 
     Raises:
         ConfigError: a secret's value would be written; nothing is, then.
@@ -164,6 +170,8 @@ def write_run(
         folder = run.job(job.name)
         folder.mkdir()
         write_file(folder / "job.json", write_job(job))
+    for name, data in files.items():
+        write_file(run.path / name, data)
     # Last, since a folder counts as a run once this file is there.
     write_file(run.path / "resolved.json", _resolved(plan, frozen))
     return run

@@ -1,29 +1,29 @@
 """Run the same rows greedily on several engines and show how far their answers agree, token by token.
 
-It is a run like any other, with one point an engine: cached answers are not asked again, and `status`,
-`logs` and `resume` work on it. Exit code 0 means that every pair agrees on every row.
+It is a run like any other, with one point an engine: cached answers are not asked again, `logs` and
+`resume` work on it, and `status` shows the agreement again. Engines that take it are asked for log
+probabilities; answers without them are compared by their text. Exit code 0 means that every pair agrees
+on every row.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from rich.table import Table
-from rich.text import Text
-
-from runner.commands.arguments import add_experiment, plan_from, print_config
+from runner.commands.agreement import agreement_of, print_partings
+from runner.commands.arguments import add_experiment, plan_from, print_config, unknown
 from runner.commands.console import console, given
 from runner.commands.run import run_plan
-from runner.config import sweep_values
-from runner.errors import UserError
-from runner.parity import Agreement, Divergence, agreements
-from runner.plan import PlannedPoint
-from runner.values import canonical_json
+from runner.config import override_text, sweep_values
+from runner.errors import IncompleteResponseError, UserError
+from runner.outcome import RunOutcome, run_outcome
+from runner.parity import PARITY_FILE, planned
+from runner.plan import Plan, PlannedPoint
+from runner.values import Json, canonical_json
 
-_TOP = 5
-_COMPLETE, _PARTLY = 0, 3
+_ASKED = {"sampling.logprobs": True, "sampling.top_logprobs": 5}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="two or more: kinds of engine, options of conf/engine/, or maps such as "
         "'{kind: vllm, base_url: URL}'",
     )
+    parser.add_argument(
+        "--no-logprobs",
+        metavar="A,...",
+        help="those of --engines that aren't asked for log probabilities, a map by its kind",
+    )
     parser.add_argument("--verbose", action="store_true", help="show every answer that differs")
 
 
@@ -46,25 +51,64 @@ def main(arguments: argparse.Namespace) -> int:
     engines = sweep_values("engine", arguments.engines)
     if len(engines) < 2 or len(set(map(canonical_json, engines))) < len(engines):  # noqa: PLR2004 - a pair
         raise UserError(f"--engines takes two or more engines, each once; given: {arguments.engines}")
+    spared = _spared(arguments.no_logprobs, engines)
+    own = [*arguments.overrides, "sampling.temperature=0"]
     arguments.multirun = True
-    arguments.overrides = [*arguments.overrides, f"engine={arguments.engines}", "sampling.temperature=0"]
+    arguments.overrides = [*own, f"engine={arguments.engines}"]
     plan = plan_from(arguments)
-    if all(_tells_tokens(point) for point in plan.points):
-        arguments.overrides += ["sampling.logprobs=true", f"sampling.top_logprobs={_TOP}"]
+    telling = [one for one in engines if _typed(one) not in spared and _tells(plan, one)]
+    if telling:
+        arguments.overrides = [*own, *_asking(arguments.engines, engines, telling)]
         plan = plan_from(arguments)
-    run, code = run_plan(plan, wait=True, verbose=arguments.verbose)
-    if code in {_COMPLETE, _PARTLY}:
-        names = _names(plan.points)
-        shown = [(names[point.name], run.point(point.name)) for point in plan.points]
-        compared = agreements(shown)
-        _print(compared, verbose=arguments.verbose)
-        code = code or int(any(pair.same < pair.total or pair.one_sided for pair in compared))
+    files = {PARITY_FILE: planned(_names(plan.points))}
+    run, code = run_plan(plan, wait=True, verbose=arguments.verbose, files=files)
+    outcome = run_outcome(run)
+    if (found := agreement_of(outcome)) is not None:
+        if arguments.verbose:
+            print_partings(found)
+        _advise(plan, outcome)
+        code = code or int(any(pair.same < pair.total or pair.one_sided for pair in found.pairs))
     return code
 
 
-def _tells_tokens(point: PlannedPoint) -> bool:
+def _typed(engine: Json) -> str:
+    """Return what one types for an engine of `--engines` elsewhere."""
+    return str(engine.get("kind") if isinstance(engine, dict) else engine)
+
+
+def _spared(text: str | None, engines: Iterable[Json]) -> set[str]:
+    """Return the engines that are not to be asked for log probabilities.
+
+    Raises:
+        UserError: one isn't among those that are compared.
+    """
+    known = list(dict.fromkeys(map(_typed, engines)))
+    named = [name.strip() for name in (text or "").split(",") if name.strip()]
+    for name in named:
+        if name not in known:
+            raise UserError(f"--no-logprobs: {unknown('such engine in --engines', name, known)}")
+    return set(named)
+
+
+def _tells(plan: Plan, engine: Json) -> bool:
+    """Tell whether an engine takes what asks for log probabilities, at all of its points."""
+    points = [point for point in plan.points if point.point.axes["engine"] == engine]
+    return all(_takes(point) for point in points)
+
+
+def _takes(point: PlannedPoint) -> bool:
     experiment = point.experiment
-    return "top_logprobs" in point.kind.honours(experiment.engine).takes(experiment.task)
+    taken = point.kind.honours(experiment.engine).takes(experiment.task).keys() - {*experiment.model.omit}
+    return {"logprobs", "top_logprobs"} <= taken
+
+
+def _asking(text: str, engines: Sequence[Json], telling: Sequence[Json]) -> list[str]:
+    """Return the overrides that ask all engines, and those that are *telling* for log probabilities."""
+    asked = {name: canonical_json(value).decode() for name, value in _ASKED.items()}
+    if len(telling) == len(engines):
+        return [f"engine={text}", *(f"{name}={value}" for name, value in asked.items())]
+    linked = [{"engine": one, **(_ASKED if one in telling else {})} for one in engines]
+    return [f"sweep.engines={override_text(linked)}"]
 
 
 def _names(points: Sequence[PlannedPoint]) -> dict[str, str]:
@@ -76,35 +120,21 @@ def _names(points: Sequence[PlannedPoint]) -> dict[str, str]:
 
 
 def _name(point: PlannedPoint, *, brief: bool) -> str:
-    axes = dict(point.point.axes)
+    axes = {key: value for key, value in point.point.axes.items() if key not in _ASKED}
     if brief and isinstance(axes["engine"], dict):
         axes["engine"] = point.kind.name
     return ", ".join(given(value) for value in axes.values())
 
 
-def _print(compared: list[Agreement], *, verbose: bool) -> None:
-    table = Table("engines", "same", "compared by", "first divergence", "gap", box=None, pad_edge=False)
-    for pair in compared:
-        total = f"{pair.same}/{pair.total}"
-        lacking = f", {pair.one_sided} only in one" if pair.one_sided else ""
-        first = _told(pair.first) if pair.first else "-"
-        table.add_row(" ~ ".join(pair.names), total + lacking, pair.by, first, _gap(pair.first))
-    out = console()
-    out.print(table)
-    if verbose:
-        for pair in compared:
-            for parting in pair.parted:
-                out.print(Text(f"{' ~ '.join(pair.names)}  {_told(parting)}  {_gap(parting)}"))
-
-
-def _told(parting: Divergence) -> str:
-    one, other = (repr(token) if token else "(end)" for token in parting.tokens)
-    sample = f" sample {parting.sample}" if parting.sample else ""
-    return f"{parting.id}{sample}, token {parting.place}: {one} / {other}"
-
-
-def _gap(parting: Divergence | None) -> str:
-    """Return how far each engine holds the other's token below its own."""
-    if parting is None or parting.gap == (None, None):
-        return ""
-    return " / ".join("?" if gap is None else f"{gap:.2g}" for gap in parting.gap)
+def _advise(plan: Plan, outcome: RunOutcome) -> None:
+    """Say how engines are compared whose answers lack the log probabilities that they were asked for."""
+    lacking = {
+        point.name
+        for point in outcome.points
+        for failure in point.failures
+        if failure.kind == IncompleteResponseError.__name__ and "logprobs" in failure.message
+    }
+    engines = [_typed(point.point.axes["engine"]) for point in plan.points if point.name in lacking]
+    if engines:
+        typed = ",".join(dict.fromkeys(engines))
+        console().print(f"answers without log probabilities are compared by text: --no-logprobs {typed}")

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.commands.advice import advice
+from runner.commands.agreement import print_agreement
 from runner.commands.arguments import typed
 from runner.commands.console import cell, console, count, print_table, shown, table
 from runner.commands.lines import describe
@@ -60,7 +61,7 @@ def _jobs(jobs: Sequence[Job]) -> str:
 
 
 def print_outcome(outcome: RunOutcome) -> int:
-    """Print the table of results, what went wrong, and the next command; return the exit code."""
+    """Print the results, what went wrong, the next command, and what agrees; return the exit code."""
     out = console()
     print_table(out, results_table(outcome.points))
     _print_counts(out, outcome)
@@ -77,6 +78,7 @@ def print_outcome(outcome: RunOutcome) -> int:
     for warning in outcome.warnings:
         out.print(f"warning: {warning}", style="yellow")
     _print_next(out, outcome)
+    print_agreement(outcome)
     return outcome.exit_code
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
+from types import MappingProxyType
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
 from runner.commands.clusters import check_clusters
@@ -38,12 +40,14 @@ def main(arguments: argparse.Namespace) -> int:
     return code
 
 
-def run_plan(plan: Plan, *, wait: bool, verbose: bool) -> tuple[RunFolder, int]:
-    """Run a plan as the command does; return its folder and the exit code."""
+def run_plan(
+    plan: Plan, *, wait: bool, verbose: bool, files: Mapping[str, bytes] = MappingProxyType({})
+) -> tuple[RunFolder, int]:
+    """Run a plan as the command does, with *files* beside its own; return its folder and the exit code."""
     jobs = specify(plan)
     check_clusters(plan)
     with ExitStack() as held:
-        run = write_run(plan, jobs, sys.argv, held)
+        run = write_run(plan, jobs, sys.argv, held, files)
         with resumable(run):
             surveys = serve_cached(run)
             left = unfinished(run, fold_run(run))

@@ -84,3 +84,33 @@ def test_engines_that_cant_be_read_are_refused(project: MakeProject) -> None:
     outcome = project(FILES).ran("parity", "sums.yaml", "--engines", "mistralrs,{kind: fake", code=2)
 
     assert "the value mistralrs,{kind: fake can't be read" in outcome.err
+
+
+def test_engine_without_log_probabilities_is_compared_by_text(project: MakeProject) -> None:
+    """It isn't asked for them; the other still tells how near it was to the answer that it didn't give."""
+    served = Adding("tiny-served", {"33+54": "88"})
+    with HttpServer({CHAT: served}) as server:
+        other = engine(server).replace("openai_compatible", "candle_vllm")
+        outcome = project(FILES).ran("parity", "sums.yaml", "--engines", f"mistralrs,{other}", code=1)
+
+    assert set(served.asked) == {(question, False) for question in QUESTIONS}
+    assert "5/6" in outcome.lines[-2]
+    assert "33+54, character 1: '7' / '8'" in outcome.lines[-2]
+    gap, _, theirs = outcome.lines[-2].split()[-3:]
+    assert float(gap) > 0
+    assert theirs == "?"
+    assert outcome.lines[-1] == "no log probabilities, so that gaps are unknown: candle_vllm"
+
+
+def test_server_that_drops_log_probabilities_is_compared_by_text(project: MakeProject) -> None:
+    """That it does is an error of its rows, which says what helps; only the server is asked again then."""
+    made = project(FILES)
+    served = Adding("tiny-served", tells=False)
+    with HttpServer({CHAT: served}) as server:
+        words = ["parity", "sums.yaml", "--engines", f"mistralrs,{engine(server)}"]
+        refused = made.ran(*words, code=3)
+        outcome = made.ran(*words, "--no-logprobs", "openai_compatible")
+
+    assert refused.lines[-1].endswith("are compared by text: --no-logprobs openai_compatible")
+    assert "6 of 12 answers cached" in outcome.out
+    assert "mistralrs ~ openai_compatible  6/6   text" in outcome.lines[-2]
