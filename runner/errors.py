@@ -13,6 +13,7 @@ RunnerError
 │   ├── BadRequestError        400 and other 4xx; 403 for what a prompt says
 │   ├── ContextLengthError     the prompt does not fit the model's context
 │   ├── RenderError            a template failed on this row
+│   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
 │   ├── MalformedError         every attempt got an answer that no API documents
 │   └── IncompleteResponseError  the answer lacks what was asked (n, logprobs)
 └── RetryableError             asked again, up to engine.max_attempts
@@ -137,6 +138,10 @@ class ContextLengthError(RowError):
 
 class RenderError(RowError):
     """Raised when a template can't be rendered for a row."""
+
+
+class InputError(RowError, ValueError):
+    """Raised when a method of an LLM can't make a request of what it was given."""
 
 
 class MalformedError(RowError):

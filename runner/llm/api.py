@@ -80,6 +80,7 @@ class LLM(Valued):
 
         Raises:
             AskError: the engine could not answer; what may succeed another time was tried again.
+            InputError: one of these and a ValueError: nothing can be made of *input*.
             ConfigError: values that the engine can't honour, all of them.
         """
         return (await asyncio.wrap_future(self._submit(self._call(sampling), input, sample))).response

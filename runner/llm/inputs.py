@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 from runner.engines.base import EngineKind
 from runner.engines.capabilities import Feature
 from runner.engines.registry import takers
-from runner.errors import ConfigError, Fault, RenderError
+from runner.errors import ConfigError, Fault, InputError, RenderError
 from runner.prompts import illustrated, settled
 from runner.prompts.images import UNREADABLE, reason
-from runner.prompts.messages import row_messages
+from runner.prompts.messages import messages_of
 from runner.values import Input as RequestInput
-from runner.values import Json, Row
+from runner.values import Json, Message
 
 Input: TypeAlias = str | Sequence[Any]
 """For chat: one user message's text, strings that alternate, or messages in the OpenAI form. For complete: a
@@ -32,7 +32,7 @@ def request_input(given: Any, task: str, kind: EngineKind, folder: Path) -> Requ
     Images are addresses, data URLs, bytes, Pillow images, `Path`s, or text that names a file below *folder*.
 
     Raises:
-        RenderError: nothing can be made of it.
+        InputError: nothing can be made of it.
         ConfigError: the engine takes no such input.
     """
     if task == "complete":
@@ -43,35 +43,48 @@ def request_input(given: Any, task: str, kind: EngineKind, folder: Path) -> Requ
         return _text(given, _COLUMN)
     if isinstance(given, str):
         return ({"role": "user", "content": own_text(given)},)
-    turns = [_ready(turn) for turn in given] if isinstance(given, list | tuple) else given
-    try:
-        messages = row_messages(Row("", 0, {_COLUMN: turns}), _COLUMN)
-        if any(isinstance(message.get("content"), list) for message in messages):
-            messages = settled(messages, folder)
-    except RenderError as error:
-        said = error.message.replace(f"column {_COLUMN!r}", _COLUMN)
-        raise RenderError(said.replace(", where the dataset is", "; a pathlib.Path may be")) from None
+    messages = _messages(given, folder)
     if any(map(illustrated, messages)):
         _require("images", "images", kind)
     return messages
 
 
+def _messages(given: Any, folder: Path) -> tuple[Message, ...]:
+    if not isinstance(given, list | tuple) or not given:
+        hint = "; put the message into a list" if isinstance(given, Mapping) else ""
+        raise InputError(f"input: expected text or a list of messages, not {_shown(given)}{hint}")
+    try:
+        messages = messages_of([_ready(turn) for turn in given], _COLUMN, _shown)
+    except RenderError as error:
+        raise InputError(error.message) from None
+    try:
+        return settled(messages, folder)
+    except RenderError as error:
+        said = error.message.replace(", where the dataset is", "; a pathlib.Path may be")
+        raise InputError(f"input: {said}") from None
+
+
+def _shown(given: Any) -> str:
+    """Return what was given as Python writes it, cut if long."""
+    return f"{given!r:.60}"
+
+
 def _text(given: Any, name: str) -> str:
     if isinstance(given, str):
         return given
-    raise RenderError(f"{name}: expected text, not {given!r:.60}")
+    raise InputError(f"{name}: expected text, not {_shown(given)}")
 
 
 def _texts(given: Any, name: str) -> list[str]:
     if isinstance(given, list | tuple) and given and all(isinstance(one, str) for one in given):
         return list(given)
-    raise RenderError(f"{name}: expected a list of texts, not {given!r:.60}")
+    raise InputError(f"{name}: expected a list of texts, not {_shown(given)}")
 
 
 def _pair(given: Any, name: str) -> list[str]:
     if isinstance(given, list | tuple) and [isinstance(one, str) for one in given] == [True] * _PAIR:
         return list(given)
-    raise RenderError(f"{name}: expected a pair of texts, not {given!r:.60}")
+    raise InputError(f"{name}: expected a pair of texts, not {_shown(given)}")
 
 
 _NAMED: Mapping[str, Mapping[str, Callable[[Any, str], Json]]] = {
@@ -94,7 +107,7 @@ def _prompt(given: Any, kind: EngineKind) -> tuple[int, ...] | str:
     if isinstance(given, list | tuple) and given and all(type(one) is int and one >= 0 for one in given):
         _require("token_ids", "token ids", kind)
         return tuple(given)
-    raise RenderError(f"input: expected a prompt or a list of token ids, not {given!r:.60}")
+    raise InputError(f"input: expected a prompt or a list of token ids, not {_shown(given)}")
 
 
 def _require(feature: Feature, what: str, kind: EngineKind) -> None:
@@ -139,5 +152,5 @@ def _image(value: Any) -> Any:
             save(buffer, "PNG")
             return buffer.getvalue()
     except UNREADABLE as error:
-        raise RenderError(f"input: image {value}: {reason(error)}") from None
+        raise InputError(f"input: image {value}: {reason(error)}") from None
     return value

@@ -12,7 +12,7 @@ import msgspec
 
 from runner.claims import Claims
 from runner.engines.retrying import Retrying
-from runner.errors import EngineError, RenderError
+from runner.errors import EngineError, InputError
 from runner.llm.declared import Call, Declared
 from runner.llm.inputs import Input, request_input
 from runner.llm.process import here
@@ -56,7 +56,7 @@ def ask_for(declared: Declared, call: Call, given: Input, sample: int) -> Ask:
     """Return the request that a call makes of its input.
 
     Raises:
-        RenderError: nothing can be made of the input.
+        InputError: nothing can be made of the input.
         ConfigError: the engine takes no such input.
     """
     point = call.point
@@ -203,7 +203,7 @@ class Running:
         try:
             canonical = request.canonical()
         except (TypeError, ValueError, RecursionError, msgspec.EncodeError) as error:
-            raise RenderError(f"input: a message holds what JSON can't: {error}") from None
+            raise InputError(f"input: a message holds what JSON can't: {error}") from None
         return Asked(point, request, canonical, request_key(canonical))
 
     async def _started(self, point: PlannedPoint) -> Retrying:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.errors import RenderError
 from runner.render import missing_column, suggestion
@@ -10,6 +11,9 @@ from runner.values import spelled
 
 if TYPE_CHECKING:
     from runner.values import Message, Row
+
+Shown: TypeAlias = Callable[[Any], str]
+"""Says what was given, as whoever gave it would write it."""
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -25,41 +29,53 @@ def row_messages(row: Row, column: str) -> tuple[Message, ...]:
     """
     if column not in row.data:
         raise RenderError(missing_column(column, row.data))
-    given = row.data[column]
+    return messages_of(row.data[column], f"column {column!r}")
+
+
+def messages_of(given: Any, place: str, shown: Shown = spelled) -> tuple[Message, ...]:
+    """Return the messages that *given* stands for, as `row_messages` does.
+
+    Raises:
+        RenderError: it stands for none; names the *place* and what is *shown* there.
+    """
     if not isinstance(given, list) or not given:
-        raise _malformed(column, f"a list of messages, not {spelled(given)}")
+        raise _malformed(place, f"a list of messages, not {shown(given)}")
     lead = 1 if len(given) > 1 and isinstance(given[1], str) and _is_system(given[0]) else 0
     if any(isinstance(message, str) for message in given):
-        head = (_checked(given[0], column, 0),) if lead else ()
-        return (*head, *_alternating(given[lead:], column, lead))
-    return tuple(_checked(message, column, index) for index, message in enumerate(given))
+        head = (_checked(given[0], place, 0, shown),) if lead else ()
+        return (*head, *_alternating(given[lead:], place, lead, shown))
+    return tuple(_checked(message, place, index, shown) for index, message in enumerate(given))
 
 
 def _is_system(message: Any) -> bool:
     return isinstance(message, dict) and message.get("role") in {"system", "developer"}
 
 
-def _alternating(texts: list[Any], column: str, first: int) -> list[Message]:
+def _alternating(texts: list[Any], place: str, first: int, shown: Shown) -> list[Message]:
     for index, text in enumerate(texts):
         if not isinstance(text, str):
-            expected = f"strings that alternate, not {spelled(text)} at [{first + index}]"
-            raise _malformed(column, expected)
+            expected = f"strings that alternate, not {shown(text)} at [{first + index}]"
+            raise _malformed(place, expected)
     if len(texts) % 2 == 0:
-        raise _malformed(column, f"an odd number of strings, so that the user speaks last, not {len(texts)}")
+        raise _malformed(place, f"an odd number of strings, so that the user speaks last, not {len(texts)}")
     return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
 
 
-def _checked(message: Any, column: str, index: int) -> Message:
+def _checked(message: Any, place: str, index: int, shown: Shown) -> Message:
     if not isinstance(message, dict):
-        raise _malformed(column, f"messages with role and content, not {spelled(message)} at [{index}]")
-    role, content = message.get("role"), message.get("content")
+        raise _malformed(place, f"messages with role and content, not {shown(message)} at [{index}]")
+    needed = ("role",) if message.get("tool_calls") else ("role", "content")
+    if lacking := [name for name in needed if name not in message]:
+        expected = f"a message with {' and '.join(lacking)} at [{index}], not {shown(message)}"
+        raise _malformed(place, expected)
+    role, content = message["role"], message.get("content")
     if role not in ROLES:
-        raise _malformed(column, f"a role at [{index}], not {spelled(role)} ({suggestion(str(role), ROLES)})")
+        raise _malformed(place, f"a role at [{index}], not {shown(role)} ({suggestion(str(role), ROLES)})")
     if not (isinstance(content, str | list) or (content is None and message.get("tool_calls"))):
-        raise _malformed(column, f"text or a list of parts as content at [{index}], not {spelled(content)}")
+        raise _malformed(place, f"text or a list of parts as content at [{index}], not {shown(content)}")
     for number, part in enumerate(content if isinstance(content, list) else ()):
         if (wrong := _wrong(part)) is not None:
-            raise _malformed(column, f"{wrong} at [{index}].content[{number}], not {spelled(part)}")
+            raise _malformed(place, f"{wrong} at [{index}].content[{number}], not {shown(part)}")
     return message
 
 
@@ -72,5 +88,5 @@ def _wrong(part: Any) -> str | None:
     return None
 
 
-def _malformed(column: str, expected: str) -> RenderError:
-    return RenderError(f"column {column!r}: expected {expected}")
+def _malformed(place: str, expected: str) -> RenderError:
+    return RenderError(f"{place}: expected {expected}")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runner import LLM
-from runner.errors import AuthenticationError, BadRequestError, ConfigError, RenderError
+from runner.errors import AuthenticationError, BadRequestError, ConfigError, InputError
 from runner.values import Response
 from tests.http_server import Exchange, HttpServer
 from tests.work.work_kit import CHAT, Echo, completion, served
@@ -84,7 +84,7 @@ def test_errors_may_be_returned_in_place() -> None:
     ):
         found = llm.batch(["a", "bad", UNFIT, "b"], errors="return", progress=False)
 
-    assert texts(found) == ["a", "BadRequestError", "RenderError", "b"]
+    assert texts(found) == ["a", "BadRequestError", "InputError", "b"]
 
 
 def test_input_that_is_no_json_costs_the_others_nothing() -> None:
@@ -95,7 +95,7 @@ def test_input_that_is_no_json_costs_the_others_nothing() -> None:
     with LLM("fake:m") as llm:
         found = llm.batch(["a", "\ud800", endless, unreadable, "b"], errors="return", progress=False)
 
-    assert texts(found) == ["a", "RenderError", "RenderError", "RenderError", "b"]
+    assert texts(found) == ["a", "InputError", "InputError", "InputError", "b"]
 
 
 def test_first_error_is_raised_after_the_others() -> None:
@@ -207,7 +207,7 @@ def test_row_error_keeps_what_the_server_said() -> None:
 
     assert isinstance(found, BadRequestError)
     assert (found.status, found.message) == (400, "no such thing")
-    assert not isinstance(found, RenderError)
+    assert not isinstance(found, InputError)
 
 
 @pytest.mark.parametrize("given", ["hello", b"hello", {"role": "user", "content": "hello"}])

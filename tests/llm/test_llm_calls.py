@@ -13,7 +13,7 @@ import pytest
 
 from runner import LLM
 from runner.engines.mistralrs import KIND as MISTRALRS
-from runner.errors import AuthenticationError, BadRequestError, ConfigError, RenderError
+from runner.errors import AuthenticationError, BadRequestError, ConfigError, InputError
 from tests.engines.scripted_server import Reply, ScriptedServer, chat, serving
 from tests.work.work_kit import Lab
 
@@ -182,8 +182,12 @@ def test_sampling_of_a_call_is_refused_like_a_plan(sampling: dict[str, Any], sai
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (5, "input: expected a list of messages, not 5"),
-        ([], "input: expected a list of messages"),
+        (5, "input: expected text or a list of messages, not 5"),
+        (None, "input: expected text or a list of messages, not None"),
+        ([], r"input: expected text or a list of messages, not \[\]"),
+        ({"role": "user", "content": "x"}, "not {'role': .*; put the message into a list"),
+        ([{"content": "x"}], r"input: expected a message with role at \[0\], not {'content': 'x'}"),
+        ([{"role": "user", "content": None}], r"as content at \[0\], not None"),
         (["a", "b"], "input: expected an odd number of strings"),
         ([{"role": "usr", "content": "x"}], "did you mean 'user'"),
         ([{"role": "user", "content": [object()]}], "an image is a path"),
@@ -194,13 +198,27 @@ def test_sampling_of_a_call_is_refused_like_a_plan(sampling: dict[str, Any], sai
         ),
         ([{"role": "user", "content": [Path("gone.png")]}], "input: image gone.png: No such file"),
     ],
-    ids=["number", "empty", "even", "role", "part", "object", "outside", "missing"],
+    ids=[
+        "number",
+        "nothing",
+        "empty",
+        "message",
+        "no role",
+        "no content",
+        "even",
+        "role",
+        "part",
+        "object",
+        "outside",
+        "missing",
+    ],
 )
 def test_unfit_input_is_told(given: Any, said: str) -> None:
     """Nothing is sent of what no message can be made of."""
     engine = {"kind": "openai_compatible", "base_url": "http://127.0.0.1:9"}
-    with LLM({"name": "m"}, engine=engine) as llm, pytest.raises(RenderError, match=said):
+    with LLM({"name": "m"}, engine=engine) as llm, pytest.raises(InputError, match=said) as raised:
         llm.generate_sync(given)
+    assert isinstance(raised.value, ValueError)
 
 
 def test_images_for_an_engine_without_eyes_are_refused() -> None:
@@ -238,7 +256,7 @@ def test_token_ids_are_for_engines_that_take_them() -> None:
         llm.generate_sync([1, 2, 3])
     with (
         fake(task="complete") as llm,
-        pytest.raises(RenderError, match="expected a prompt or a list of token ids"),
+        pytest.raises(InputError, match="expected a prompt or a list of token ids"),
     ):
         llm.generate_sync([1, -2])
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from runner import LLM
-from runner.errors import BadRequestError, ConfigError, EngineUnreachableError, RenderError
+from runner.errors import BadRequestError, ConfigError, EngineUnreachableError, InputError
 from runner.shipped import shipped
 from tests.http_server import HttpServer
 from tests.llm import stub_vllm
@@ -111,7 +111,7 @@ def test_text_that_is_refused_spoils_no_other() -> None:
         found = llm.embed_sync(["a", "bad", UNFIT, "b"], errors="return", progress=False)
 
     assert (found[0], found[3]) == (floats("a"), floats("b"))
-    assert [type(one) for one in found[1:3]] == [BadRequestError, RenderError]
+    assert [type(one) for one in found[1:3]] == [BadRequestError, InputError]
     assert endpoint.asked == {"bad": 1}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runner import LLM
-from runner.errors import ConfigError, RenderError
+from runner.errors import ConfigError, InputError
 from tests.http_server import HttpServer
 from tests.llm.values_server import endpoints
 from tests.work.work_kit import Lab
@@ -150,6 +150,6 @@ def test_engine_without_log_probabilities_is_refused() -> None:
 )
 def test_unfit_input_is_told(vllm: HttpServer, task: str, given: tuple[Any, ...], said: str) -> None:
     """Nothing is sent of what the task can't be asked of."""
-    with pooler(vllm) as llm, pytest.raises(RenderError, match=said):
+    with pooler(vllm) as llm, pytest.raises(InputError, match=said):
         getattr(llm, f"{task}_sync")(*given)
     assert not vllm.received
