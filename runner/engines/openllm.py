@@ -65,7 +65,18 @@ SERVING = Serving(
 
 def check(settings: EngineSettings, model: Model) -> list[Fault]:
     """Find what would stop the server."""
-    return list(dict.fromkeys(SERVING.faults(settings, model) + served_model_faults("openllm", model)))
+    faults = SERVING.faults(settings, model) + served_model_faults("openllm", model)
+    return list(dict.fromkeys(faults + _revision_faults(settings, model)))
+
+
+def _revision_faults(settings: EngineSettings, model: Model) -> list[Fault]:
+    """Find a revision that `openllm serve` has no word for; of a server that runs already it is a label."""
+    assert isinstance(settings, OpenLLM)
+    if settings.base_url is not None or model.revision is None:
+        return []
+    problem = "openllm takes no revision: a version of its catalogue stands in the name"
+    hint = "leave it out" if ":" in model.name else f"such as model.name={model.name}:{model.revision}"
+    return [Fault("model.revision", problem, hint)]
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:

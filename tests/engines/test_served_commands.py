@@ -227,6 +227,18 @@ def test_openllm_command_names_the_catalogues_model() -> None:
     assert start.name == "meta-llama/Llama-3.2-1B-Instruct"
 
 
+def test_revision_that_openllm_cant_be_told_is_refused() -> None:
+    """Its catalogue's versions are part of a name; a server that runs already may be said to serve one."""
+    told = faults("openllm", Model(name="llama3.2", revision="1b"), binary="true")
+    assert "model.revision: openllm takes no revision: a version of its catalogue stands in the name" in told
+    assert "such as model.name=llama3.2:1b" in told
+
+    versioned = Model(name="llama3.2:1b", revision="abc")
+    assert "model.revision" in faults("openllm", versioned, binary="true")
+    assert "llama3.2:1b:abc" not in faults("openllm", versioned, binary="true")
+    assert faults("openllm", versioned, base_url="http://h:1/v1") == ""
+
+
 def test_missing_program_is_told_before_anything_starts() -> None:
     """A program that isn't on PATH can't serve."""
     assert "engine.binary: no program candle-vllm on PATH" in faults("candle_vllm")
