@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from runner.masking import child
 
+FINISH_SECONDS = 2.0
+"""Time to write what is left, once nobody writes to the pipes."""
+
 
 class Masking:
     """The child that masks; *inlets* are the descriptors to write to, one for each of *files*.
@@ -33,9 +36,14 @@ class Masking:
         for fd in [*outlets, *files]:
             os.close(fd)
 
-    def finish(self) -> None:
+    @property
+    def finished(self) -> bool:
+        """Whether everything is written."""
+        return self.process.poll() is not None
+
+    def finish(self, within: float = FINISH_SECONDS) -> None:
         """Wait until everything is written, unless some process still holds the pipes."""
         try:
-            self.process.wait(timeout=2)
+            self.process.wait(within)
         except subprocess.TimeoutExpired:
             self.process.returncode = 0  # it goes on by itself; nobody is left to wait for it

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +18,14 @@ from pathlib import Path
 import psutil
 
 from runner.errors import AskError, EngineStartError, RetryableError
-from runner.masking import Masking
+from runner.masking import FINISH_SECONDS, Masking
 from runner.servers import guard
 
 GRACE_SECONDS = 20.0
 """What a server has to end by itself; vLLM and SGLang take a few seconds."""
 
 _POLL_SECONDS = 0.2
+_ENDING_SECONDS = 0.02
 _TAIL_BYTES = 65536
 _TELLING = ("error", "exception", "not found", "no such", "cannot", "failed", "out of memory", "unrecognized")
 _IN_USE = "address already in use"
@@ -168,19 +171,16 @@ class Server:
 
     async def exited(self, within: float) -> bool:
         """Tell whether the server ends within some seconds."""
-        try:
-            await asyncio.to_thread(self._guard.wait, within)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return await _until(lambda: self.exit_code is not None, within)
 
     async def stop(self) -> None:
         """End the server and all its children; returns when they are gone."""
         assert self._guard.stdin is not None
         self._guard.stdin.close()
-        await asyncio.to_thread(self._guard.wait)
-        if self._masking is not None:
-            await asyncio.to_thread(self._masking.finish)
+        await _until(lambda: self.exit_code is not None)
+        if (masking := self._masking) is not None:
+            await _until(lambda: masking.finished, FINISH_SECONDS)
+            masking.finish(0)
 
     def told(self) -> str:
         """Return where the log is and what it says last, on one line."""
@@ -198,6 +198,19 @@ class Server:
         except psutil.NoSuchProcess:
             return False
         return any(_listens_on(process, self.port) for process in family)
+
+
+async def _until(done: Callable[[], bool], within: float = math.inf) -> bool:
+    """Tell whether something is done within some seconds.
+
+    Looks for itself: when the interpreter exits, asyncio has no thread left to wait in.
+    """
+    deadline = time.monotonic() + within
+    while not done():
+        if time.monotonic() >= deadline:
+            return False
+        await asyncio.sleep(_ENDING_SECONDS)
+    return True
 
 
 def _listens_on(process: psutil.Process, port: int) -> bool:

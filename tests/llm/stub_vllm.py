@@ -2,14 +2,16 @@
 
 Run by the tests as ``engine.python``. It answers every prompt with its own process id and what it was told
 of sleep, which it hears where VLLM_SERVER_DEV_MODE is set; while it sleeps it answers nothing. Told to pool,
-it embeds, and nothing else.
+it embeds, and nothing else. Told to end, it takes as many seconds as STUB_ENDS_IN says.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -58,6 +60,12 @@ def interpreter(folder: Path) -> str:
     return str(file)
 
 
+def _end(*_: object) -> None:
+    time.sleep(float(os.environ.get("STUB_ENDS_IN", "0")))
+    os._exit(0)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
     port = int(sys.argv[sys.argv.index("--port") + 1])
     ThreadingHTTPServer(("127.0.0.1", port), _Handler).serve_forever()

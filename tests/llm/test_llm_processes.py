@@ -60,7 +60,8 @@ def program(code: str) -> Iterator[subprocess.Popen[str]]:
     """Run a program of a user's, which has `tests` beside it."""
     command = [sys.executable, "-c", textwrap.dedent(code)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
         yield process
         process.kill()
 
@@ -224,13 +225,19 @@ def test_forgotten_llm_ends_its_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["pass", "raise SystemExit(3)", "1 / 0"], ids=["end", "exit", "error"])
-def test_server_is_gone_when_its_program_ends(end: str) -> None:
-    """However the interpreter comes to its exit, it leaves no server."""
-    with program(f"{STARTING}\nprint(pid, flush=True)\nsys.stdin.close()\n{end}") as process:
+def test_server_is_gone_when_its_program_ends(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the interpreter comes to its exit, it waits until its server is gone."""
+    monkeypatch.setenv("STUB_ENDS_IN", "0.5")
+    code = f"{STARTING}\nprint(pid, flush=True)\nsys.stdin.readline()\nsys.stdin.close()\n{end}"
+    with program(code) as process:
         server = psutil.Process(int(line(process)))
+        assert process.stdin is not None
+        process.stdin.write("\n")  # it ends once its server has been seen
+        process.stdin.flush()
         process.wait(30)
+        gone = not server.is_running()
 
-    assert psutil.wait_procs([server], timeout=20)[1] == []
+    assert gone
 
 
 def test_server_is_gone_when_its_program_is_killed() -> None:
