@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
+from runner.breaker import Breaker
 from runner.claims import Claims, Recent
 from runner.engines.base import Engine
-from runner.errors import AskError, BadRequestError, EngineError, RenderError, RowError, RunnerError
+from runner.errors import (
+    AskError,
+    BadRequestError,
+    EngineError,
+    MalformedError,
+    RenderError,
+    RowError,
+    RunnerError,
+)
 from runner.feed import Feed
 from runner.journal import Batch, Journal
 from runner.launch.preemption import GRACE_SECONDS
@@ -21,15 +28,6 @@ from runner.questions import OpenPoint, Question
 from runner.records import ERROR, MISSING, Record
 from runner.survey import Serving, batches
 from runner.values import Response
-
-SAME_REFUSALS = 20
-"""Identical refusals, and not one answer ever, after which the engine, not the rows, is at fault."""
-
-MANY_REFUSALS = 200
-"""The same for refusals that differ."""
-
-_VARYING = re.compile(r"[0-9A-Fa-f-]{8,}|\d+")
-"""Request ids, times and counts, which make equal refusals look different."""
 
 
 class StoppedError(RunnerError):
@@ -63,7 +61,7 @@ class Asking:
         self._dropped: set[int] = set()
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._refused: list[tuple[Question, RowError]] = []
-        self._alike: Counter[tuple[int | None, str | None, str]] = Counter()
+        self._breaker = Breaker()
         self._succeeded = desk.journal.answered
         self._last: Batch | None = None
 
@@ -256,23 +254,24 @@ class Asking:
             self.stop(TooManyErrorsError(f"{failed} rows failed, as many as max_errors allows"))
 
     async def _fail(self, question: Question, error: AskError) -> None:
-        """Record a row without an answer; a refusal counts as final only once some request succeeded.
+        """Record a row without an answer; what the engine may be to blame for waits for a first success.
 
         Until then the row is missing, unless it failed for good before: such a row stays as it was.
         """
-        waits = isinstance(error, BadRequestError) and not self._succeeded
+        waits = isinstance(error, BadRequestError | MalformedError) and not self._succeeded
         failed_before = waits and await self._desk.journal.failed(question)
-        if not isinstance(error, BadRequestError) or self._succeeded:
-            await self._finish(question.failed(error)).wait()
-            return
-        self._refused.append((question, error))
-        if not failed_before:
-            await self._desk.journal.commit(question.failed(error, state=MISSING)).wait()
-        self._alike[kind := (error.status, error.code, _VARYING.sub("#", error.message))] += 1
-        if self._alike[kind] >= SAME_REFUSALS or self._alike.total() >= MANY_REFUSALS:
-            refused = self._alike.total()
+        batch: Batch | None = None
+        if not isinstance(error, BadRequestError | MalformedError) or self._succeeded:
+            batch = self._finish(question.failed(error))
+        else:
+            self._refused.append((question, error))
+            if not failed_before:
+                batch = self._desk.journal.commit(question.failed(error, state=MISSING))
+        if not self._succeeded and (fault := self._breaker.failed(error)) is not None:
             self._refused.clear()
-            self.stop(EngineError(f"all of {refused} requests were refused, such as: {error}", error.status))
+            self.stop(fault)
+        if batch is not None:
+            await batch.wait()
 
     def _settle_refusals(self) -> None:
         """Make the refusals that waited for a first success final."""

@@ -8,6 +8,7 @@ RunnerError
 │   ├── AuthenticationError    401, 403
 │   ├── UnknownModelError      the engine does not serve the model
 │   ├── EngineUnreachableError connection gone after all retries
+│   ├── EngineFailingError     nothing was ever answered, and twenty requests failed in all attempts
 │   └── EngineStartError       the engine could not be started
 ├── RowError                   final for one row: recorded, not asked again
 │   ├── BadRequestError        400 and other 4xx; 403 for what a prompt says
@@ -118,6 +119,10 @@ class UnknownModelError(EngineError):
 
 class EngineUnreachableError(EngineError):
     """Raised when no connection to the engine can be had after all retries."""
+
+
+class EngineFailingError(EngineError):
+    """Raised when many requests failed in all their attempts and none was ever answered."""
 
 
 class EngineStartError(EngineError):

@@ -24,10 +24,12 @@ _NEW_RUN = frozenset({_KEYLESS, _MEMORY})
 
 _SLOW = "the server must answer within engine.timeout; to wait longer start a new run"
 
+_FAILING = "the server must answer; for another one or other settings start a new run"
 _SETTINGS = "what the message says; for other settings start a new run"
 _MEND = {
     "UnknownModelError": "the server must serve this model; for another name start a new run",
     "EngineUnreachableError": "the server must answer there; for another address start a new run",
+    "EngineFailingError": _FAILING,
     "EngineStartError": _SETTINGS,
     "EngineError": _SETTINGS,
     "InputChangedError": "put back what has changed, or start a new run",
@@ -50,8 +52,8 @@ def advice(outcome: RunOutcome) -> Advice:
         return Advice(command=f"runner status {name} --watch")
     if any(point.missing for point in outcome.points if not point.cancelled):
         mend = dict.fromkeys(text for job in outcome.jobs for text in _mend(outcome, job))
-        if not mend and _kinds(outcome) == {"RequestTimeoutError"}:
-            mend[_SLOW] = None
+        if mend.keys() <= {_FAILING} and _kinds(outcome) == {"RequestTimeoutError"}:
+            mend = {_SLOW: None}
         return Advice(tuple(mend), None if mend and mend.keys() <= _NEW_RUN else f"runner resume {name}")
     if outcome.state == "errors":
         return _after_final_errors(outcome, name)

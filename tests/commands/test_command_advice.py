@@ -75,6 +75,27 @@ def test_rows_that_all_timed_out_say_so_before_resume(project: MakeProject) -> N
     assert outcome.lines[-2:] == [f"mend:    {mend}", f"then:    runner resume {made.last.name}"]
 
 
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        ("server_error", "the server must answer; for another one or other settings start a new run"),
+        ("timeout", "the server must answer within engine.timeout; to wait longer start a new run"),
+    ],
+)
+def test_server_that_fails_every_request_is_to_be_mended(project: MakeProject, error: str, mend: str) -> None:
+    """A job that was stopped for that says so, and a resume asks what is missing."""
+    rows = "".join(f'{{"question": "{number}", "answer": "1"}}\n' for number in range(100))
+    made = project({"rows.jsonl": rows})
+    failing = (f"engine.error={error}", "engine.error_rate=1", "engine.max_attempts=1")
+
+    ran = made.ran("run", "sums.yaml", *failing, code=1)
+    status = made.ran("status", code=1)
+
+    expected = [f"mend:    {mend}", f"then:    runner resume {made.last.name}"]
+    assert ran.lines[-2:] == status.lines[-2:] == expected
+    assert "job 0-parrot: failed: EngineFailingError: none of 20 requests was answered" in ran.out
+
+
 def test_final_errors_are_asked_again_only_once_something_changed(project: MakeProject) -> None:
     """--retry-final is named behind what it presupposes."""
     made = project({})

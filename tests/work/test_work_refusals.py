@@ -57,7 +57,7 @@ def test_retried_refusals_stay_final(lab: Lab) -> None:
 def test_a_final_error_outlives_a_retry_that_an_engine_refuses_altogether(lab: Lab) -> None:
     """Where no answer ever came, refusals that stop the job take no row's final error away."""
     lab.rows(sums(BAD))
-    down = {str(number) for number in range(5, BAD)}
+    down = {str(number) for number in range(6, BAD)}
     echo = Echo(lambda text: (500, "down") if text in down else (400, "no"))
     with HttpServer({CHAT: echo}) as server:
         first = lab.run(engine=served(server.url("/v1"), max_attempts=1))
@@ -65,5 +65,5 @@ def test_a_final_error_outlives_a_retry_that_an_engine_refuses_altogether(lab: L
         (first.run.jobs[0] / RETRY_FINAL).touch()
         again = lab.work(first.run, retry_final=True)
 
-    assert counted(first) == counted(again) == (0, 5, BAD - 5)
+    assert counted(first) == counted(again) == (0, 6, BAD - 6)
     assert "requests were refused" in again.state(2)["error"]
