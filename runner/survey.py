@@ -9,15 +9,19 @@ from pathlib import Path
 import msgspec
 
 from runner.cache import BATCH, ResponseCache
+from runner.drawing import Drawing
 from runner.errors import RenderError
 from runner.jobs import PointSpec
 from runner.known import Keys
 from runner.points import PointRecords
 from runner.questions import OpenPoint, Question
 from runner.records import Record
-from runner.values import Request
+from runner.values import VALUE_TASKS, Request
 
 TokenCount = Callable[[Request], int]
+
+_LENGTH = ("max_tokens", "n")
+"""Sampling values that limit how much can come back."""
 
 
 class PointSurvey(msgspec.Struct, frozen=True):
@@ -37,6 +41,8 @@ class PointSurvey(msgspec.Struct, frozen=True):
             rendered for their row.
         served: results (row and sample) that the cache completes.
         prompt_tokens: tokens of the prompts to send, if counted; of each row's next slot only.
+        completion_tokens: most tokens that can come back, if counted, to requests with a known limit.
+        unlimited: requests without one, if counted: no max_tokens, or one that is made of an answer.
     """
 
     rows: int = 0
@@ -47,6 +53,8 @@ class PointSurvey(msgspec.Struct, frozen=True):
     unrenderable: int = 0
     served: int = 0
     prompt_tokens: int = 0
+    completion_tokens: int = 0
+    unlimited: int = 0
 
 
 class Serving:
@@ -122,7 +130,7 @@ def survey_point(
         cache: the shared cache.
         keep: where to add the results that the cache completes; committing them is the caller's. Rows that
             have a result there are passed over.
-        tokens: counts the tokens of a prompt.
+        tokens: counts the tokens of a prompt; without it no tokens are counted.
         seen: requests of the job that are counted already; without it none counts as shared.
     """
     point = OpenPoint(spec, run)
@@ -130,6 +138,7 @@ def survey_point(
     sharing = seen if experiment.fills_cache else None
     slots = len(point.slots)
     rows = wanted = hits = shared = unrenderable = served = prompt_tokens = 0
+    limits = _Limits(point)
     for batch in batches(point) if keep is None else _without_result(point, keep):
         serving = Serving(batch)
         while keys := serving.keys:
@@ -143,10 +152,59 @@ def survey_point(
         shared += len(serving.stuck) - len(asked)
         if tokens is not None:
             prompt_tokens += sum(tokens(question.request) for question in asked)
+            limits.add(serving.stuck, asked)
         if keep is not None:
             keep.add([*(q.record() for q in serving.complete), *(record for _, record in serving.failed)])
     requests = wanted - hits - shared - unrenderable
-    return PointSurvey(rows, wanted, hits, shared, requests, unrenderable, served, prompt_tokens)
+    return PointSurvey(
+        rows,
+        wanted,
+        hits,
+        shared,
+        requests,
+        unrenderable,
+        served,
+        prompt_tokens,
+        limits.tokens,
+        limits.unlimited,
+    )
+
+
+class _Limits:
+    """Adds up the most tokens that can come back.
+
+    Attributes:
+        tokens: to the requests that have a limit.
+        unlimited: how many have none.
+    """
+
+    def __init__(self, point: OpenPoint) -> None:
+        self.tokens = 0
+        self.unlimited = 0
+        self._drawn = point.task not in VALUE_TASKS
+        self._drawings = [
+            Drawing({k: v for k, v in point.effective(slot).items() if k in _LENGTH}, point.slots[:slot])
+            for slot in range(len(point.slots))
+        ]
+
+    def add(self, stuck: list[Question], asked: list[Question]) -> None:
+        """Count all that is left of questions that are *stuck*; the next slot of those that are *asked*."""
+        sending = set(map(id, asked))
+        for question in stuck if self._drawn else ():
+            first = len(question.answers) + (id(question) not in sending)
+            for drawing in self._drawings[first:]:
+                most = _most_tokens(drawing, question)
+                self.tokens += most or 0
+                self.unlimited += most is None
+
+
+def _most_tokens(drawing: Drawing, question: Question) -> int | None:
+    try:
+        sampling = drawing.sampling(question.row, question.answers, question.sample)
+    except RenderError:  # an answer that isn't there yet
+        return None
+    most = sampling.get("max_tokens")
+    return None if most is None else most * (sampling.get("n") or 1)
 
 
 def _without_result(point: OpenPoint, keep: PointRecords) -> Iterator[list[Question]]:

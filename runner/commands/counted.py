@@ -12,28 +12,25 @@ from runner.cache import ResponseCache
 from runner.commands.console import console, print_table, table
 from runner.commands.planned import MANY
 from runner.commands.tokens import token_counter
-from runner.jobs import PointSpec
 from runner.known import Keys
 from runner.outcome import NOTHING_TO_ASK
 from runner.plan import Plan
 from runner.prepare import specify
 from runner.runs import CACHE_FILE
 from runner.survey import PointSurvey, survey_point
-from runner.values import VALUE_TASKS, Json
+from runner.values import Json
 
 
 class PointCount(msgspec.Struct, frozen=True):
     """What one point comes to.
 
     Attributes:
-        completion_tokens: most tokens the answers can have; None where nothing limits them.
         exact: prompt tokens were counted by the model's own tokenizer.
     """
 
     name: str
     job: str
     survey: PointSurvey
-    completion_tokens: int | None
     exact: bool
 
 
@@ -47,18 +44,9 @@ def count_plan(plan: Plan) -> list[PointCount]:
                 for spec in job.points:
                     counter = counters(spec.experiment().model)
                     survey = survey_point(spec, Path(), earlier, tokens=counter.count, seen=seen)
-                    counts.append((spec.index, _count(job.name, spec, survey, exact=counter.exact)))
+                    counted = PointCount(spec.name, job.name, survey, counter.exact)
+                    counts.append((spec.index, counted))
     return [counted for _, counted in sorted(counts, key=lambda pair: pair[0])]
-
-
-def _count(job: str, spec: PointSpec, survey: PointSurvey, *, exact: bool) -> PointCount:
-    longest = [{**spec.sampling, **slot.sampling}.get("max_tokens") for slot in spec.prompt.slots]
-    known = [number for number in longest if number is not None]
-    answers = survey.requests * (spec.sampling.get("n") or 1)
-    completion = answers * max(known) if len(known) == len(longest) else None
-    if spec.experiment().task in VALUE_TASKS:
-        completion = 0
-    return PointCount(spec.name, job, survey, completion, exact)
 
 
 def print_counts(plan: Plan, counts: list[PointCount]) -> None:
@@ -76,11 +64,11 @@ def print_counts(plan: Plan, counts: list[PointCount]) -> None:
     made = table(["point"], [*columns.values(), *tokens])
     for counted in counts[:MANY]:
         index = counted.name.split("-", 1)[0]
-        made.add_row(index, *_cells(counted.survey, columns, counted.completion_tokens))
+        made.add_row(index, *_cells(counted.survey, columns))
     if len(counts) > MANY:
         made.add_row("...")
     if len(counts) > 1:
-        made.add_row("all", *_cells(everything, columns, _completion(counts)), style="bold")
+        made.add_row("all", *_cells(everything, columns), style="bold")
     print_table(out, made)
     for remark in _remarks(plan, counts):
         out.print(remark)
@@ -97,6 +85,13 @@ def _remarks(plan: Plan, counts: list[PointCount]) -> Iterator[str]:
             yield f"{job.name}: not started, {NOTHING_TO_ASK}"
     if any(len(planned.prompt.slots) > 1 for planned in plan.points):
         yield "Later turns depend on answers: requests are the most there can be, tokens of first turns."
+    everything = total(counts)
+    if everything.unlimited and everything.completion_tokens:
+        have = "request has" if everything.unlimited == 1 else "requests have"
+        yield (
+            f"{everything.unlimited:,} {have} no max_tokens, or one that an earlier answer fills in; "
+            f"the others come to at most {everything.completion_tokens:,} completion tokens."
+        )
 
 
 def _columns(everything: PointSurvey) -> dict[str, str]:
@@ -113,11 +108,11 @@ def _columns(everything: PointSurvey) -> dict[str, str]:
     return shown
 
 
-def _cells(survey: PointSurvey, columns: Iterable[str], completion: int | None) -> list[str]:
+def _cells(survey: PointSurvey, columns: Iterable[str]) -> list[str]:
     numbers: list[int | None] = [
         *(getattr(survey, name) for name in columns),
         survey.prompt_tokens,
-        completion,
+        _at_most(survey),
     ]
     return ["no limit" if number is None else f"{number:,}" for number in numbers]
 
@@ -128,9 +123,9 @@ def total(counts: list[PointCount]) -> PointSurvey:
     return PointSurvey(*(sum(column) for column in zip(*surveys, strict=True)))
 
 
-def _completion(counts: list[PointCount]) -> int | None:
-    known = [c.completion_tokens for c in counts if c.completion_tokens is not None]
-    return sum(known) if len(known) == len(counts) else None
+def _at_most(survey: PointSurvey) -> int | None:
+    """Return the most tokens that can come back; None where something has no limit."""
+    return None if survey.unlimited else survey.completion_tokens
 
 
 def counts_json(counts: list[PointCount]) -> dict[str, Json]:
@@ -140,13 +135,13 @@ def counts_json(counts: list[PointCount]) -> dict[str, Json]:
             {
                 "name": counted.name,
                 **msgspec.to_builtins(counted.survey),
-                "completion_tokens_at_most": counted.completion_tokens,
+                "completion_tokens_at_most": _at_most(counted.survey),
                 "prompt_tokens_exact": counted.exact,
             }
             for counted in counts
         ],
         "total": {
             **msgspec.to_builtins(total(counts)),
-            "completion_tokens_at_most": _completion(counts),
+            "completion_tokens_at_most": _at_most(total(counts)),
         },
     }

@@ -83,12 +83,51 @@ def test_plan_names_jobs_that_have_nothing_to_ask(project: MakeProject) -> None:
 
 
 def test_plan_bounds_the_tokens_of_a_conversation(project: MakeProject) -> None:
-    """Two slots a row count as two requests at most, each of at most the longest answer."""
+    """Two slots a row count as two requests at most, each of at most what its own slot may give."""
     outcome = project({"turns.yaml": TURNS}).ran("plan", "turns.yaml", "--json")
 
     counts = outcome.json["counts"]["points"][0]
-    assert (counts["requests"], counts["completion_tokens_at_most"]) == (12, 60)
+    assert (counts["requests"], counts["completion_tokens_at_most"]) == (12, 6 * (5 + 2))
     assert outcome.json["points"][0]["slots"] == {"first": {}, "second": {"max_tokens": 2}}
+
+
+def test_plan_bounds_only_the_slots_that_are_still_to_be_asked(project: MakeProject) -> None:
+    """Of a conversation whose first answers are stored the second ones are left, of an equal request none."""
+    rows = "".join(f'{{"question": "{number % 2}", "answer": "1"}}\n' for number in range(4))
+    made = project({"turns.yaml": TURNS, "rows.jsonl": rows})
+    first = made.ran("plan", "turns.yaml", "--json").json["counts"]["total"]
+    made.ran("run", "turns.yaml", "dataset.limit=1")
+
+    then = made.ran("plan", "turns.yaml", "sampling.n=3", "prompt.turns.3.generate.n=1", "--json")
+    again = made.ran("plan", "turns.yaml", "--json").json["counts"]["total"]
+
+    assert (first["shared"], first["completion_tokens_at_most"]) == (2, 2 * 5 + 4 * 2)
+    assert then.json["counts"]["total"]["completion_tokens_at_most"] == 2 * 15 + 4 * 2
+    assert (again["hits"], again["completion_tokens_at_most"]) == (4, 5 + 2 * 2)
+
+
+def test_plan_bounds_tokens_by_what_each_row_says(project: MakeProject) -> None:
+    """A row fills its own max_tokens, for a later slot too, where no answer is needed for that."""
+    rows = "".join(f'{{"question": "{number}", "answer": "1", "most": {number}}}\n' for number in (1, 2, 3))
+    made = project({"turns.yaml": TURNS.replace("max_tokens: 2", 'max_tokens: "{{ row.most * 10 }}"')})
+    (made.root / "rows.jsonl").write_text(rows)
+
+    total = made.ran("plan", "turns.yaml", "--json").json["counts"]["total"]
+
+    assert total["completion_tokens_at_most"] == 3 * 5 + 10 + 20 + 30
+
+
+def test_plan_says_what_is_known_where_an_answer_bounds_the_next(project: MakeProject) -> None:
+    """Tokens that depend on an answer have no limit yet; those of the other slots have theirs."""
+    made = project({"turns.yaml": TURNS.replace("max_tokens: 2", 'max_tokens: "{{ first | length }}"')})
+
+    outcome = made.ran("plan", "turns.yaml")
+
+    assert next(line for line in outcome.lines if line.startswith("0 ")).endswith("no limit")
+    assert (
+        "6 requests have no max_tokens, or one that an earlier answer fills in; "
+        "the others come to at most 30 completion tokens."
+    ) in outcome.lines
 
 
 def test_plan_counts_rows_that_cannot_be_rendered(project: MakeProject) -> None:
