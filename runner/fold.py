@@ -67,11 +67,28 @@ class Failure(msgspec.Struct, frozen=True):
         return self.kind, self.message.partition(" (")[0] if template else ""
 
 
+class Unmatched(msgspec.Struct, frozen=True):
+    """Answers in which a scorer found nothing to compare.
+
+    Attributes:
+        count: how many.
+        id: row of the first of them.
+        text: the end of that one.
+    """
+
+    count: int
+    id: str
+    text: str
+
+
 REMAKE = "delete it, and it is made anew"
 """What helps where a file is damaged that a fold writes."""
 
 _MOST_FAULTS = 20
 """More of a class of error count as its first."""
+
+_LONGEST_END = 80
+"""Characters of an answer that a scorer found nothing in."""
 
 
 def fold_run(run: RunFolder, tell: Callable[[str], None] = lambda _: None) -> dict[str, PointCounts]:
@@ -217,6 +234,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
     samples = experiment.samples
     metrics = {name: Metrics(scorer.report, samples) for name, scorer in experiment.scorers.items()}
     failures: dict[tuple[str, str], Failure] = {}
+    unmatched: dict[str, Unmatched] = {}
     temporary = folder / ".results.jsonl.tmp"
     with temporary.open("wb") as out:
         for row, group in groupby(_written(records, out), key=lambda line: line.id):
@@ -224,6 +242,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
             _note_failures(failures, lines.values())
             for name, metric in metrics.items():
                 metric.add(row, [_score(lines.get(sample), name) for sample in range(samples)])
+                _note_unmatched(unmatched, name, experiment.scorers[name].of, lines.values())
     temporary.replace(folder / "results.jsonl")
     counts = records.counts()
     summary: dict[str, Json] = {
@@ -238,6 +257,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
         "fault": fault,
         "failures": list(failures.values()),
         "scores": {name: metric.result() for name, metric in metrics.items()},
+        "unmatched": unmatched,
     }
     write_file(folder / "metrics.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
 
@@ -251,6 +271,24 @@ def _note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[Res
                 fault = next((known for known in failures if known[0] == error.kind), fault)
             known = failures.get(fault, new)
             failures[fault] = msgspec.structs.replace(known, count=known.count + 1)
+
+
+def _note_unmatched(
+    unmatched: dict[str, Unmatched], scorer: str, slot: str | None, lines: Iterable[ResultLine]
+) -> None:
+    for line in lines:
+        score = line.scores.get(scorer)
+        if score is None or score.answer is not None or score.value:
+            continue
+        known = unmatched.get(scorer)
+        if known is None:
+            last = next(reversed(line.slots), "")
+            known = Unmatched(0, line.id, _end(line.slots.get(slot or last, "")))
+        unmatched[scorer] = msgspec.structs.replace(known, count=known.count + 1)
+
+
+def _end(text: str) -> str:
+    return text if len(text) <= _LONGEST_END else f"...{text[-_LONGEST_END:]}"
 
 
 def _written(records: PointRecords, out: BinaryIO) -> Iterator[ResultLine]:

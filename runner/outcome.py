@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from runner.errors import UserError
-from runner.fold import REMAKE, Failure, PointCounts, fold_run
+from runner.fold import REMAKE, Failure, PointCounts, Unmatched, fold_run
 from runner.jobs import read_job
 from runner.launch.attempts import STATE_FILE, State, attempts, read_state
 from runner.launch.job_state import JobState
@@ -45,7 +45,8 @@ class JobOutcome(msgspec.Struct, frozen=True):
 class PointOutcome(msgspec.Struct, frozen=True):
     """One point: its counts and scores; ``served`` were completed by the cache without a job.
 
-    ``fault`` says why the vectors of its answers could not be written, where they could not.
+    ``unmatched`` tells by scorer of answers in which there was nothing to compare; ``fault`` says why the
+    vectors of its answers could not be written, where they could not.
     """
 
     name: str
@@ -59,13 +60,15 @@ class PointOutcome(msgspec.Struct, frozen=True):
     scores: dict[str, dict[str, Json]]
     failures: tuple[Failure, ...] = ()
     fault: str = ""
+    unmatched: dict[str, Unmatched] = {}
 
 
-class _Known(msgspec.Struct, frozen=True):
+class PointMetrics(msgspec.Struct, frozen=True):
     """What a point's metrics.json holds besides its counts."""
 
     scores: dict[str, dict[str, Json]] = {}
     failures: tuple[Failure, ...] = ()
+    unmatched: dict[str, Unmatched] = {}
 
 
 class RunOutcome(msgspec.Struct, frozen=True):
@@ -164,7 +167,7 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
     for spec in specs:
         count = counts[spec.name]
         metrics = run.point(spec.name) / "metrics.json"
-        known = read_file(metrics, _Known, REMAKE) if metrics.exists() else _Known()
+        known = read_file(metrics, PointMetrics, REMAKE) if metrics.exists() else PointMetrics()
         cancelled = (run.point(spec.name) / CANCELLED).exists()
         outcomes.append(
             PointOutcome(
@@ -179,6 +182,7 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
                 known.scores,
                 known.failures,
                 count.fault,
+                known.unmatched,
             )
         )
     return tuple(outcomes)

@@ -63,7 +63,7 @@ def _jobs(jobs: Sequence[Job]) -> str:
 def print_outcome(outcome: RunOutcome) -> int:
     """Print the results, what went wrong, the next command, and what agrees; return the exit code."""
     out = console()
-    print_table(out, results_table(outcome.points))
+    print_results(out, outcome.points)
     _print_counts(out, outcome)
     _print_failures(out, outcome.points)
     for point in outcome.points:
@@ -82,7 +82,17 @@ def print_outcome(outcome: RunOutcome) -> int:
     return outcome.exit_code
 
 
-def results_table(points: Sequence[PointOutcome]) -> Table:
+def print_results(out: Console, points: Sequence[PointOutcome]) -> None:
+    """Print the table of results, and below it which scorers found nothing in answers."""
+    print_table(out, _results_table(points))
+    for name in dict.fromkeys(name for point in points for name in point.unmatched):
+        found = [point.unmatched[name] for point in points if name in point.unmatched]
+        scored = count(sum(point.ok for point in points if name in point.scores), "answer")
+        said = f"found nothing to compare in {sum(one.count for one in found):,} of {scored}"
+        out.print(f"scorer {name}: {said}, such as row {found[0].id}: {found[0].text!r}", style="yellow")
+
+
+def _results_table(points: Sequence[PointOutcome]) -> Table:
     """Return a table with a row a point: its axes, counts, and each score with its standard error."""
     axes = list(dict.fromkeys(axis for point in points for axis in point.axes))
     scores = _scores(points)

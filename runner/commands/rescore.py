@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.commands.arguments import add_runs, run_from
-from runner.commands.console import console, print_table, shown
-from runner.commands.report import results_table
+from runner.commands.console import console, shown
+from runner.commands.report import print_results
 from runner.commands.rescoring import rescore, rescored_points
 from runner.errors import UserError
 from runner.fold import fold_run
@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
         folder, outcomes = _write(run, points, overrides)
     out = console()
     out.print(f"rescored {run.name}, no request sent")
-    print_table(out, results_table(outcomes))
+    print_results(out, outcomes)
     name = points[0].name if len(points) == 1 else "*"
     out.print(f"results: {shown(folder / 'points' / name / 'results.jsonl')}")
     return 0

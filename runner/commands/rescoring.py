@@ -17,14 +17,14 @@ from runner.data import columns
 from runner.errors import ConfigError, Fault, RowError, UserError
 from runner.fold import export
 from runner.jobs import DatasetFile, PointSpec
-from runner.outcome import PointOutcome
+from runner.outcome import PointMetrics, PointOutcome
 from runner.places import Places
 from runner.plan import scorer_faults
 from runner.points import PointRecords
 from runner.prepare import target_column_faults
 from runner.questions import ErrorLine, OpenPoint, ResultLine
 from runner.records import ERROR, OK, Record, Result
-from runner.runs import RunFolder
+from runner.runs import RunFolder, read_file
 from runner.secrets import Secrets
 from runner.spec import Experiment
 from runner.start import jobs_of
@@ -149,11 +149,20 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
         export(folder, spec, records)
         counts = records.counts()
     scratch.unlink()
-    scores = msgspec.json.decode((folder / "metrics.json").read_bytes())["scores"]
+    metrics = read_file(folder / "metrics.json", PointMetrics)
     ok, wrong = counts.get(OK, 0), counts.get(ERROR, 0)
     missing = spec.expected - ok - wrong
     return PointOutcome(
-        spec.name, spec.axes, spec.expected, ok, wrong, missing, served=0, cancelled=False, scores=scores
+        spec.name,
+        spec.axes,
+        spec.expected,
+        ok,
+        wrong,
+        missing,
+        served=0,
+        cancelled=False,
+        scores=metrics.scores,
+        unmatched=metrics.unmatched,
     )
 
 
