@@ -19,13 +19,14 @@ from runner.errors import (
     RowError,
     RunnerError,
 )
+from runner.failures import FailureLog
 from runner.feed import Feed
 from runner.journal import Batch, Journal
 from runner.launch.preemption import GRACE_SECONDS
 from runner.lookups import Lookups
 from runner.progress import Counts, Source
 from runner.questions import OpenPoint, Question
-from runner.records import ERROR, MISSING, Record
+from runner.records import ERROR, MISSING, OK, Record
 from runner.survey import Serving, batches
 from runner.values import Response
 
@@ -47,6 +48,7 @@ class Desk:
     journal: Journal
     cache: Lookups
     counter: Counts
+    failures: FailureLog
     concurrency: int
 
 
@@ -242,8 +244,10 @@ class Asking:
         """Count a result and commit it."""
         assert record.result is not None
         self._desk.counter.count(record.point, record.result.state, source)
-        if record.result.state == ERROR:
-            self._check_errors(record.point)
+        if record.result.state != OK:
+            self._desk.failures.note(record.point, record.result)
+            if record.result.state == ERROR:
+                self._check_errors(record.point)
         self._last = self._desk.journal.commit(record)
         return self._last
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 from runner.errors import (
@@ -12,6 +11,7 @@ from runner.errors import (
     EngineFailingError,
     MalformedError,
     RetryableError,
+    unvaried,
 )
 
 SAME_REFUSALS = 20
@@ -22,9 +22,6 @@ MANY_REFUSALS = 200
 
 IN_VAIN = 20
 """The same for requests that failed in all their attempts, each for whatever reason."""
-
-_VARYING = re.compile(r"[0-9A-Fa-f-]{8,}|\d+")
-"""Request ids, times and counts, which make equal refusals look different."""
 
 
 class Breaker:
@@ -37,7 +34,7 @@ class Breaker:
     def failed(self, error: AskError) -> EngineError | None:
         """Count a request that failed for good or for now; return what stops the job, if anything does."""
         if isinstance(error, BadRequestError):
-            self._refused[kind := (error.status, error.code, _VARYING.sub("#", error.message))] += 1
+            self._refused[kind := (error.status, error.code, unvaried(error.message))] += 1
             refused = self._refused.total()
             if self._refused[kind] >= SAME_REFUSALS or refused >= MANY_REFUSALS:
                 return EngineError(f"all of {refused} requests were refused, such as: {error}")

@@ -30,6 +30,7 @@ exception is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 
@@ -69,6 +70,14 @@ class Fault:
 def one_line(message: str) -> str:
     """Return a message of several lines as one, where each line is still told from the next."""
     return "; ".join(" ".join(line.split()) for line in message.splitlines() if line.strip())
+
+
+_VARYING = re.compile(r"[0-9A-Fa-f-]{8,}|\d+")
+
+
+def unvaried(message: str) -> str:
+    """Return a message without request ids, times and counts, which make equal failures look different."""
+    return _VARYING.sub("#", message)
 
 
 class ConfigError(UserError):

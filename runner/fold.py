@@ -283,12 +283,10 @@ def _note_unmatched(
         known = unmatched.get(scorer)
         if known is None:
             last = next(reversed(line.slots), "")
-            known = Unmatched(0, line.id, _end(line.slots.get(slot or last, "")))
+            text = line.slots.get(slot or last, "")
+            end = text if len(text) <= _LONGEST_END else f"...{text[-_LONGEST_END:]}"
+            known = Unmatched(0, line.id, end)
         unmatched[scorer] = msgspec.structs.replace(known, count=known.count + 1)
-
-
-def _end(text: str) -> str:
-    return text if len(text) <= _LONGEST_END else f"...{text[-_LONGEST_END:]}"
 
 
 def _written(records: PointRecords, out: BinaryIO) -> Iterator[ResultLine]:

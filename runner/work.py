@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from runner.engines.limits import Limiter
 from runner.engines.registry import engine_kinds
 from runner.engines.retrying import Retrying
 from runner.errors import RunnerError
+from runner.failures import FailureLog
 from runner.fold import logs_of
 from runner.hashes import content_hash
 from runner.identity import require_same, require_same_model
@@ -71,8 +73,11 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
     with ExitStack() as stack:
         if redirect:
             stack.enter_context(redirect_output(attempt, secrets.spellings))
-        ending = _Worker(folder, attempt, job, secrets).run()
-        if redirect and ending.error:  # a command that runs the job says it itself
+        # A command that runs the job inside itself says all this in its own words.
+        failures = FailureLog(partial(print, flush=True) if redirect else lambda _: None)
+        ending = _Worker(folder, attempt, job, secrets, failures).run()
+        failures.sum_up()
+        if redirect and ending.error:
             print(ending.error, file=sys.stderr, flush=True)
         if ending.exit_code == INTERRUPTED:
             requeue_if_preempted()
@@ -108,12 +113,15 @@ def _handlers_kept() -> Iterator[None]:
 class _Worker:
     """One attempt at a job."""
 
-    def __init__(self, folder: Path, attempt: Attempt, job: Job, secrets: Secrets) -> None:
+    def __init__(
+        self, folder: Path, attempt: Attempt, job: Job, secrets: Secrets, failures: FailureLog
+    ) -> None:
         self._folder = folder
         self._run = RunFolder(folder.parent.parent)
         self._attempt = attempt
         self._job = job
         self._secrets = secrets
+        self._failures = failures
         self._counter = Counts()
         self._state = State.begin()
         self._held: tuple[int, ...] = ()
@@ -208,7 +216,8 @@ class _Worker:
             ):
                 self._counter.start()
                 self._phase("asking")
-                await self._ask(Asking(Desk(points, engine, journal, cache, self._counter, cap)))
+                desk = Desk(points, engine, journal, cache, self._counter, self._failures, cap)
+                await self._ask(Asking(desk))
         return self._ending()
 
     async def _ask(self, asking: Asking) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from runner.start import jobs_of, launch_jobs
@@ -80,6 +83,28 @@ def test_logs_of_a_local_job_name_their_file(project: MakeProject) -> None:
 
     assert outcome.lines[0] == f"==> {run.path.relative_to(made.root)}/jobs/0-parrot/1/stderr.log <=="
     assert "results are missing: the engine failed to answer" in outcome.lines[1]
+
+
+def test_logs_tell_each_kind_of_failure_once_and_how_many_there_were(project: MakeProject) -> None:
+    """A line where it first occurs, and a count at the end; not a line a row."""
+    rows = [{"id": f"r{n}", "question": str(n), "answer": "1"} for n in range(40)]
+    rows += [{"id": f"lost{n}", "question": "1"} for n in range(3)]
+    made = project({"rows.jsonl": "".join(json.dumps(row) + "\n" for row in rows)})
+    run = made.prepare("cluster=local", *FAILING)
+    launch_jobs(run, jobs_of(run))
+
+    log = made.ran("logs", "-f").out.partition("stdout.log <==\n")[2].splitlines()
+    failed = made.ran("status", "--json", code=3).json["points"][0]
+
+    told = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ point 0, row ")
+    target = "template scorers.exact_match.target:1"
+    assert sorted(told.sub("", line).partition(" ")[2] for line in log[:-1]) == [
+        f"RenderError: {target}: the row has no column 'answer' (known: id, question)",
+        "ServerError: HTTP 500: the fake was told to fail (after 1 attempt)",
+    ]
+    assert all(told.match(line) for line in log[:-1])
+    counts = f"{failed['missing']} ServerError (missing), 3 RenderError (final)"
+    assert log[-1] == f"results without an answer: {counts}; results.jsonl says why for each"
 
 
 def test_logs_of_a_silent_job_say_so(project: MakeProject) -> None:
