@@ -17,7 +17,7 @@ from runner.engines.google import Google
 from runner.engines.google_body import config_of, contents_of
 from runner.engines.google_wire import asked_delay, read_answer
 from runner.engines.provider_errors import one_line
-from runner.engines.provider_wire import malformed
+from runner.engines.provider_wire import invalid, malformed
 from runner.engines.sdk import status_failure, transport_failure
 from runner.engines.sdk_http import BoundedHttp
 from runner.engines.task_answers import embedded
@@ -86,7 +86,7 @@ class GoogleClient:
                     yield _text(event)
                     ended = ended or _is_last(event)
             except pydantic.ValidationError as error:
-                raise malformed(one_line(str(error))) from None
+                raise malformed(invalid(error)) from None
         if not ended:
             raise ConnectionFailedError(f"{self._address}: the stream ended before the answer did")
 
@@ -100,7 +100,7 @@ class GoogleClient:
         if isinstance(error, errors.UnknownApiResponseError | json.JSONDecodeError):
             return malformed(one_line(str(error)))
         if isinstance(error, pydantic.ValidationError):
-            return BadRequestError(f"the SDK refuses the request: {one_line(str(error))}")
+            return BadRequestError(f"the SDK refuses the request: {invalid(error)}")
         return transport_failure(error, self._address)
 
     async def close(self) -> None:

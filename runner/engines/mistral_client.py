@@ -15,8 +15,8 @@ from mistralai.client import errors
 
 from runner.engines.mistral import Mistral
 from runner.engines.mistral_wire import arguments_of, read_chunk, read_completion
-from runner.engines.provider_errors import answered_error, one_line
-from runner.engines.provider_wire import malformed
+from runner.engines.provider_errors import answered_error
+from runner.engines.provider_wire import invalid, malformed
 from runner.engines.sdk import status_failure, transport_failure
 from runner.engines.sdk_http import BoundedHttp
 from runner.engines.task_answers import embedded
@@ -83,7 +83,7 @@ class MistralClient:
                     yield read_chunk(event.data)
                     ended = ended or any(choice.finish_reason for choice in event.data.choices)
             except pydantic.ValidationError as error:
-                raise malformed(one_line(str(error))) from None
+                raise malformed(invalid(error)) from None
         if not ended:
             raise ConnectionFailedError(f"{self._address}: the stream ended before the answer did")
 
@@ -92,10 +92,11 @@ class MistralClient:
             if error.status_code != _OK:
                 return status_failure(error.status_code, error.body.encode(), error.headers)
             body = error.body.encode()
-            why = str(error.__cause__) if error.__cause__ else "it is not JSON"
-            return answered_error(body) or malformed(one_line(why), body)
+            cause = error.__cause__
+            why = invalid(cause) if isinstance(cause, pydantic.ValidationError) else str(cause)
+            return answered_error(body) or malformed(why, body)
         if isinstance(error, pydantic.ValidationError):
-            return BadRequestError(f"the SDK refuses the request: {one_line(str(error))}")
+            return BadRequestError(f"the SDK refuses the request: {invalid(error)}")
         return transport_failure(error, self._address)
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
+import pydantic
 
 from runner.engines.provider_errors import UNREADABLE, answered_error
 from runner.errors import AskError, MalformedResponseError
@@ -30,6 +31,15 @@ def malformed(why: Exception | str, body: bytes = b"") -> AskError:
     """Return the error for an answer that is not what the API documents; what it begins with is cut later."""
     beginning = f"; it begins {body.decode('utf-8', 'replace')!r}" if body else ""
     return MalformedResponseError(f"the answer is not what the API documents: {why}{beginning}")
+
+
+def invalid(error: pydantic.ValidationError) -> str:
+    """Return what an SDK's own types say of an answer or a request, without the value itself.
+
+    Pydantic leaves out the middle of that: of a secret in it, what is left would be known no more.
+    """
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
 
 
 def tool_call(id_: str, name: str, arguments: Json, **further: Json) -> dict[str, Json]:

@@ -182,7 +182,8 @@ class SdkEngine:
             report(error, self._secrets)
             raise
         except self._raises as error:
-            raise self._failure(error) from error
+            # Secrets are kept out of our error alone: the cause in a traceback would show them.
+            raise self._failure(error) from None
 
     async def stream(self, request: Request) -> AsyncIterator[str]:
         """Yield the answer's text as it comes; other fields are not read."""
@@ -201,7 +202,7 @@ class SdkEngine:
             report(error, self._secrets)
             raise
         except self._raises as error:
-            raise self._failure(error) from error
+            raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> AskError:
         if isinstance(error, TimeoutError):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,7 +27,7 @@ from runner.errors import (
     ServerError,
     UnknownModelError,
 )
-from runner.values import Message
+from runner.values import Message, Request
 from tests.engines.asking_engines import ask, chat_request
 from tests.engines.scripted_server import Reply, serving
 from tests.http_server import HttpServer, resets
@@ -203,6 +206,38 @@ def test_key_never_shows_in_an_error(kind: str, status: int) -> None:
 
     assert KEY not in str(error)
     assert "bad key ***" in error.message
+
+
+ECHO = f"key {KEY} was not taken, try another one of those that you have, or ask whoever made it"
+"""Longer than pydantic shows of a value: it leaves out the middle, and the key is cut."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": ECHO},
+        {"candidates": ECHO},
+        {"embeddings": ECHO},
+        {"candidates": [{"content": ECHO}]},
+        [ECHO],
+    ],
+)
+@pytest.mark.parametrize("how", ["ask", "embed", "stream"])
+@pytest.mark.parametrize("kind", ["mistral", "google"])
+def test_part_of_a_key_never_shows_in_what_the_types_of_an_sdk_say(kind: str, how: str, body: Any) -> None:
+    """They quote what they don't take with its middle left out, where a key can't be told any more."""
+    embed = Request("embed", "Hi", {}, chat_request().scope)
+    asking: dict[str, Callable[[], object]] = {
+        "ask": partial(exchange, kind, chat_request(), body),
+        "embed": partial(exchange, kind, embed, body),
+        "stream": partial(streamed, kind, chat_request(), events(body, done=False)),
+    }
+    with pytest.raises(AskError) as caught:
+        asking[how]()
+
+    told = "".join(traceback.format_exception(caught.value))
+    assert KEY[:5] not in told
+    assert "input_value" not in told
 
 
 OVERLOADED = {
