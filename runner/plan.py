@@ -17,7 +17,7 @@ from runner.engines.base import EngineKind
 from runner.engines.registry import engine_kinds, takers
 from runner.errors import ConfigError, Fault, UserError
 from runner.prompts import PromptSource, compile_prompt, resolve_prompt
-from runner.refusals import placed, together, value_text
+from runner.refusals import placed, together
 from runner.render import TemplateError, compile_template, unknown_names
 from runner.scoring.metrics import check_report
 from runner.spec import Experiment, Prompt, SlurmCluster, Topology
@@ -110,7 +110,7 @@ def less(plan: Plan, refused: Sequence[RefusedPoint]) -> Plan:
 def _plan(composition: Composition, planned: Sequence[PlannedPoint], refused: Sequence[RefusedPoint]) -> Plan:
     refused = sorted(refused, key=lambda point: point.index)
     if not planned:
-        raise ConfigError(together(refused))
+        raise ConfigError(together(refused, len(composition.points) + len(composition.refused)))
     return Plan(composition, _jobs(planned), tuple(planned), tuple(refused))
 
 
@@ -285,5 +285,6 @@ def _model_slug(points: Sequence[PlannedPoint]) -> str:
 
 def _slug(axes: dict[str, Json]) -> str:
     """Name a point's folder after its values; the index before it makes it unique."""
-    text = ",".join(f"{key}={value_text(value)}" for key, value in axes.items())
+    values = {k: v if isinstance(v, str) else canonical_json(v).decode() for k, v in axes.items()}
+    text = ",".join(f"{key}={value}" for key, value in values.items())
     return re.sub(r"[^A-Za-z0-9=,._+-]+", "-", text)[:120].strip("-.,")

@@ -7,11 +7,13 @@ from runner.config.overrides import override_text, sweep_values
 from runner.config.point import Composition, Point, RefusedPoint
 from runner.config.show import defaults_info, raw_config
 from runner.config.user_schema import json_schema
+from runner.config.verdict import axes_text, located
 
 __all__ = [
     "Composition",
     "Point",
     "RefusedPoint",
+    "axes_text",
     "completions",
     "compose",
     "defaults_info",
@@ -19,6 +21,7 @@ __all__ = [
     "find_experiment",
     "json_schema",
     "literal",
+    "located",
     "override_text",
     "raw_config",
     "sweep_values",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from runner.config.layers import split
 from runner.config.point import Point, RefusedPoint
@@ -54,7 +54,10 @@ class Verdict:
             ConfigError: any point has a fault; one that not all points have names the values of the axes.
         """
         if self._faults:
-            raise ConfigError([self._named(fault, where) for fault, where in self._faults.items()])
+            raise ConfigError([
+                fault if len(where) == self._count else located(fault, where)
+                for fault, where in self._faults.items()
+            ])
         return tuple(self._points)
 
     def parted(self) -> tuple[tuple[Point, ...], tuple[RefusedPoint, ...]]:
@@ -67,14 +70,19 @@ class Verdict:
         if not self._points or any(names_variables(split(fault.place)) for fault in self._faults):
             return self.points(), ()
         refused = (
-            RefusedPoint(index, axes, tuple(self._named(fault, [axes]) for fault in faults))
+            RefusedPoint(index, axes, tuple(located(fault, [axes]) for fault in faults))
             for index, axes, faults in self._refused
         )
         return tuple(self._points), tuple(refused)
 
-    def _named(self, fault: Fault, where: list[dict[str, Json]]) -> Fault:
-        if len(where) == self._count:
-            return fault
-        values = ", ".join(f"{key}={brief(value, split(key))}" for key, value in where[0].items())
-        more = f" and {len(where) - 1} more" if len(where) > 1 else ""
-        return Fault(f"{fault.place} [{values}{more}]", fault.problem, fault.hint, fault.source)
+
+def located(fault: Fault, where: Sequence[Mapping[str, Json]]) -> Fault:
+    """Return a fault that only some points have with the axes of the first of them behind its place."""
+    return Fault(fault.place + axes_text(where), fault.problem, fault.hint, fault.source)
+
+
+def axes_text(where: Sequence[Mapping[str, Json]]) -> str:
+    """Return what stands behind the place of a fault that the points with these axes have."""
+    values = ", ".join(f"{key}={brief(value, split(key))}" for key, value in where[0].items())
+    more = f" and {len(where) - 1} more" if len(where) > 1 else ""
+    return f" [{values}{more}]" if values else ""

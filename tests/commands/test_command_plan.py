@@ -156,7 +156,7 @@ def test_plan_lists_refused_points(project: MakeProject) -> None:
     )
 
     assert "refused: topology.replicas=2" in outcome.lines
-    assert "topology.replicas: more than one replica is not built yet" in outcome.out
+    assert "topology.replicas [topology.replicas=2]: more than one replica is not built yet" in outcome.out
 
 
 def test_fault_of_all_points_is_told_once(project: MakeProject) -> None:
@@ -166,6 +166,29 @@ def test_fault_of_all_points_is_told_once(project: MakeProject) -> None:
 
     assert outcome.err.count("needs logprobs") == 1
     assert "top_p" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("sampling.top_p=1,-1", "sampling.seed=1,2"),
+            "sampling.top_p [sampling.top_p=-1, sampling.seed=1 and 1 more] ",
+        ),
+        (
+            ("engine.template='{{ last }}','{{ lst }}'", "sampling.seed=1,2"),
+            "engine.template [engine.template='{{ lst }}', sampling.seed=1 and 1 more]: ",
+        ),
+    ],
+)
+def test_faults_of_the_config_and_of_the_plan_name_their_points_alike(
+    project: MakeProject, words: tuple[str, ...], told: str
+) -> None:
+    """Behind the key, with the values of the first point's axes and how many others there are."""
+    outcome = project({}).ran("plan", "sums.yaml", "-m", *words, code=2)
+
+    assert f"runner: {told}" in outcome.err
+    assert outcome.err.count(" and 1 more]") == 1
 
 
 def test_plan_of_many_points_stays_short(project: MakeProject) -> None:
