@@ -98,7 +98,7 @@ def _results_table(points: Sequence[PointOutcome]) -> Table:
     scores = _scores(points)
     wrong = [name for name in ("errors", "missing") if any(getattr(point, name) for point in points)]
     names = [scorer if report == "mean" else f"{scorer} {report}" for scorer, report in scores]
-    made = table(axes or ["point"], ["answers", *wrong, *names])
+    made = table(axes or ["point"], ["answered", *wrong, *names])
     for point in points:
         cells = [cell(point.axes.get(axis)) for axis in axes] or [point.name]
         cells[-1] += " (cancelled)" if point.cancelled else ""

@@ -30,7 +30,7 @@ from runner.values import Json
 DAMAGED = "damaged"
 """State of a run in the list of all whose folder tells no other."""
 
-_SPARED = ("started", "answers", "errors", "missing", "state")
+_SPARED = ("started", "answered", "errors", "missing", "state")
 """Columns of the list of runs that a narrow terminal goes without, the first ones first; never the name."""
 
 
@@ -115,7 +115,7 @@ def _listed(run: RunFolder, outcome: RunOutcome) -> dict[str, Json]:
 
 def print_list(out: Console, outcomes: list[tuple[RunFolder, RunOutcome]]) -> None:
     """Print a table with a row a run, as wide as there is room."""
-    columns = ["run", "state", "started", "answers", "missing", "errors"]
+    columns = ["run", "state", "started", "answered", "missing", "errors"]
     for spared in _SPARED:
         if widest(made := _runs_table(outcomes, columns)) <= out.width:
             break
@@ -130,7 +130,7 @@ def _runs_table(outcomes: list[tuple[RunFolder, RunOutcome]], columns: Sequence[
     made = table([c for c in columns if c in text], [c for c in columns if c not in text])
     for run, outcome in outcomes:
         cells = {"run": outcome.name, "state": outcome.state, "started": ago(started(run))}
-        for column, name in (("answers", "ok"), ("missing", "missing"), ("errors", "errors")):
+        for column, name in (("answered", "ok"), ("missing", "missing"), ("errors", "errors")):
             total = sum(getattr(point, name) for point in outcome.points)
             cells[column] = "" if outcome.state == DAMAGED else f"{total:,}"
         made.add_row(*(cells[column] for column in columns))

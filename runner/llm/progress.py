@@ -82,4 +82,4 @@ class Show:
             self._lines = True
             of = "" if tally.total is None else f" of {tally.total}"
             rest = tally.told(now - self._start, self._trouble())
-            self._console.print(f"{tally.done}{of} answers" + (f", {rest}" if rest else ""))
+            self._console.print(f"{tally.done}{of} inputs" + (f", {rest}" if rest else ""))

@@ -17,7 +17,7 @@ def test_rescore_with_another_scorer_sends_nothing(project: MakeProject) -> None
     outcome = made.ran("rescore", "last", "scorers=[numeric]")
 
     assert [line.split()[:3] for line in outcome.lines[1:3]] == [
-        ["point", "answers", "numeric"],
+        ["point", "answered", "numeric"],
         ["0", "6", "0.500"],
     ]
     assert (made.last.point("0") / "results.jsonl").read_bytes() == before

@@ -12,7 +12,7 @@ def test_run_ends_with_a_table_and_its_results(project: MakeProject) -> None:
     outcome = project({}).ran("run", "sums.yaml")
 
     assert [line.split() for line in outcome.lines[1:3]] == [
-        ["point", "answers", "exact_match"],
+        ["point", "answered", "exact_match"],
         ["0", "6", "0.500", "±", "0.224"],
     ]
     assert outcome.lines[-1].startswith("results: runs/sums/")
