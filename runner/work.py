@@ -33,7 +33,7 @@ from runner.known import Known
 from runner.launch.attempts import Attempt, State, WorkerState, begin_attempt, write_state
 from runner.launch.gpus import devices_of, take_devices
 from runner.launch.output import redirect_output
-from runner.launch.preemption import INTERRUPTED, requeue_if_preempted, take_over_signals
+from runner.launch.preemption import INTERRUPTED, TOLD_TO_STOP, requeue_if_preempted, take_over_signals
 from runner.lookups import Lookups
 from runner.progress import Counts
 from runner.questions import OpenPoint
@@ -45,7 +45,8 @@ from runner.spec import SlurmCluster
 TICK_SECONDS = 0.5
 """How often a worker says how far it is and looks whether a point was cancelled."""
 
-_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "told to stop"}
+_CTRL_C = "Ctrl-C"
+_SIGNALS = {signal.SIGINT: _CTRL_C, signal.SIGTERM: TOLD_TO_STOP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class _Worker:
                 spare_the_collector()
                 ending = uvloop.run(self._work())
         except (StoppedError, KeyboardInterrupt) as error:
-            ending = _Ending("interrupted", INTERRUPTED, str(error) or "told to stop")
+            ending = _Ending("interrupted", INTERRUPTED, str(error) or _CTRL_C)
         except RunnerError as error:
             ending = _Ending("failed", 1, f"{type(error).__name__}: {self._secrets.mask(str(error))}")
         except BaseException as error:

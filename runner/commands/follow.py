@@ -27,7 +27,7 @@ from runner.commands.arguments import typed
 from runner.commands.console import count
 from runner.commands.lines import JobLines, Troubles, describe
 from runner.errors import RunnerError
-from runner.launch import StoppedJobsError, cancel, job_states
+from runner.launch import TOLD_TO_STOP, StoppedJobsError, cancel, job_states
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
 
@@ -71,8 +71,8 @@ def resumable(run: RunFolder) -> Iterator[None]:
 def _told_to_leave() -> Iterator[None]:
     """Have SIGTERM and SIGHUP raise `_LeftError`; one that is ignored, as under nohup, stays so."""
 
-    def leave(number: int, _: FrameType | None) -> None:
-        raise _LeftError(signal.Signals(number).name)
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise _LeftError(TOLD_TO_STOP)
 
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {

@@ -13,7 +13,7 @@ from runner.launch.attempts import next_attempt
 from runner.launch.cancel import cancel
 from runner.launch.gpus import check_devices, devices_of
 from runner.launch.job_state import JobState
-from runner.launch.preemption import INTERRUPTED
+from runner.launch.preemption import INTERRUPTED, TOLD_TO_STOP
 from runner.launch.processes import this_process
 from runner.launch.query import job_states
 from runner.launch.submission import (
@@ -29,6 +29,7 @@ from runner.runs import CANCELLED
 from runner.spec import Cluster, InlineCluster, SlurmCluster
 
 __all__ = [
+    "TOLD_TO_STOP",
     "JobRequest",
     "JobState",
     "StoppedJobsError",

@@ -18,11 +18,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from types import FrameType
 
 from runner.launch.attempts import slurm_job_id
 
 INTERRUPTED = 130
 """Exit code of a job that was told to stop."""
+
+TOLD_TO_STOP = "told to stop"
+"""What ended a job that got SIGTERM."""
 
 GRACE_SECONDS = 10.0
 """How long requests in flight may finish once a worker was told to stop; Slurm's KillWait is 30 s."""
@@ -31,12 +35,16 @@ GRACE_SECONDS = 10.0
 def take_over_signals() -> None:
     """Replace submitit's signal handlers, which swallow SIGTERM; call it before anything else in a worker.
 
-    SIGTERM now raises KeyboardInterrupt, as Ctrl-C does, until an event loop handles both.
+    SIGTERM now raises KeyboardInterrupt, as Ctrl-C does, with a text, until an event loop handles both.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     signal.signal(signal.SIGCONT, signal.SIG_DFL)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(TOLD_TO_STOP)
 
 
 def requeue_if_preempted() -> bool:
