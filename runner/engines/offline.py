@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 from pydantic import Field
 
 from runner.engines.adapters import adapter_fault
+from runner.engines.remote import EmbeddingSettings
 from runner.engines.served import FLAG_NAME, Arguments, Flag, Launched, Serving
 from runner.engines.weights import weights_fault
 from runner.errors import Fault
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from runner.engines.asgi import App
 
 
-class OfflineSettings(EngineSettings):
+class OfflineSettings(EmbeddingSettings):
     """What every engine of weights inside this process lets you set."""
 
     args: dict[Annotated[str, Field(pattern=FLAG_NAME)], Flag | tuple[Flag, ...]] = Field(
@@ -36,7 +37,7 @@ class OfflineSettings(EngineSettings):
     """Have answers come in pieces, and record the time to the first and between them."""
 
 
-NEUTRAL = frozenset({"env", "device", "stream"})
+NEUTRAL = frozenset({"env", "device", "stream", "batch_size"})
 """Settings of an engine in this process that don't change an answer."""
 
 

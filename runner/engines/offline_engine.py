@@ -21,7 +21,8 @@ from runner.engines.asgi import App, AsgiClient
 from runner.engines.base import EngineContext
 from runner.engines.offline import Offline, OfflineSettings, Running
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
-from runner.engines.served import Launched, launched, one_token
+from runner.engines.readiness import smallest
+from runner.engines.served import Launched, launched
 from runner.errors import AskError, ConnectionFailedError, EngineError, EngineStartError, ServerError
 from runner.servers import Watch
 from runner.spec import EngineSettings, Model
@@ -59,7 +60,8 @@ class OfflineEngine:
             )
         if faults := offline.faults(settings, self._model):
             raise EngineStartError("; ".join(str(fault) for fault in faults))
-        start = launched(settings, self._model, self._context.topology, port=1)
+        task = self._context.task
+        start = launched(settings, self._model, self._context.topology, 1, task)
         os.environ.update({**offline.serving.env, **settings.env})
         async with AsyncExitStack() as stack:
             watch = stack.enter_context(Watch(self._context.held))
@@ -67,7 +69,7 @@ class OfflineEngine:
             self._running = await stack.enter_async_context(offline.open(words))
             self._client = await stack.enter_async_context(self._asking(start, self._running.app))
             try:
-                await self._client.generate(one_token(offline.serving.probe))
+                await self._client.generate(smallest(task, offline.serving.probe))
             except AskError as error:
                 raise EngineStartError(f"{offline.name} started but can't answer: {error}") from error
             watch.settle()
@@ -103,13 +105,17 @@ class OfflineEngine:
             raise
 
     def _asking(self, start: Launched, app: App) -> OpenAIEngine:
+        serving, settings = self._offline.serving, self._settings
         return OpenAIEngine(
             Endpoint(
                 engine=self._offline.name,
                 base_url=f"http://{self._offline.name}/v1",
-                body=self._offline.serving.body(start.name, start.adapter),
-                timeout=self._settings.timeout,
-                stream=self._settings.stream,
+                body=serving.body(start.name, start.adapter),
+                timeout=settings.timeout,
+                stream=settings.stream,
+                model=start.name,
+                wires=serving.wires,
+                batch_size=settings.batch_size,
                 client=partial(AsgiClient, app),
             )
         )

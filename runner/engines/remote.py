@@ -45,7 +45,7 @@ REMOTE_NEUTRAL = frozenset({"api_key_env", "headers_env", "stream", "batch_size"
 
 
 class EmbeddingSettings(EngineSettings):
-    """What every engine that embeds over a network lets you set."""
+    """What every engine that embeds lets you set."""
 
     batch_size: int = Field(32, ge=1, le=2048)
     """Most inputs of task embed in one request; `concurrency` still counts inputs."""

@@ -22,7 +22,7 @@ from runner.engines.task_wire import Wire
 from runner.engines.weights import find_weights, stored_dtype
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
-from runner.values import Json, Request, Scope
+from runner.values import Json
 
 Flag: TypeAlias = bool | int | float | str
 FLAG_NAME = r"^[A-Za-z][A-Za-z0-9_.-]*$"
@@ -288,9 +288,3 @@ def server_devices(settings: EngineSettings, topology: Topology) -> int:
 def given(own: Mapping[str, Flag | None]) -> dict[str, Flag]:
     """Return the flags that have a value."""
     return {name: value for name, value in own.items() if value is not None}
-
-
-def one_token(task: str) -> Request:
-    """Return the request that tells whether an engine is ready."""
-    content = "1" if task == "complete" else ({"role": "user", "content": "1"},)
-    return Request(task, content, {"max_tokens": 1, "temperature": 0.0}, Scope({}, {}))

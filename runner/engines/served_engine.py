@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -11,12 +11,13 @@ from runner.engines.adapters import Adapter
 from runner.engines.base import EngineContext
 from runner.engines.http import HttpClient
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
-from runner.engines.served import ServerSettings, Serving, launched, one_token
+from runner.engines.readiness import smallest
+from runner.engines.served import ServerSettings, Serving, launched
 from runner.errors import ConnectionFailedError, EngineError, EngineStartError
 from runner.secrets import Secrets
 from runner.servers import Server, ServerExitedError, ServerStart, free_port
 from runner.spec import EngineSettings, Model
-from runner.values import Input, Request, Response, Scope
+from runner.values import Request, Response
 
 _LOG = "server-0.log"
 _PORTS_TRIED = 3
@@ -160,20 +161,3 @@ class ServedEngine:
         if self._server is not None:
             await self._server.stop()
             self._server = None
-
-
-_SMALLEST: Mapping[str, Input] = {
-    "embed": "1",
-    "classify": "1",
-    "reward": "1",
-    "score": {"pair": ["1", "1"]},
-    "rerank": {"query": "1", "documents": ["1"]},
-}
-"""Of each task that needs a start of its own, the least one can ask."""
-
-
-def smallest(task: str, probe: str) -> Request:
-    """Return the least that tells whether a server started for a task is ready."""
-    if (given := _SMALLEST.get(task)) is not None:
-        return Request(task, given, {}, Scope({}, {}))
-    return one_token(probe)

@@ -49,8 +49,6 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
 KIND: EngineKind = replace(
     sglang.KIND,
     settings=SglangOffline,
-    # Those that are answered with numbers need a start of their own.
-    capabilities=replace(sglang.CAPABILITIES, tasks=frozenset({"chat", "complete"})),
     factory="runner.engines.sglang_offline:create",
     summary="SGLang in this process: no server",
     neutral=NEUTRAL,

@@ -14,12 +14,23 @@ from typing import Any
 
 from sglang.srt.entrypoints import http_server
 from sglang.srt.entrypoints.engine import Engine
+from sglang.srt.entrypoints.openai.serving_classify import OpenAIServingClassify
 from sglang.srt.entrypoints.openai.serving_completions import OpenAIServingCompletion
+from sglang.srt.entrypoints.openai.serving_embedding import OpenAIServingEmbedding
+from sglang.srt.entrypoints.openai.serving_rerank import OpenAIServingRerank
 from sglang.srt.server_args import ServerArgs, prepare_server_args
 
 from runner.engines.asgi import Event
 from runner.engines.offline_engine import starting, strict
 from runner.errors import EngineStartError
+
+_SERVING = {
+    "completion": OpenAIServingCompletion,
+    "embedding": OpenAIServingEmbedding,
+    "classify": OpenAIServingClassify,
+    "rerank": OpenAIServingRerank,
+}
+"""Of its API what is asked here, beside chats: name of the state's attribute -> what answers."""
 
 _DIED = "one of its processes has ended; see above in this log"
 
@@ -67,11 +78,19 @@ async def opened(words: Sequence[str]) -> AsyncIterator[SglangRunning]:
     died = asyncio.get_running_loop().create_future()
     with _told_of_deaths(died):
         async with starting("sglang", _engine(arguments, died)) as engine:
-            manager, templates = engine.tokenizer_manager, engine.template_manager
-            state = http_server.app.state
-            state.openai_serving_chat = manager.serving_chat_class(manager, templates)
-            state.openai_serving_completion = OpenAIServingCompletion(manager, templates)
+            _give_to_api(engine)
             yield SglangRunning(died)
+
+
+def _give_to_api(engine: Any) -> None:
+    """Have SGLang's own API ask the engine, as its server does once it is started."""
+    manager, templates = engine.tokenizer_manager, engine.template_manager
+    state = http_server.app.state
+    state.openai_serving_chat = manager.serving_chat_class(manager, templates)
+    for name, serving in _SERVING.items():
+        setattr(state, f"openai_serving_{name}", serving(manager, templates))
+    # Routes that are not OpenAI's look there.
+    http_server.set_global_state(http_server._GlobalState(manager, templates, {}))  # noqa: SLF001
 
 
 @asynccontextmanager

@@ -49,8 +49,6 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
 KIND: EngineKind = replace(
     vllm.KIND,
     settings=VllmOffline,
-    # Those that are answered with numbers need a start of their own.
-    capabilities=replace(vllm.KIND.capabilities, tasks=frozenset({"chat", "complete", "loglikelihood"})),
     factory="runner.engines.vllm_offline:create",
     summary="vLLM in this process: no server",
     neutral=NEUTRAL,

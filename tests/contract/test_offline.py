@@ -42,6 +42,12 @@ def test_contract_holds_within_this_process(kind: str) -> None:
     assert int(summary.split(" passed")[0].split()[-1]) > 25
 
 
+@pytest.mark.parametrize(("kind", "count"), [("vllm_offline", 7), ("sglang_offline", 6)])
+def test_tasks_hold_within_this_process(kind: str, count: int) -> None:
+    """All tasks that are answered with numbers are answered as by the servers."""
+    assert f"{count} passed" in run_within(kind, str(HERE / "test_tasks.py"), "-k", kind)
+
+
 def test_adapters_hold_within_this_process() -> None:
     """A LoRA adapter does there what it does on the server."""
     assert "2 passed" in run_within(

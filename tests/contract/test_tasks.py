@@ -1,4 +1,4 @@
-"""Tasks that are answered with numbers, asked of real servers on the tiny model."""
+"""Tasks that are answered with numbers, asked of real engines on the tiny model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,9 @@ ROWS = 50
 CLASSES = ("sum", "difference", "other")
 
 
-def asked(task: str, *inputs: Input) -> list[Request]:
+def asked(task: str, *inputs: Input, **sampling: Any) -> list[Request]:
     """Return a request of a task for each input."""
-    return [Request(task, given, {}, Scope({}, {})) for given in inputs]
+    return [Request(task, given, sampling, Scope({}, {})) for given in inputs]
 
 
 def numbers(response: Response) -> tuple[float, ...]:
@@ -60,14 +61,24 @@ def as_classifier(model: Path, labels: Sequence[str]) -> None:
     file.write_bytes(len(text).to_bytes(8, "little") + text + weights + head)
 
 
-@pytest.fixture(scope="module", params=["vllm", "sglang"])
+VLLM = ("vllm", "vllm_offline")
+SGLANG = ("sglang", "sglang_offline")
+
+
+def as_matryoshka(model: Path) -> None:
+    """Say of a model that its vectors may be shortened."""
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "is_matryoshka": True}))
+
+
+@pytest.fixture(scope="module", params=[*VLLM, *SGLANG])
 def embedder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
-    """Yield a server started to embed."""
-    with started(request.param, tmp_path_factory.mktemp("embed"), "embed") as subject:
+    """Yield an engine started to embed."""
+    with started(request.param, tmp_path_factory.mktemp("embed"), "embed", change=as_matryoshka) as subject:
         yield subject
 
 
-def test_servers_embed_equal_texts_alike_and_others_not(embedder: Subject) -> None:
+def test_engines_embed_equal_texts_alike_and_others_not(embedder: Subject) -> None:
     """The cosine of equal texts is 1, that of others less; batches give each input its own vector."""
     same, again, *others = embedder.ask(*asked("embed", "12+34", "12+34", "9+9", "roll"))
 
@@ -76,7 +87,7 @@ def test_servers_embed_equal_texts_alike_and_others_not(embedder: Subject) -> No
     assert same.usage.prompt_tokens > 0
 
 
-def test_servers_give_the_same_vector_alone_and_in_a_batch(embedder: Subject) -> None:
+def test_engines_give_the_same_vector_alone_and_in_a_batch(embedder: Subject) -> None:
     """What shares a request doesn't change a vector beyond the rounding of the arithmetic."""
     (alone,) = embedder.ask(*asked("embed", "7+8"))
     batch = embedder.ask(*asked("embed", *(f"{number}+8" for number in range(40))))
@@ -84,10 +95,22 @@ def test_servers_give_the_same_vector_alone_and_in_a_batch(embedder: Subject) ->
     assert cosine(alone, batch[7]) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_vllm_scores_pairs_and_ranks_documents(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_engines_shorten_vectors(embedder: Subject) -> None:
+    """A vector of fewer dimensions is the beginning of the whole one, again of length 1."""
+    (whole,) = embedder.ask(*asked("embed", "7+8"))
+    shorter = embedder.ask(*asked("embed", "7+8", "9+8", passthrough={"dimensions": 16}))
+    beginning = numbers(whole)[:16]
+    length = math.hypot(*beginning)
+
+    assert [len(numbers(one)) for one in shorter] == [16, 16]
+    assert numbers(shorter[0]) == pytest.approx([number / length for number in beginning], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", VLLM)
+def test_vllm_scores_pairs_and_ranks_documents(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A pair of equal texts scores 1; ranked documents keep their order, the equal one highest."""
     folder = tmp_path_factory.mktemp("score")
-    with started("vllm", folder, "score", {"convert": "embed"}) as subject:
+    with started(kind, folder, "score", {"convert": "embed"}) as subject:
         pair, other = subject.ask(*asked("score", {"pair": ["1+2", "1+2"]}, {"pair": ["1+2", "roll"]}))
         (ranked,) = subject.ask(*asked("rerank", {"query": "1+2", "documents": ["9+9", "1+2", "roll"]}))
 
@@ -97,8 +120,8 @@ def test_vllm_scores_pairs_and_ranks_documents(tmp_path_factory: pytest.TempPath
     assert ranked.scores[2] == pytest.approx(other.scores[0], abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["vllm", "sglang"])
-def test_servers_classify(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("kind", [*VLLM, *SGLANG])
+def test_engines_classify(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Probabilities of all classes add up to 1, and the label is the likeliest."""
     folder = tmp_path_factory.mktemp("classify")
     with started(kind, folder, "classify", change=partial(as_classifier, labels=CLASSES)) as subject:
@@ -109,11 +132,12 @@ def test_servers_classify(kind: str, tmp_path_factory: pytest.TempPathFactory) -
     assert all(one.label == CLASSES[one.probs.index(max(one.probs))] for one in (first, *others))
 
 
-def test_vllm_rewards_texts_and_conversations(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("kind", VLLM)
+def test_vllm_rewards_texts_and_conversations(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A model with one output gives one number, the same for the same conversation."""
     conversation: Input = ({"role": "user", "content": "1+2"}, {"role": "assistant", "content": "3"})
     folder = tmp_path_factory.mktemp("reward")
-    with started("vllm", folder, "reward", change=partial(as_classifier, labels=("reward",))) as subject:
+    with started(kind, folder, "reward", change=partial(as_classifier, labels=("reward",))) as subject:
         text, first, again = subject.ask(*asked("reward", "1+2=3", conversation, conversation))
 
     assert math.isfinite(text.scores[0])
@@ -121,10 +145,11 @@ def test_vllm_rewards_texts_and_conversations(tmp_path_factory: pytest.TempPathF
     assert first.scores[0] != text.scores[0]
 
 
-def test_sglang_rewards_and_ranks(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("kind", SGLANG)
+def test_sglang_rewards_and_ranks(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A model with one output gives a number for a text, and one for each document in their order."""
     folder = tmp_path_factory.mktemp("sglang-reward")
-    with started("sglang", folder, "reward", change=partial(as_classifier, labels=("reward",))) as subject:
+    with started(kind, folder, "reward", change=partial(as_classifier, labels=("reward",))) as subject:
         (text,) = subject.ask(*asked("reward", "1+2=3"))
         (ranked,) = subject.ask(*asked("rerank", {"query": "1+2", "documents": ["9+9", "1+2", "roll"]}))
         (pair,) = subject.ask(*asked("score", {"pair": ["1+2", "roll"]}))
@@ -134,8 +159,8 @@ def test_sglang_rewards_and_ranks(tmp_path_factory: pytest.TempPathFactory) -> N
     assert len(set(ranked.scores)) == 3
 
 
-@pytest.mark.parametrize("kind", ["vllm", "sglang"])
-def test_servers_and_transformers_agree_on_loglikelihoods(
+@pytest.mark.parametrize("kind", [*VLLM, *SGLANG])
+def test_engines_and_transformers_agree_on_loglikelihoods(
     kind: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """On 50 rows with a right and two wrong sums, both sum the same logprobs to 1e-4."""
