@@ -187,8 +187,8 @@ def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
         faults.append(
             Fault("engine.kind", f"{kind.name} needs {kind.distribution}, which is not installed", install)
         )
-    if experiment.model.adapter is not None and "adapters" not in kind.capabilities.features:
-        faults.append(Fault("model.adapter", f"engine {kind.name} takes no adapters", takers("adapters")))
+    if experiment.model.adapter is not None:
+        faults += _adapter_faults(kind, experiment.task)
     if experiment.cache == "strict" and not kind.distribution:
         problem = f"engine {kind.name} can't tell its version before it is asked"
         faults.append(Fault("cache", problem, "name what the address serves: model.revision"))
@@ -211,6 +211,15 @@ def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
             hint = f"taken by: {', '.join(able)}" if able else "no engine kind takes it yet"
             faults.append(Fault(f"topology.{name}", f"engine {kind.name} runs on one device", hint))
     return faults
+
+
+def _adapter_faults(kind: EngineKind, task: str) -> list[Fault]:
+    if "adapters" not in kind.capabilities.features:
+        return [Fault("model.adapter", f"engine {kind.name} takes no adapters", takers("adapters"))]
+    if task in kind.capabilities.unadapted:
+        problem = f"engine {kind.name} takes none for task {task}"
+        return [Fault("model.adapter", problem, "give weights that hold the adapter already")]
+    return []
 
 
 def scorer_faults(experiment: Experiment, slots: Sequence[str]) -> list[Fault]:

@@ -72,6 +72,7 @@ class Capabilities:
         lacks: task -> parameters of `sampling` that it doesn't take there.
         needs: task -> parameters that must be given there.
         features: what else it can do.
+        unadapted: tasks that take no adapter, where others do.
     """
 
     tasks: frozenset[str]
@@ -84,6 +85,7 @@ class Capabilities:
     lacks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     features: frozenset[Feature] = frozenset()
+    unadapted: frozenset[str] = frozenset()
 
     def takes(self, task: str) -> Mapping[str, Parameter]:
         """Return the parameters that a task takes; one that is answered with numbers draws nothing."""

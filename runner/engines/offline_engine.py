@@ -114,6 +114,7 @@ class OfflineEngine:
                 timeout=settings.timeout,
                 stream=settings.stream,
                 model=start.name,
+                further=serving.further(start.adapter),
                 wires=serving.wires,
                 batch_size=settings.batch_size,
                 client=partial(AsgiClient, app),

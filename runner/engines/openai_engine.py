@@ -24,7 +24,7 @@ from runner.engines.stops import stops_of, up_to_stop, without_stops
 from runner.engines.task_wire import Wire
 from runner.errors import AskError, ConnectionFailedError, MalformedResponseError, RequestTimeoutError
 from runner.secrets import Secrets
-from runner.values import VALUE_TASKS, Request, Response, Timing
+from runner.values import VALUE_TASKS, Json, Request, Response, Timing
 
 _OK = 200
 _ROUTES = {"chat": "/chat/completions", "complete": "/completions"}
@@ -82,6 +82,7 @@ class Endpoint:
         secrets: what must not stand in any message.
         stream: ask for answers in pieces, for the sake of their times.
         model: the model's name there, for tasks that are answered with numbers.
+        further: fields of each of those, such as those that ask for an adapter.
         wires: how each of those is asked.
         batch_size: most inputs of task embed in one request.
         client: makes what asks.
@@ -95,6 +96,7 @@ class Endpoint:
     secrets: Secrets = field(default_factory=Secrets)
     stream: bool = False
     model: str = ""
+    further: Mapping[str, Json] = field(default_factory=dict)
     wires: Mapping[str, Wire] = field(default_factory=dict)
     batch_size: int = 1
     client: Callable[[], Client] = HttpClient
@@ -181,7 +183,7 @@ class OpenAIEngine:
         endpoint = self._endpoint
         wire = endpoint.wires[requests[0].task]
         with self._told():
-            fields = {"model": endpoint.model, **wire.body(requests)}
+            fields = {"model": endpoint.model, **endpoint.further, **wire.body(requests)}
             body, timing = await self._post(wire.url(endpoint.base_url), fields)
             try:
                 responses = wire.read(body, requests)

@@ -125,8 +125,12 @@ class Serving:
 
     def body(self, name: str, adapter: Adapter | None) -> Body:
         """Return what makes the bodies of requests for a model that the server calls *name*."""
-        further = self.adapter if adapter is not None else {}
+        further = self.further(adapter)
         return Body(name, self.sampling, self.constrain, further, forced_alone=self.forced_alone)
+
+    def further(self, adapter: Adapter | None) -> Mapping[str, Json]:
+        """Return the fields of every request that ask for an adapter."""
+        return self.adapter if adapter is not None else {}
 
 
 @dataclass(frozen=True, slots=True)

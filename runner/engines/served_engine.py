@@ -146,6 +146,7 @@ class ServedEngine:
             timeout=settings.timeout,
             stream=settings.stream,
             model=name,
+            further=self._serving.further(adapter),
             wires=self._serving.wires,
             batch_size=getattr(settings, "batch_size", 1),
             secrets=Secrets.of(settings.secret_names()),

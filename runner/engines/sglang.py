@@ -210,6 +210,8 @@ CAPABILITIES = Capabilities(
     lacks={"complete": OF_CHAT},
     needs=COMPLETION_NEEDS,
     features=frozenset({"stream", "images", "token_ids", "adapters"}),
+    # Its /v1/rerank and /v1/classify leave an adapter unread.
+    unadapted=frozenset({"score", "rerank", "classify"}),
 )
 
 DETERMINISTIC = "enable-deterministic-inference"

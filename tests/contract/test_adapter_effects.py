@@ -8,8 +8,10 @@ import pytest
 
 from runner.engines.registry import engine_kinds
 from runner.spec import Model
+from runner.values import Response
 from tests.contract.lora import adapter, merged
 from tests.contract.subjects import TINY, chat, started
+from tests.contract.test_tasks import asked, cosine
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow]
 
@@ -60,6 +62,29 @@ def test_adapter_that_adds_nothing_changes_nothing(kind: str, tmp_path: Path) ->
     zero = adapter(tmp_path / "zero", strength=0.0)
 
     assert answers(kind, tmp_path / "run", Model(name=str(TINY), adapter=str(zero))) == BASE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_vectors_are_those_of_the_adapted_weights(kind: str, lora: Path, tmp_path: Path) -> None:
+    """What is answered with numbers comes from the adapter, too."""
+    _require_here(kind)
+    weights = merged(lora, tmp_path / "weights")
+    models = {
+        "base": Model(name=str(TINY)),
+        "adapted": Model(name=str(TINY), adapter=str(lora)),
+        "merged": Model(name=str(weights)),
+    }
+
+    found = {name: _vector(kind, tmp_path / name, model) for name, model in models.items()}
+
+    assert cosine(found["adapted"], found["merged"]) == pytest.approx(1.0, abs=1e-6)
+    assert cosine(found["adapted"], found["base"]) < 0.99
+
+
+def _vector(kind: str, folder: Path, model: Model) -> Response:
+    folder.mkdir()
+    with started(kind, folder, "embed", given=model) as subject:
+        return subject.ask(*asked("embed", "12+34"))[0]
 
 
 def _require_here(kind: str) -> None:

@@ -50,7 +50,7 @@ def test_tasks_hold_within_this_process(kind: str, count: int) -> None:
 
 def test_adapters_hold_within_this_process() -> None:
     """A LoRA adapter does there what it does on the server."""
-    assert "2 passed" in run_within(
+    assert "3 passed" in run_within(
         "vllm_offline", str(HERE / "test_adapter_effects.py"), "-k", "vllm_offline"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -9,16 +10,22 @@ from typing import Any
 
 import pytest
 
+from runner.engines.adapters import find_adapter
+from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.registry import engine_kinds
 from runner.engines.served import ServerSettings, launched
 from runner.engines.sglang import command as sglang
 from runner.engines.vllm import command as vllm
-from runner.errors import UserError
+from runner.errors import ConfigError, UserError
 from runner.identity import make_scope, require_same_model
+from runner.plan import make_plan
 from runner.shipped import shipped
 from runner.spec import Model, Topology
 from runner.values import Request, Scope
+from tests.config.config_kit import Project, made
+from tests.engines.scripted_server import Reply, serving
 
+COLD = "sampling.temperature=null"
 TINY = shipped() / "models" / "tiny"
 
 
@@ -28,6 +35,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "hub"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return made(tmp_path / "project")
 
 
 def adapter(folder: Path, rank: int = 8, **config: Any) -> Path:
@@ -87,6 +99,58 @@ def test_every_request_asks_for_the_adapter(kind: str, told: dict[str, str], tmp
 
     assert serving.body("tiny", start.adapter)(request) == plain | told
     assert serving.body("tiny", None)(request) == plain
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("vllm", {"model": "llm-runner-adapter"}),
+        ("sglang", {"model": "tiny", "lora_path": "llm-runner-adapter"}),
+    ],
+)
+def test_what_is_answered_with_numbers_asks_for_the_adapter(
+    kind: str, told: dict[str, str], tmp_path: Path
+) -> None:
+    """In the field in which a chat does."""
+    from runner.engines.sglang import SERVING as SGLANG
+    from runner.engines.vllm import SERVING as VLLM
+
+    how = {"vllm": VLLM, "sglang": SGLANG}[kind]
+    found = find_adapter(str(adapter(tmp_path / "a")))
+
+    async def sent() -> dict[str, Any]:
+        async with serving(Reply({"data": [{"embedding": [1.0]}]})) as server:
+            endpoint = Endpoint(
+                kind,
+                server.url,
+                how.body("tiny", found),
+                model="tiny",
+                further=how.further(found),
+                wires=how.wires,
+            )
+            async with OpenAIEngine(endpoint) as engine:
+                await engine.generate(Request("embed", "x", {}, Scope({}, {})))
+            return server.sent[0].body
+
+    assert asyncio.run(sent()) == {"input": ["x"], "encoding_format": "base64"} | told
+
+
+@pytest.mark.parametrize("task", ["classify", "rerank", "score"])
+def test_adapter_is_refused_for_a_task_that_would_leave_it_out(
+    task: str, project: Project, tmp_path: Path
+) -> None:
+    """Of SGLang's routes those for vectors, rewards and log probabilities take one."""
+    model = f"model={{name: {TINY}, adapter: {adapter(tmp_path / 'a')}}}"
+    prompt = {"classify": "{user: x}", "rerank": "{query: q, documents: [a]}", "score": "{pair: [a, b]}"}[
+        task
+    ]
+    asked = ("engine={kind: sglang, python: python3}", f"task={task}", f"prompt={prompt}", "scorers={}", COLD)
+
+    with pytest.raises(ConfigError) as refused:
+        make_plan(project.composed(*asked, model))
+    assert f"model.adapter: engine sglang takes none for task {task}" in str(refused.value)
+    make_plan(project.composed(*asked, f"model={TINY}"))
+    make_plan(project.composed(asked[0], "task=reward", "prompt={user: x}", "scorers={}", COLD, model))
 
 
 @pytest.mark.parametrize("kind", ["vllm", "vllm_offline", "sglang_offline", "transformers"])
