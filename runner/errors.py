@@ -16,7 +16,7 @@ RunnerError
 │   ├── RenderError            a template failed on this row
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
 │   ├── MalformedError         every attempt got an answer that no API documents
-│   └── IncompleteResponseError  the answer lacks what was asked (n, logprobs)
+│   └── IncompleteResponseError  the answer lacks what was asked (n, logprobs, a forced call)
 └── RetryableError             asked again, up to engine.max_attempts
     ├── RateLimitError         429
     ├── ServerError            5xx, 408, 409; an answer that says that the server failed
@@ -163,7 +163,7 @@ class MalformedError(RowError):
 
 
 class IncompleteResponseError(RowError):
-    """Raised when an answer lacks what was asked: fewer choices than n, no logprobs."""
+    """Raised when an answer lacks what was asked: fewer choices than n, no logprobs, no forced call."""
 
 
 class RetryableError(AskError):

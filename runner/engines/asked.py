@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from runner.errors import IncompleteResponseError, ServerError
-from runner.values import Request, Response
+from collections.abc import Sequence
 
-_ASKED = frozenset({"n", "logprobs", "prompt_logprobs", "return_token_ids"})
+from runner.errors import IncompleteResponseError, ServerError
+from runner.values import Choice, Json, Request, Response
+
+_ASKED = frozenset({"n", "logprobs", "prompt_logprobs", "return_token_ids", "tool_choice"})
+
+_CUT = frozenset({"length", "content_filter"})
+"""Why an answer ended before it had all that was asked: it stays one, and says so itself."""
 
 _FAILED = frozenset({"error", "abort", "insufficient_system_resource", "MALFORMED_RESPONSE"})
 """Why an answer ended, where it was the server that failed: as OpenRouter and Mistral, vLLM and SGLang,
@@ -23,7 +28,7 @@ def require_asked(request: Request, response: Response) -> None:
 
     Raises:
         ServerError: the server says that it failed.
-        IncompleteResponseError: n or logprobs, which servers drop in silence, are missing.
+        IncompleteResponseError: n, logprobs or a forced call, which servers drop in silence, are missing.
     """
     for choice in response.choices:
         if choice.finish_reason != "stop":
@@ -40,6 +45,7 @@ def _require_whole(request: Request, response: Response) -> None:
         raise IncompleteResponseError("prompt_logprobs were asked for, the answer has none")
     if request.sampling.get("return_token_ids") and any(c.token_ids is None for c in response.choices):
         raise IncompleteResponseError("return_token_ids was asked for, the answer has none")
+    _require_calls(request.sampling.get("tool_choice"), response.choices)
     if not request.sampling.get("logprobs"):
         return
     # An answer without text, such as one that a filter cut, has no tokens to speak of.
@@ -49,3 +55,22 @@ def _require_whole(request: Request, response: Response) -> None:
     top = request.sampling.get("top_logprobs") or 0
     if top and any(not token.top for choice in spoken for token in choice.logprobs or ()):
         raise IncompleteResponseError(f"top_logprobs is {top}, the answer has none")
+
+
+def _require_calls(forced: Json, choices: Sequence[Choice]) -> None:
+    name = _name(forced)
+    if name is None and forced != "required":
+        return
+    told = f"tool_choice forces {name}" if name else "tool_choice is required"
+    for choice in choices:
+        names = [_name(call) for call in choice.tool_calls]
+        if (name not in names if name else not names) and choice.finish_reason not in _CUT:
+            called = ", ".join(map(str, names)) or "no tool"
+            raise IncompleteResponseError(f"{told}, the answer calls {called}")
+
+
+def _name(said: Json) -> str | None:
+    """Return the name of the function that a call, or the choice of one, is about."""
+    function = said.get("function") if isinstance(said, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    return name if isinstance(name, str) else None

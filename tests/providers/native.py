@@ -94,6 +94,16 @@ def saying(kind: str, text: str) -> dict[str, Any]:
     return mistral_completion(text) if kind == "mistral" else google_answer({"text": text})
 
 
+def calling(kind: str) -> dict[str, Any]:
+    """Return a provider's answer that calls the tool."""
+    if kind == "anthropic":
+        call = {"type": "tool_use", "id": "c1", "name": "add", "input": {"a": 1}}
+        return anthropic_message(call, stop_reason="tool_use")
+    if kind == "mistral":
+        return mistral_completion("", tool_calls=[CALL], finish_reason="tool_calls")
+    return google_answer({"functionCall": {"id": "c1", "name": "add", "args": {"a": 1}}})
+
+
 def refusing(kind: str, message: str, name: str = "invalid_request_error") -> dict[str, Any]:
     """Return a provider's error body."""
     if kind == "anthropic":

@@ -21,6 +21,7 @@ from tests.providers.native import (
     TOOL,
     TURNS,
     anthropic_message,
+    calling,
     conversation,
     with_image,
 )
@@ -46,9 +47,7 @@ def test_every_parameter_of_the_table_is_sent_in_anthropics_form() -> None:
         "reasoning_effort": "high",
         "continue_final_message": True,
     }
-    body = anthropic_message({"type": "text", "text": '{"sum": 3}'})
-
-    _, sent = exchange("anthropic", chat_request(**asked), body)
+    _, sent = exchange("anthropic", chat_request(**asked), calling("anthropic"))
 
     assert set(asked) == set(KIND.capabilities.sampling) - {"passthrough"}
     assert sent.body == {
@@ -86,7 +85,7 @@ def test_passthrough_is_sent_verbatim_and_wins() -> None:
 )
 def test_tool_choice_has_anthropics_words(choice: str, told: dict[str, str]) -> None:
     """Each word has its own there."""
-    _, sent = exchange("anthropic", chat_request(tools=[TOOL], tool_choice=choice), SAYS)
+    _, sent = exchange("anthropic", chat_request(tools=[TOOL], tool_choice=choice), calling("anthropic"))
 
     assert sent.body["tool_choice"] == told
 

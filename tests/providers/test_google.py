@@ -19,6 +19,7 @@ from tests.providers.native import (
     SCHEMA,
     TOOL,
     TURNS,
+    calling,
     conversation,
     google_answer,
     with_image,
@@ -59,9 +60,7 @@ def test_every_parameter_of_the_table_is_sent_in_googles_form() -> None:
         "reasoning_effort": "high",
         "json_schema": SCHEMA,
     }
-    body = google_answer({"text": '{"sum": 3}'}, logprobsResult=LOGPROBS)
-
-    _, sent = exchange("google", chat_request(**asked), body)
+    _, sent = exchange("google", chat_request(**asked), calling("google"))
 
     assert set(asked) == set(KIND.capabilities.sampling) - {"passthrough"}
     assert sent.body["generationConfig"] == {
@@ -111,7 +110,7 @@ def test_passthrough_is_laid_over_the_body() -> None:
 @pytest.mark.parametrize(("choice", "mode"), [("auto", "AUTO"), ("none", "NONE"), ("required", "ANY")])
 def test_tool_choice_has_googles_words(choice: str, mode: str) -> None:
     """Each word has its own there."""
-    _, sent = exchange("google", chat_request(tools=[TOOL], tool_choice=choice), SAYS)
+    _, sent = exchange("google", chat_request(tools=[TOOL], tool_choice=choice), calling("google"))
 
     assert sent.body["toolConfig"] == {"functionCallingConfig": {"mode": mode}}
 

@@ -18,6 +18,7 @@ from tests.providers.native import (
     SCHEMA,
     TOOL,
     TURNS,
+    calling,
     conversation,
     mistral_completion,
     with_image,
@@ -55,9 +56,7 @@ def test_every_parameter_of_the_table_is_sent_under_its_name() -> None:
         "reasoning_effort": "high",
         "json_schema": SCHEMA,
     }
-    body = mistral_completion('{"sum": 3}', logprobs={"content": [{**TOKEN, "top_logprobs": [TOKEN]}]})
-
-    _, sent = exchange("mistral", chat_request(**asked), body)
+    _, sent = exchange("mistral", chat_request(**asked), calling("mistral"))
 
     table = KIND.capabilities.sampling
     assert set(asked) == set(table) - {"passthrough"}
