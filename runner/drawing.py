@@ -13,7 +13,7 @@ from runner.engines.constraints import constraint_fault
 from runner.errors import RenderError
 from runner.render import ValueTemplate, compile_value
 from runner.spec import Sampling
-from runner.spec.sampling import CONSTRAINTS, FILLED, is_template
+from runner.spec.sampling import CONSTRAINTS, FILLED, GO_WITH, is_template
 from runner.values import Json, Row, spelled
 
 
@@ -51,7 +51,9 @@ class Drawing:
             RenderError: a row's value can't be made, or is none that the parameter takes.
         """
         if self._templates:
-            return _of_sample({**self._fixed, **self._filled(row, answers)}, sample)
+            sampling = {**self._fixed, **self._filled(row, answers)}
+            _require_together(sampling)
+            return _of_sample(sampling, sample)
         known = self._of_sample.get(sample)
         if known is None:
             known = self._of_sample[sample] = _of_sample(dict(self._fixed), sample)
@@ -76,6 +78,14 @@ class Drawing:
             if name in filled and (fault := constraint_fault(name, filled[name])) is not None:
                 raise RenderError(f"{fault.place}: {fault.problem} (the row gives it)")
         return filled
+
+
+def _require_together(sampling: Mapping[str, Json]) -> None:
+    """Make sure that a row leaves out nothing that something else needs; what no row fills is the plan's."""
+    for name, (other, problem) in GO_WITH.items():
+        if name in sampling and not sampling.get(other):
+            given = spelled(sampling[other]) if other in sampling else "none"
+            raise RenderError(f"sampling.{name}: {problem} (the row gives {given})")
 
 
 def _of_sample(sampling: dict[str, Json], sample: int) -> dict[str, Json]:

@@ -17,7 +17,7 @@ from runner.errors import Fault
 from runner.prompts import PromptSource, SlotSource
 from runner.render import TemplateError, compile_value, unknown_names
 from runner.spec import Experiment
-from runner.spec.sampling import CONSTRAINTS, is_template
+from runner.spec.sampling import CONSTRAINTS, GO_WITH, is_template
 from runner.values import VALUE_TASKS, Json, spelled
 
 _OWN_CONFIG = "generation_config.json"
@@ -108,14 +108,6 @@ def _template_faults(sampling: Mapping[str, Json], slots: Sequence[SlotSource]) 
     return faults
 
 
-_GO_WITH = {
-    "top_logprobs": ("logprobs", "needs logprobs", "add {}.logprobs=true"),
-    "tool_choice": ("tools", "needs tools", "give {}.tools"),
-    "length_penalty": ("use_beam_search", "needs beam search", "add {}.use_beam_search=true"),
-}
-"""Parameter -> what it is nothing without, what is told then, and what to write."""
-
-
 def _together(
     experiment: Experiment, kind: EngineKind, slots: Sequence[SlotSource], *, whole: bool
 ) -> list[Fault]:
@@ -139,9 +131,9 @@ def _together(
 
 def _unfit(sent: Mapping[str, Json]) -> Iterator[tuple[str, str, str, str]]:
     """Yield each parameter that can't be sent like this, the other that it is about, what is told, a hint."""
-    for name, (other, problem, hint) in _GO_WITH.items():
+    for name, (other, problem) in GO_WITH.items():
         if name in sent and not sent.get(other):
-            yield name, other, problem, hint
+            yield name, other, problem, f"give {{}}.{other}" if other == "tools" else f"add {{}}.{other}=true"
     constraints = [name for name in CONSTRAINTS if name in sent]
     if len(constraints) > 1:
         problem = f"an answer obeys one of {', '.join(CONSTRAINTS)}; given: {', '.join(constraints)}"

@@ -21,6 +21,13 @@ from runner.spec.base import LARGEST, Spec
 CONSTRAINTS = ("json_schema", "regex", "choice")
 """Parameters that an answer has to obey; at most one of them."""
 
+GO_WITH = {
+    "top_logprobs": ("logprobs", "needs logprobs"),
+    "tool_choice": ("tools", "needs tools"),
+    "length_penalty": ("use_beam_search", "needs beam search"),
+}
+"""Parameter -> what it is nothing without, and what is told then."""
+
 
 def as_list(value: Any) -> Any:
     """Let one string stand for a list of it."""

@@ -7,6 +7,8 @@ import pytest
 from runner.drawing import Drawing
 from runner.errors import RenderError
 from runner.values import Row
+from tests.http_server import HttpServer
+from tests.work.work_kit import CHAT, Echo, Lab, served, sums
 
 
 def drawn(
@@ -83,9 +85,57 @@ def test_samples_have_seeds_of_their_own_beyond_their_choices() -> None:
         ({"temperature": "{{ row.t }}"}, {"x": 1}, r"the row has no column 't'"),
         ({"seed": "{{ row.s }}"}, {"s": "{{ 7 }}"}, r"sampling\.seed: .*valid integer.*'\{\{ 7 \}\}'"),
         ({"tools": "{{ row.tools }}"}, {"tools": "[{"}, r"sampling\.tools: the row's text is no JSON"),
+        (
+            {"logprobs": "{{ row.l }}", "top_logprobs": 2},
+            {"l": None},
+            r"sampling\.top_logprobs: needs logprobs \(the row gives none\)",
+        ),
+        (
+            {"logprobs": "{{ row.l }}", "top_logprobs": "{{ row.top }}"},
+            {"l": False, "top": 2},
+            r"sampling\.top_logprobs: needs logprobs \(the row gives false\)",
+        ),
+        (
+            {"tools": "{{ row.tools }}", "tool_choice": "auto"},
+            {"tools": ""},
+            r"sampling\.tool_choice: needs tools \(the row gives none\)",
+        ),
+        (
+            {"tools": "{{ row.tools }}", "tool_choice": "{{ row.choice }}"},
+            {"tools": "[]", "choice": "required"},
+            r"sampling\.tool_choice: needs tools \(the row gives \[\]\)",
+        ),
+        (
+            {"use_beam_search": "{{ row.b }}", "length_penalty": 2.0},
+            {"b": None},
+            r"sampling\.length_penalty: needs beam search \(the row gives none\)",
+        ),
     ],
 )
 def test_bad_value_fails_its_row(sampling: dict[str, Any], row: dict[str, Any], problem: str) -> None:
     """The message names the parameter and what the row gives."""
     with pytest.raises(RenderError, match=problem):
         drawn(sampling, row)
+
+
+def test_row_may_leave_out_both_of_what_goes_together() -> None:
+    """Then nothing is asked, and a row that gives both has both."""
+    sampling = {"logprobs": "{{ row.l }}", "top_logprobs": "{{ row.top }}"}
+
+    assert drawn(sampling, {"l": None, "top": None}) == {}
+    assert drawn(sampling, {"l": True, "top": 2}) == {"logprobs": True, "top_logprobs": 2}
+
+
+def test_row_without_the_tools_that_a_choice_needs_is_never_asked(lab: Lab) -> None:
+    """It costs that row an error; the others are asked."""
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    lab.rows([{**row, "tools": [tool] if row["q"] != "1" else None} for row in sums(3)])
+    echo = Echo(lambda _: None)
+    with HttpServer({CHAT: echo}) as server:
+        result = lab.run(
+            engine=served(server.url("/v1")), sampling={"tools": "{{ row.tools }}", "tool_choice": "auto"}
+        )
+
+    assert (result.count.ok, result.count.errors) == (2, 1)
+    assert result.lines()[1]["error"]["message"] == "sampling.tool_choice: needs tools (the row gives none)"
+    assert set(echo.asked) == {"0", "2"}
