@@ -253,7 +253,8 @@ class Asking:
 
     def _check_errors(self, index: int) -> None:
         limit = next(p.experiment.max_errors for p in self._desk.points if p.spec.index == index)
-        failed = self._desk.counter.failed_of[index]
+        waiting = sum(question.point.spec.index == index for question, _ in self._refused)
+        failed = self._desk.counter.failed_of[index] + waiting
         if limit is not None and failed >= limit:
             self.stop(TooManyErrorsError(f"{failed} rows failed, as many as max_errors allows"))
 
@@ -269,6 +270,7 @@ class Asking:
             batch = self._finish(question.failed(error))
         else:
             self._refused.append((question, error))
+            self._check_errors(question.point.spec.index)
             if not failed_before:
                 batch = self._desk.journal.commit(question.failed(error, state=MISSING))
         if not self._succeeded and (fault := self._breaker.failed(error)) is not None:

@@ -89,7 +89,9 @@ class BoundScorer:
         self.name = name
         self.slot = slots.index(settings.of) if settings.of else len(slots) - 1
         self._slots = tuple(slots)
-        self._scorer: Scorer = scorer_kinds()[settings.kind].create(settings)
+        kind = scorer_kinds()[settings.kind]
+        self._scorer: Scorer = kind.create(settings)
+        self._target_fault = kind.target_fault
         source = settings.target if settings.target is not None else default_target
         self._target: Template | None = (
             None if source is None else compile_template(source, name=f"scorers.{name}.target")
@@ -100,9 +102,14 @@ class BoundScorer:
         """Return the target if it can be had before there is an answer; None if it needs one.
 
         Raises:
-            RenderError: the row hasn't what it is made of.
+            RenderError: the row hasn't what it is made of, or nothing can be compared with it.
         """
-        return self._target.render({"row": row.data}) if self._early and self._target is not None else None
+        if self._target is None or not self._early:
+            return None
+        target = self._target.render({"row": row.data})
+        if (fault := self._target_fault(target)) is not None:
+            raise RenderError(f"scorers.{self.name}: {fault}")
+        return target
 
     def score(self, row: Row, answers: Sequence[str], target: str | None = None) -> ScoreLine:
         """Score one row's answers; *target* is what `early_target` gave, if it was asked."""

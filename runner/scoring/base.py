@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
@@ -36,12 +37,14 @@ class ScorerKind:
     Attributes:
         factory: ``module:Class``, called with the settings.
         tasks: whose answers it can score.
+        target_fault: says what is wrong with a target that nothing can be compared with.
     """
 
     settings: type[ScorerSettings]
     factory: str
     summary: str
     tasks: frozenset[str] = frozenset({"chat", "complete"})
+    target_fault: Callable[[str], str | None] = lambda _: None
 
     @property
     def name(self) -> str:

@@ -58,7 +58,7 @@ class Numeric:
         """
         expected = self._number(target)
         if expected is None:
-            raise RowError(f"scorer numeric: the target {target!r:.80} holds no number")
+            raise RowError(f"scorer numeric: {target_fault(target)}")
         given = self._number(text)
         if given is None:
             return Score(0.0)
@@ -74,6 +74,11 @@ class Numeric:
         if given == expected:
             return True
         return bool(abs(_ARITHMETIC.subtract(given, expected)) <= self._tolerance)
+
+
+def target_fault(target: str) -> str | None:
+    """Say what is wrong with a target that holds no number."""
+    return None if _MAGNITUDE.search(target) else f"the target {target!r:.80} holds no number"
 
 
 def _read(magnitude: str, before: str) -> Decimal:
@@ -104,4 +109,5 @@ KIND = ScorerKind(
     settings=NumericSettings,
     factory="runner.scoring.numeric:Numeric",
     summary="a number in the answer equals the target's",
+    target_fault=target_fault,
 )

@@ -166,6 +166,32 @@ def test_max_errors_stops_the_job(lab: Lab) -> None:
     assert "max_errors" in result.state()["error"]
 
 
+def test_max_errors_counts_what_is_refused_before_any_success(lab: Lab) -> None:
+    """Whoever sets max_errors pays for no more refusals than that; a resume asks those rows again."""
+    lab.rows(sums(500))
+    echo = Echo(lambda text: (400, f"no {text}"))
+    with HttpServer({CHAT: echo}) as server:
+        result = lab.run(engine=served(server.url("/v1"), concurrency=1), max_errors=3)
+
+    assert sum(echo.asked.values()) == 3
+    assert result.count.missing == 500
+    assert "max_errors" in result.state()["error"]
+
+
+def test_target_that_nothing_compares_with_is_never_asked_for(lab: Lab) -> None:
+    """A target without a number is its row's error before anything is paid."""
+    lab.rows([*sums(2), {"id": "x", "q": "2", "a": "five"}])
+    echo = Echo(lambda _: None)
+    with HttpServer({CHAT: echo}) as server:
+        result = lab.run(engine=served(server.url("/v1")), scorers={"number": {"kind": "numeric"}})
+
+    assert sum(echo.asked.values()) == 2
+    assert result.lines()[2]["error"] == {
+        "kind": "RenderError",
+        "message": "scorers.number: the target 'five' holds no number",
+    }
+
+
 def test_template_that_fails_on_a_row_is_that_rows_error(lab: Lab, url: str) -> None:
     """A row without a column that the template needs is recorded as failed, and the others run."""
     lab.rows([*sums(2), {"id": "x", "a": "1"}])
