@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -128,6 +130,34 @@ def test_a_row_that_fails_once_is_asked_again(lab: Lab, trouble: Behaviour) -> N
         result = lab.run(engine=served(server.url("/v1"), max_attempts=4))
 
     assert result.count.ok == 3
+
+
+def test_storm_of_429s_loses_no_row_and_pays_for_none_twice(lab: Lab) -> None:
+    """A server that takes four requests at once, of a job that sends 32, answers every row once."""
+    lab.rows(sums(80))
+    answered: Counter[str] = Counter()
+    refused = taken = 0
+
+    async def four_at_once(exchange: Exchange) -> None:
+        nonlocal refused, taken
+        if taken >= 4:
+            refused += 1
+            await exchange.answer(b"{}", 429, ("retry-after-ms: 50",))
+            return
+        taken += 1
+        await asyncio.sleep(0.01)
+        text = exchange.request.json()["messages"][-1]["content"]
+        answered[text] += 1
+        taken -= 1
+        await exchange.answer(completion(text))
+
+    with HttpServer({CHAT: four_at_once}) as server:
+        result = lab.run(engine=served(server.url("/v1"), concurrency=32, max_attempts=10))
+
+    assert refused >= 28
+    assert result.count.ok == 80
+    assert set(answered.values()) == {1}
+    assert len(answered) == 80
 
 
 def test_malformed_answers_that_stay_are_final(lab: Lab) -> None:
