@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ def _reach(counting: Counting, count: int) -> None:
 
 def _scontrol(*words: str) -> None:
     subprocess.run(["scontrol", *words], check=True)
+
+
+def _node(job: str) -> str:
+    """Return the node that a job runs on."""
+    told = subprocess.run(["squeue", "-h", "-o", "%N", "-j", job], check=True, capture_output=True, text=True)
+    return told.stdout.strip()
 
 
 def _complete(project: Project, run: RunFolder) -> dict[str, Any]:
@@ -143,6 +150,28 @@ def test_requeued_job_goes_on_where_it_was(on_slurm: Project, server: HttpServer
     _complete(on_slurm, run)
 
     assert (run.jobs[0] / "2").is_dir()
+    assert counting.total <= ROWS + CONCURRENCY
+    assert max(counting.asked.values()) <= 2
+
+
+def test_run_goes_on_when_its_node_fails(on_slurm: Project, server: HttpServer, counting: Counting) -> None:
+    """Slurm starts the job again where there is room, and nothing is asked that is recorded."""
+    run = _submit(on_slurm, server)
+    _reach(counting, 60)
+    job = on_slurm.status(run)["jobs"][0]["slurm"]
+    node = _node(job)
+    worker = worker_of(run)
+    try:
+        _scontrol("update", f"NodeName={node}", "State=DOWN", "Reason=test")
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)  # what a node takes along when it fails
+        on_slurm.settle(run, lambda _: (run.jobs[0] / "2").is_dir())
+        counting.open()
+        _complete(on_slurm, run)
+    finally:
+        # Refused where its slurmd has brought it back by itself.
+        subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], check=False)
+
     assert counting.total <= ROWS + CONCURRENCY
     assert max(counting.asked.values()) <= 2
 
