@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from runner.config import Composition, Point, RefusedPoint
@@ -18,10 +17,9 @@ from runner.engines.registry import engine_kinds, takers
 from runner.errors import ConfigError, Fault, UserError
 from runner.prompts import PromptSource, compile_prompt, resolve_prompt
 from runner.refusals import placed, together
-from runner.render import TemplateError, compile_template, unknown_names
-from runner.scoring.metrics import check_report
+from runner.scorers import left_out, most_samples, scorer_faults
 from runner.spec import Experiment, Prompt, SlurmCluster, Topology
-from runner.tasks import engine_start, scorer_task_faults, task_faults
+from runner.tasks import engine_start, task_faults
 from runner.values import Json, canonical_json
 
 
@@ -122,6 +120,7 @@ class _Resolver:
         self._written = written
         self._digits = len(str(max(0, len(composition.points) + len(composition.refused) - 1)))
         self._prompts: dict[str, tuple[list[Fault], PromptSource | None]] = {}
+        self._most = most_samples(point.experiment for point in composition.points)
 
     def _model_faults(self, experiment: Experiment, kind: EngineKind) -> list[Fault]:
         """Find a folder's name that would be sent to a server; a model of another engine left it there."""
@@ -147,12 +146,12 @@ class _Resolver:
         faults += sampling_faults(experiment, kind, prompt, whole=self._written)
         faults += task_faults(experiment, written=self._written)
         if prompt is not None:
-            faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots)
+            faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots, self._most)
         if faults or prompt is None:
             return placed(faults, point.axes), None
         name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
         sampling, notes = effective_sampling(experiment, kind)
-        return [], PlannedPoint(point, name, sampling, prompt, (*point.notes, *notes))
+        return [], PlannedPoint(point, name, sampling, prompt, (*point.notes, *notes, *left_out(experiment)))
 
     def _prompt(self, experiment: Experiment) -> tuple[list[Fault], PromptSource | None]:
         # By its text: a prompt may hold maps, such as a slot's JSON Schema, and has no hash of its own.
@@ -220,36 +219,6 @@ def _adapter_faults(kind: EngineKind, task: str) -> list[Fault]:
         problem = f"engine {kind.name} takes none for task {task}"
         return [Fault("model.adapter", problem, "give weights that hold the adapter already")]
     return []
-
-
-def scorer_faults(experiment: Experiment, slots: Sequence[str]) -> list[Fault]:
-    """Find what is wrong with an experiment's scorers, given the slots of its prompt."""
-    faults = scorer_task_faults(experiment)
-    for name, scorer in experiment.scorers.items():
-        place = f"scorers.{name}"
-        faults += [
-            Fault(f"{place}.report", problem) for problem in check_report(scorer.report, experiment.samples)
-        ]
-        if scorer.of is not None and scorer.of not in slots:
-            near = get_close_matches(scorer.of, slots, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"slots: {', '.join(slots)}"
-            faults.append(Fault(f"{place}.of", f"the prompt has no slot {scorer.of!r}", hint))
-        target = scorer.target if scorer.target is not None else experiment.dataset.target
-        if target is None:
-            hint = 'such as dataset.target: "{{ row.answer }}"'
-            faults.append(Fault(place, "has no target: neither the scorer nor the dataset names one", hint))
-        else:
-            own = scorer.target is not None
-            faults += _target_faults(f"{place}.target" if own else "dataset.target", target, slots)
-    return faults
-
-
-def _target_faults(place: str, source: str, slots: Sequence[str]) -> list[Fault]:
-    try:
-        template = compile_template(source, name=place)
-    except TemplateError as error:
-        return [error.fault(place)]
-    return unknown_names(template, ["row", *slots], place)
 
 
 def _jobs(points: Sequence[PlannedPoint]) -> tuple[PlannedJob, ...]:

@@ -109,12 +109,13 @@ def _results_table(points: Sequence[PointOutcome]) -> Table:
 
 
 def _scores(points: Sequence[PointOutcome]) -> list[tuple[str, str]]:
-    """Return every (scorer, metric) that any point with results reports."""
-    begun = (point for point in points if point.ok or point.errors)
-    found = (
-        (name, metric) for point in begun for name, metrics in point.scores.items() for metric in metrics
-    )
-    return list(dict.fromkeys(found))
+    """Return every (scorer, metric) that any point with results reports, those of a scorer together."""
+    found: dict[str, dict[str, None]] = {}
+    for point in points:
+        if point.ok or point.errors:
+            for name, metrics in point.scores.items():
+                found.setdefault(name, {}).update(dict.fromkeys(metrics))
+    return [(name, metric) for name, metrics in found.items() for metric in metrics]
 
 
 def _score(score: Json) -> str:

@@ -19,12 +19,12 @@ from runner.fold import export
 from runner.jobs import DatasetFile, PointSpec
 from runner.outcome import PointMetrics, PointOutcome
 from runner.places import Places
-from runner.plan import scorer_faults
 from runner.points import PointRecords
 from runner.prepare import target_column_faults
 from runner.questions import ErrorLine, OpenPoint, ResultLine
 from runner.records import ERROR, OK, Record, Result
 from runner.runs import RunFolder, read_file
+from runner.scorers import most_samples, scorer_faults
 from runner.secrets import Secrets
 from runner.spec import Experiment
 from runner.start import jobs_of
@@ -47,21 +47,25 @@ def rescored_points(run: RunFolder, overrides: Sequence[str]) -> list[PointSpec]
         _check_dataset(run, dataset)
     places = _places(run)
     secret_env = {name for job in jobs for name in job.secret_env}
-    points: list[PointSpec] = []
-    faults: list[Fault] = []
+    experiments: list[Experiment] = []
     for spec in specs:
         composed = _composed(run, spec, overrides, places)
         secrets = Secrets.of(secret_env, composed.env_read)
         experiment = _changed(spec.experiment(), composed.points[0].experiment)
         secrets.refuse("\n".join(overrides), "command line")
         secrets.refuse(experiment.model_dump_json(), "resolved config")
-        found = scorer_faults(experiment, OpenPoint(spec, run.path).slots)
+        experiments.append(experiment)
+    most = most_samples(experiments)
+    faults: list[Fault] = []
+    for spec, experiment in zip(specs, experiments, strict=True):
+        found = scorer_faults(experiment, OpenPoint(spec, run.path).slots, most)
         faults += found or _column_faults(run, spec, experiment)
-        declared = experiment.model_dump(mode="json", exclude_none=True)
-        points.append(msgspec.structs.replace(spec, declared=declared))
     if faults:
         raise ConfigError(faults)
-    return points
+    return [
+        msgspec.structs.replace(spec, declared=experiment.model_dump(mode="json", exclude_none=True))
+        for spec, experiment in zip(specs, experiments, strict=True)
+    ]
 
 
 def _places(run: RunFolder) -> Places:

@@ -24,18 +24,19 @@ class _Metric(Protocol):
         ...
 
 
-def check_report(report: Sequence[str], samples: int) -> list[str]:
-    """Return what is wrong with a scorer's `report`, given how many samples a row has."""
-    problems: list[str] = []
-    for name in report:
-        match = _NAME.fullmatch(name)
-        if match is None:
-            problems.append(f"unknown metric {name!r} ({suggestion(name, _KNOWN)})")
-        elif match[3] and int(match[3]) > samples:
-            problems.append(f"{name} needs samples: {match[3]} or more, not {samples}")
+def check_report(report: Sequence[str]) -> list[str]:
+    """Return what is wrong with the metrics of a scorer's `report`, however many samples a row has."""
+    unknown = [name for name in report if _NAME.fullmatch(name) is None]
+    problems = [f"unknown metric {name!r} ({suggestion(name, _KNOWN)})" for name in unknown]
     twice = sorted({name for name in report if report.count(name) > 1})
     problems.extend(f"{name!r} is reported more than once" for name in twice)
     return problems
+
+
+def samples_needed(metric: str) -> int:
+    """Return how many samples of a row a metric needs."""
+    match = _NAME.fullmatch(metric)
+    return int(match[3]) if match is not None and match[3] else 1
 
 
 def mean(scores: Sequence[Score | None]) -> float | None:
@@ -98,16 +99,19 @@ class _Total:
 class Metrics:
     """What one scorer reports; rows are added one at a time, in any order.
 
+    A metric that needs more samples than a row has is left out: other points of a sweep may have it.
     A row counts for a metric only if enough of its samples have a score: one for mean, k for
     pass@k, the first k for majority@k. `rows` says how many did.
     """
 
     def __init__(self, report: Sequence[str], samples: int = 1) -> None:
-        problems = check_report(report, samples)
+        problems = check_report(report)
         if problems:
             raise ValueError("; ".join(problems))
         self._samples = samples
-        self._metrics = [(name, _metric(name), _Total()) for name in report]
+        self._metrics = [
+            (name, _metric(name), _Total()) for name in report if samples_needed(name) <= samples
+        ]
 
     def add(self, row_id: str, scores: Sequence[Score | None]) -> None:
         """Add a row: the scores of all its samples in their order, None where there is none."""

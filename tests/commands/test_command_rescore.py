@@ -129,3 +129,18 @@ def test_rescore_names_where_a_fault_was_written(project: MakeProject, override:
 
     assert place in outcome.err
     assert "run.yaml" not in outcome.err
+
+
+def test_metric_that_a_point_has_too_few_samples_for_is_shown_as_none(project: MakeProject) -> None:
+    """The other points of the sweep have it, in the run as in what rescores it."""
+    made = project({})
+    report = "scorers.exact_match.report=[mean,pass@2]"
+    ran = made.ran("run", "sums.yaml", "-m", "samples=1,2", report)
+
+    outcome = made.ran("rescore", "last", report)
+
+    for lines in (ran.lines, outcome.lines):
+        table = [line.split() for line in lines if line.startswith(("samples", "1 ", "2 "))]
+        assert [row[-1] for row in table] == ["pass@2", "-", "0.224"], lines
+    metrics = json.loads((made.last.point("0-samples=1") / "metrics.json").read_text())
+    assert list(metrics["scores"]["exact_match"]) == ["mean"]

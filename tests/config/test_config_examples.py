@@ -1,4 +1,4 @@
-"""The experiments that users want to write compose as they stand."""
+"""The experiments that users want to write compose as they stand, and plan with what this machine has."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.errors import ConfigError
+from runner.plan import make_plan
 from tests.config.config_kit import Project
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -82,6 +84,44 @@ def test_embedding_example_says_what_its_vectors_are(examples: Project) -> None:
 
     assert (experiment.task, experiment.dataset.kind, experiment.dataset.id) == ("embed", "parquet", "doc_id")
     assert (experiment.output.dtype, experiment.cache) == ("float16", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "replaced", "points"),
+    [
+        ("a-gsm8k", ("engine=fake", "topology.replicas=1"), 1),
+        ("b-sweep", ("engine=fake", "topology.replicas=1"), 12),
+        ("e-two-turns", ("engine=fake",), 1),
+        ("f-embed", ("topology.replicas=1",), 1),
+    ],
+)
+def test_example_that_needs_no_later_part_plans(
+    examples: Project, name: str, replaced: tuple[str, ...], points: int
+) -> None:
+    """As it stands, but for what is replaced.
+
+    The fake stands in for vLLM, which is not installed here, and takes the same topology; it embeds nothing,
+    so that the last one asks a server by its address. More replicas than one are not built yet.
+    """
+    examples.write("corpus.parquet", "-")
+    examples.write("conf/model/qwen3-embed.yaml", f"name: org/qwen3-embed\n{SERVED}")
+
+    plan = make_plan(examples.composed(*replaced, file=name))
+
+    assert len(plan.points) == points
+
+
+def test_examples_metric_that_no_point_has_samples_for_is_refused(examples: Project) -> None:
+    """One that some points of the sweep can have is left out of the others, with a note."""
+    replaced = ("engine=fake", "topology.replicas=1")
+    first, second = make_plan(examples.composed(*replaced, file="b-sweep")).points[:2]
+
+    note = "scorers.numeric.report: pass@5, majority@5 left out where samples: 1 are too few"
+    assert [note in planned.notes for planned in (first, second)] == [True, False]
+    fewer = (*replaced, "samples=1", "scorers.numeric.report=[pass@5]")
+    with pytest.raises(ConfigError, match=r"report: pass@5 needs samples: 5 or more, not 1$") as caught:
+        make_plan(examples.composed(*fewer, file="b-sweep"))
+    assert len(caught.value.faults) == 1
 
 
 @pytest.mark.parametrize(
