@@ -26,6 +26,7 @@ class Raw:
         notes: what was replaced by what.
         faults: what is wrong so far.
         winners: top-level key -> the whole value that won, and the index of its layer.
+        parts: what was laid key by key over those, each with the index of its layer.
         failed: top-level keys that could not be laid at all.
         undeleted: where a deletion found nothing.
     """
@@ -35,6 +36,7 @@ class Raw:
     notes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     winners: dict[str, tuple[int, Given]] = field(default_factory=dict)
+    parts: list[tuple[int, Key, Given]] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     undeleted: list[Key] = field(default_factory=list)
 
@@ -93,9 +95,10 @@ def _assemble_key(
         _note_replaced(raw, key, whole, layers[:start])
         if whole.value is DELETED:
             _check_deleted(raw, key, whole, layers[:start])
-    for layer in layers[start:]:
+    for index, layer in enumerate(layers[start:], start):
         for path, given in layer.parts:
             if path[0] == key:
+                raw.parts.append((index, path, given))
                 value = _lay_part(raw, value, path, given, chooser)
     if value is not None:
         raw.config[key] = value

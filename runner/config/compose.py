@@ -13,7 +13,7 @@ from runner.config.front import Front
 from runner.config.interpolation import environment_reads
 from runner.config.keys import nearest
 from runner.config.overrides import parse_overrides
-from runner.config.point import Composition
+from runner.config.point import Composition, Point
 from runner.config.reader import Reader
 from runner.config.sweep import refuse_commas
 from runner.config.verdict import Verdict
@@ -53,6 +53,7 @@ def compose(
     with environment_reads() as names:
         verdict = _verdict(path, overrides, reader, multirun=multirun)
         points, refused = verdict.parted() if skip_refused else (verdict.points(), ())
+    _check_name(points)
     return Composition(path, tuple(overrides), places, points, reader.sources, tuple(names), refused)
 
 
@@ -71,6 +72,17 @@ def _verdict(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: 
         experiment = finisher.finish(raw)
         verdict.add(axes, experiment, (*source.notes, *raw.notes), raw.faults)
     return verdict
+
+
+def _check_name(points: Sequence[Point]) -> None:
+    """Refuse points that differ in what the run is called."""
+    names = list(dict.fromkeys(point.experiment.name for point in points))
+    if len(names) > 1:
+        given = f"{names[0]}, {names[1]}" + (", ..." if len(names) > 2 else "")  # noqa: PLR2004 - two are shown
+        problem = f"its points come to different names: {given}; a name is that of the whole run"
+        raise ConfigError([
+            Fault("name", problem, "leave out what varies: points are named after their values")
+        ])
 
 
 def opened(

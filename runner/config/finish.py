@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.config.assemble import Raw, merged
+from runner.config.assemble import Raw, laid, merged
 from runner.config.choices import KIND_AND_NAME, Chooser
 from runner.config.document import Key, Origin, dotted
 from runner.config.explain import explain, later_keys
@@ -80,8 +80,9 @@ class Finisher:
         own = config.get(group)
         kind = own.get("kind") if isinstance(own, dict) else None
         if group == "engine" and kind != chosen.value.get("kind") and _names_engine_later(raw):
-            raw.notes.append(f"engine: {raw.winners['model'][1].value} replaces {brief(own)}")
-            own = None
+            layer, model = raw.winners["model"]
+            raw.notes.append(f"engine: {model.value} replaces {brief(raw.winners['engine'][1].value)}")
+            own = _laid_since(raw, "engine", layer)
         elif kind is not None and chosen.value.get("kind") not in (None, kind):
             raw.notes.append(
                 f"engine: {brief(own)} ({raw.source((group,))}) replaces the model's {brief(chosen.value)}"
@@ -180,6 +181,17 @@ def _names_engine_later(raw: Raw) -> bool:
         and KIND_AND_NAME.match(model[1].value) is not None
         and model[0] > engine[0]
     )
+
+
+def _laid_since(raw: Raw, group: str, layer: int) -> Json:
+    """Return what layers from *layer* on lay over a group; the rest, and where it was written, is gone."""
+    raw.trail = [(path, origin) for path, origin in raw.trail if path[0] != group]
+    value: Json = None
+    for index, path, given in raw.parts:
+        if path[0] == group and index >= layer:
+            raw.trail.append((path, given.origin))
+            value = laid(value, path, 1, given.value, given.origin.at())
+    return value
 
 
 def _kind(value: Any) -> Json:

@@ -189,7 +189,9 @@ class Plain:
         replacing = [change for change in changes if self._replaces(change)]
         choices = [c for c in changes if c not in replacing and self._composer.is_choice(c)]
         base = self._composer.base(choices)
-        fronted = {change.key[0] for change in replacing} | _fronted(base.container)
+        replaced = {change.key[0] for change in replacing}
+        brought = {"engine"} if "model" in replaced else set()  # a model that replaces another may bring one
+        fronted = replaced | brought | _fronted(base.container)
         values = [c for c in changes if c not in replacing and c not in choices]
         hydras = [change for change in values if change.key[0] not in fronted]
         under = file_layer_of(self._composer.compose([*choices, *hydras], self._swept), self._document.origin)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from runner.spec.base import LARGEST, Spec
 
@@ -16,6 +16,12 @@ class Shard(Spec):
     """Which shard, from 0."""
     count: int = Field(ge=1)
     """How many shards there are."""
+
+    @model_validator(mode="after")
+    def _check_index(self) -> Self:
+        if self.index >= self.count:
+            raise ValueError(f"index counts from 0, so at most {self.count - 1}")
+        return self
 
 
 class _Rows(Spec):

@@ -63,6 +63,7 @@ CASES = {
     "too many samples": ("samples=1000001", "1000001 given, expected a whole number of at least 1 and of at most 1000000"),
     "more samples than any number": ("samples=9223372036854775808", "9223372036854775808 given, expected a whole number of at least 1 and of at most 1000000"),
     "seed that the last sample can't be sent": ("sampling.seed=9223372036854775807", "expected a whole number of at least 0 and of at most 9223372035854775807"),
+    "shard beyond the last": ("dataset={path: data/sums.jsonl, shard: {index: 4, count: 4}}", "dataset.shard (command line): {index: 4, count: 4} given: index counts from 0, so at most 3"),
     "shuffle's seed beyond 64 bits": ("dataset.seed=9223372036854775808", "expected a whole number of at least 0 and of at most 9223372036854775807"),
     "number with no bound of its own": ("dataset.limit=9223372036854775808", "too large: whole numbers go up to 9223372036854775807"),
     "hub name without its prefix": ("model=Qwen/Qwen3-0.6B", "did you mean hf:Qwen/Qwen3-0.6B?"),

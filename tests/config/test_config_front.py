@@ -119,6 +119,23 @@ def test_kind_in_front_of_a_models_name_beats_the_files_engine(project: Project)
     assert project.one("model=fake:any", file=file).engine.kind == "fake"
 
 
+@pytest.mark.parametrize("engine", ["fake", "{kind: vllm, base_url: 'http://x/v1', args: {seed: 1}}"])
+def test_keys_given_with_a_models_kind_are_laid_over_its_engine(project: Project, engine: str) -> None:
+    """What the command line gives counts; nothing of the file's engine does."""
+    file = project.file(BASE + f"engine: {engine}\n")
+    given = ("model=openai_compatible:foo", "engine.base_url=http://127.0.0.1:2/v1")
+
+    experiment = project.one(*given, file=file)
+
+    assert experiment.engine.model_dump(exclude_defaults=True) == {"base_url": "http://127.0.0.1:2/v1"}
+    assert f"engine: openai_compatible:foo replaces {engine[:12]}" in "\n".join(
+        project.notes(*given, file=file)
+    )
+    assert "engine.timeout (command line): -1 given" in project.refused(
+        *given, "engine.timeout=-1", file=file
+    )
+
+
 def test_model_without_an_engine_runs_embedded(project: Project) -> None:
     """A hub name needs nothing else."""
     experiment = project.one("model=hf:org/name")

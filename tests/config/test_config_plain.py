@@ -215,3 +215,15 @@ def test_fault_of_a_plain_file_is_one_message(
 ) -> None:
     """What Hydra or the schema refuses is told like any other fault."""
     assert message in project.refused(override, file=project.file(text))
+
+
+def test_keys_given_with_a_models_kind_replace_the_engine_of_the_body(project: Project) -> None:
+    """As in any other file."""
+    file = project.file(PLAIN + "engine: {kind: vllm, base_url: 'http://x/v1', args: {seed: 1}}\n")
+
+    engine = project.one("model=openai_compatible:foo", "engine.base_url=http://y/v1", file=file).engine
+
+    assert (engine.kind, engine.model_dump(exclude_defaults=True)) == (
+        "openai_compatible",
+        {"base_url": "http://y/v1"},
+    )

@@ -186,3 +186,20 @@ def test_point_that_may_show_a_key_refuses_all(project: Project) -> None:
         compose(project.file(BASE), words, multirun=True, skip_refused=True)
 
     assert "sk-b-1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("name: lk-${sampling.temperature}\nsweep: {sampling.temperature: [0, 1, 2]}\n", ()),
+        ("sweep: {name: [lk-0, lk-1, lk-2]}\n", ()),
+        ("", ("name=lk-0,lk-1,lk-2",)),
+    ],
+)
+def test_points_of_different_names_are_refused(
+    project: Project, text: str, overrides: tuple[str, ...]
+) -> None:
+    """One run has one folder."""
+    refused = project.refused(*overrides, file=project.file(BASE + text), multirun=True)
+
+    assert refused.startswith("name: its points come to different names: lk-0, lk-1, ...; a name is that of")
