@@ -22,11 +22,12 @@ from runner.jobs import DatasetFile, Job, PointSpec, write_job
 from runner.plan import Plan, PlannedPoint, less
 from runner.prompts import compile_prompt
 from runner.provenance import provenance
-from runner.refusals import placed
+from runner.refusals import placed, together
 from runner.render import compile_template, suggestion
 from runner.runs import CACHE_FILE, RunFolder, write_file
 from runner.secrets import Secrets
 from runner.spec import CsvDataset, Dataset, Experiment
+from runner.trial import Trial
 
 COPY_LIMIT = 64 * 1024 * 1024
 """Datasets, tokenizers and chat templates up to this size (bytes) are copied into the run; larger ones are
@@ -41,8 +42,8 @@ def specify(plan: Plan) -> tuple[Job, ...]:
     """
     facts, hashed = cache(_facts), cache(content_hash)
     secret_env = secret_names(plan)
-    if faults := [fault for planned in plan.points for fault in _column_faults(planned)]:
-        raise ConfigError(faults)
+    if refused := _refused_by_rows(plan):
+        raise ConfigError(together(refused, len(plan.points)))
     jobs = []
     for job in plan.jobs:
         points = tuple(
@@ -52,19 +53,25 @@ def specify(plan: Plan) -> tuple[Job, ...]:
     return tuple(jobs)
 
 
-def less_missing_columns(plan: Plan) -> Plan:
-    """Return *plan* without the points that name a column which their rows haven't; it lists those.
+def less_refused_by_rows(plan: Plan) -> Plan:
+    """Return *plan* without the points that can't be asked with the rows that they have; it lists those.
 
     Raises:
         ConfigError: no other point is left.
         UserError: a dataset can't be read as what it says it is.
     """
-    refused = [
+    refused = _refused_by_rows(plan)
+    return less(plan, refused) if refused else plan
+
+
+def _refused_by_rows(plan: Plan) -> list[RefusedPoint]:
+    """Find points that name columns which their rows haven't, or of which not one row can be asked."""
+    trial = Trial()
+    return [
         RefusedPoint(planned.point.index, planned.point.axes, tuple(placed(faults, planned.point.axes)))
         for planned in plan.points
-        if (faults := _column_faults(planned))
+        if (faults := _column_faults(planned) or trial.faults(planned))
     ]
-    return less(plan, refused) if refused else plan
 
 
 def _column_faults(planned: PlannedPoint) -> list[Fault]:
@@ -120,6 +127,23 @@ def specify_point(planned: PlannedPoint, dataset: DatasetFile, hashed: Hash = co
     )
 
 
+def refuse_secrets(plan: Plan) -> None:
+    """Refuse a plan that a secret's value stands in.
+
+    Raises:
+        ConfigError: in the file, on the command line, or in what they come to.
+    """
+    secrets = Secrets.of(secret_names(plan))
+    composition = plan.composition
+    secrets.refuse(composition.file.read_text(errors="replace"), str(composition.file))
+    secrets.refuse("\n".join(composition.overrides), "command line")
+    points = [
+        (planned.name, planned.experiment.model_dump(mode="json"), planned.prompt, planned.notes)
+        for planned in plan.points
+    ]
+    secrets.refuse(msgspec.json.encode((plan.name, points)).decode(), "resolved config")
+
+
 def secret_names(plan: Plan) -> tuple[str, ...]:
     """Return the environment variables of a plan whose values must never be written."""
     names: set[str] = set()
@@ -151,11 +175,9 @@ def write_run(
         ConfigError: a secret's value would be written; nothing is, then.
         UserError: the cache can't be read, or the folder can't be made; the same holds.
     """
-    secrets = Secrets.of(jobs[0].secret_env)
+    refuse_secrets(plan)
+    Secrets.of(jobs[0].secret_env).refuse(_resolved(plan, jobs).decode(), "resolved config")
     composition = plan.composition
-    secrets.refuse(composition.file.read_text(errors="replace"), str(composition.file))
-    secrets.refuse("\n".join(composition.overrides), "command line")
-    secrets.refuse(_resolved(plan, jobs).decode(), "resolved config")
     with ResponseCache(composition.places.runs / CACHE_FILE):
         pass
     run = RunFolder.create(composition.places.runs, plan.name)

@@ -106,24 +106,31 @@ def compose_from(arguments: argparse.Namespace, *, skip_refused: bool = False) -
 
 
 def plan_from(arguments: argparse.Namespace) -> Plan:
-    """Plan what `add_experiment` took."""
-    from runner.plan import make_plan
-    from runner.prepare import less_missing_columns
+    """Plan what `add_experiment` took.
 
-    if not arguments.skip_refused:
-        return make_plan(compose_from(arguments))
-    return less_missing_columns(make_plan(compose_from(arguments, skip_refused=True), skip_refused=True))
+    Raises:
+        ConfigError: a point is refused; or a secret's value stands in the plan.
+    """
+    from runner.plan import make_plan
+    from runner.prepare import less_refused_by_rows, refuse_secrets
+
+    skip = arguments.skip_refused
+    plan = make_plan(compose_from(arguments, skip_refused=skip), skip_refused=skip)
+    refuse_secrets(plan)
+    return less_refused_by_rows(plan) if skip else plan
 
 
 def point_from(arguments: argparse.Namespace) -> tuple[Plan, PlannedPoint]:
     """Plan what `add_point` took; return the plan and the point that was chosen.
 
     Raises:
-        UserError: there is no such point.
+        UserError: there is no such point; or a secret's value stands in the plan.
     """
     from runner.plan import make_plan
+    from runner.prepare import refuse_secrets
 
     plan = make_plan(compose_from(arguments, skip_refused=True), skip_refused=True)
+    refuse_secrets(plan)
     given = arguments.point
     if given is None:
         return plan, plan.points[0]

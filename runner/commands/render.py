@@ -1,6 +1,7 @@
 """Show the messages of some rows as they would be sent, and the sampling; nothing is sent.
 
-Where a later turn depends on an answer, the answer's name stands in its place.
+Where a later turn depends on an answer, the answer's name stands in its place. The exit code is 2
+if not one of the rows can be rendered.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rich.text import Text
 from runner.commands.arguments import add_point, point_from
 from runner.commands.console import cell, console
 from runner.commands.planned import NO_SAMPLING
+from runner.data import check_rows
 from runner.errors import RenderError, UserError
 from runner.jobs import DatasetFile
 from runner.plan import PlannedPoint
@@ -46,20 +48,18 @@ def main(arguments: argparse.Namespace) -> int:
     start = min(arguments.offset, sys.maxsize)
     rows = list(islice(point.rows(), start, min(start + arguments.rows, sys.maxsize)))
     if not rows:
+        check_rows(planned.experiment.dataset)  # says why none is left, where none is
         raise UserError(f"the dataset has no row number {arguments.offset} (rows count from 0)")
     if arguments.json:
-        for row in rows:
-            for line in _lines(point, row):
-                print(msgspec.json.encode(line).decode())
-        return 0
+        rendered = [_print_lines(point, row) for row in rows]
+        return 0 if any(rendered) else 2
     out = console()
     index, many = planned.point.index, len(plan.points)
     which = f"  point {index} of {many}: {planned.name} (--point shows another)" if many > 1 else ""
     out.print(Text.assemble((plan.name, "bold"), which))
-    for row in rows:
-        _print_row(out, point, row)
+    rendered = [_print_row(out, point, row) for row in rows]
     _print_sampling(out, point)
-    return 0
+    return 0 if any(rendered) else 2
 
 
 def open_point(planned: PlannedPoint) -> OpenPoint:
@@ -73,7 +73,8 @@ def placeholder(slot: str) -> str:
     return f"<generate: {slot}>"
 
 
-def _print_row(out: Console, point: OpenPoint, row: Row) -> None:
+def _print_row(out: Console, point: OpenPoint, row: Row) -> bool:
+    """Print one row; False if it can't be rendered."""
     out.print()
     out.print(Text.assemble(("row ", "dim"), (row.id, "bold")))
     answers = [placeholder(slot) for slot in point.slots[:-1]]
@@ -81,11 +82,12 @@ def _print_row(out: Console, point: OpenPoint, row: Row) -> None:
         content = point.input(row, answers)
     except RenderError as error:
         out.print(f"  can't be rendered: {error}", style="red")
-        return
+        return False
     for message in _shown(content):
         _print_message(out, message)
     if point.task not in VALUE_TASKS:
         out.print(Text.assemble(("  assistant: ", "dim"), (placeholder(point.slots[-1]), "cyan")))
+    return True
 
 
 def _shown(content: Input) -> Sequence[Message]:
@@ -117,6 +119,15 @@ def _print_sampling(out: Console, point: OpenPoint) -> None:
     if (samples := point.experiment.samples) > 1:
         seed = ", each with its own seed" if "seed" in point.spec.sampling else ""
         out.print(f"{samples} samples for each row{seed}")
+
+
+def _print_lines(point: OpenPoint, row: Row) -> bool:
+    """Print every request of a row as JSON; False if there is none."""
+    rendered = False
+    for line in _lines(point, row):
+        print(msgspec.json.encode(line).decode())
+        rendered = rendered or "error" not in line
+    return rendered
 
 
 def _lines(point: OpenPoint, row: Row) -> Iterator[dict[str, Json]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,17 @@ from runner.config.finish import Finisher
 from runner.config.front import Front
 from runner.config.keys import GROUPS
 from runner.config.reader import Reader
-from runner.config.values import brief
+from runner.config.values import VARIABLES, brief
 from runner.errors import ConfigError
 from runner.places import Places
+from runner.secrets import Secrets
+from runner.values import Json
 
 
 def raw_config(file: Path | str, overrides: Sequence[str], *, resolve: bool) -> str:
     """Return the composed config as YAML, before it is validated; axes stand under `sweep`.
+
+    The values of secrets are masked.
 
     Args:
         file: as `compose` takes it.
@@ -32,19 +36,40 @@ def raw_config(file: Path | str, overrides: Sequence[str], *, resolve: bool) -> 
     Raises:
         ConfigError: the file doesn't compose.
     """
-    path, reader, source = _open(file, overrides)
-    raw = source.raw()
-    config = Finisher(path.stem, Chooser(reader), Files(reader)).completed(raw)
-    if resolve:
-        config, faults = interpolation.resolve(config, raw.source)
-        raw.faults += faults
+    with interpolation.environment_reads() as names:
+        path, reader, source = _open(file, overrides)
+        raw = source.raw()
+        config = Finisher(path.stem, Chooser(reader), Files(reader)).completed(raw)
+        if resolve:
+            config, faults = interpolation.resolve(config, raw.source)
+            raw.faults += faults
     if raw.faults:
         raise ConfigError(raw.faults)
     if source.axes:
         config["sweep"] = {
             axis.label: [_entry(axis.label, entry) for entry in axis.entries] for axis in source.axes
         }
+    config = _masked(config, Secrets.of(_variables(config), names))
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+
+
+def _variables(value: Json) -> Iterator[str]:
+    """Yield the names of variables that hold a secret by what the config says of them."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        named = inner.values() if key == "headers_env" and isinstance(inner, dict) else [inner]
+        if key in VARIABLES:
+            yield from (name for name in named if isinstance(name, str))
+        else:
+            yield from _variables(inner)
+
+
+def _masked(value: Json, secrets: Secrets) -> Json:
+    if isinstance(value, dict):
+        return {secrets.mask(str(key)): _masked(inner, secrets) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(inner, secrets) for inner in value]
+    text = str(value)
+    return value if secrets.mask(text) == text else secrets.mask(text)
 
 
 def _entry(label: str, entry: dict[str, Any]) -> Any:

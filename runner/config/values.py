@@ -14,12 +14,13 @@ from runner.values import Json
 
 _WIDTH = 60
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
-_VARIABLES = {"api_key_env", "headers_env"}
+VARIABLES = frozenset({"api_key_env", "headers_env"})
+"""Keys below which names of environment variables stand."""
 
 
 def names_variables(place: Key) -> bool:
     """Tell whether names of environment variables belong at *place*; what else stands there may be a key."""
-    return not _VARIABLES.isdisjoint(place)
+    return not VARIABLES.isdisjoint(place)
 
 
 def brief(value: Json, place: Key = ()) -> str:
@@ -32,7 +33,7 @@ def brief(value: Json, place: Key = ()) -> str:
 
 def _discreet(value: Json, *, hidden: bool) -> Json:
     if isinstance(value, dict):
-        return {key: _discreet(one, hidden=hidden or key in _VARIABLES) for key, one in value.items()}
+        return {key: _discreet(one, hidden=hidden or key in VARIABLES) for key, one in value.items()}
     if isinstance(value, list):
         return [_discreet(one, hidden=hidden) for one in value]
     named = value is None or (isinstance(value, str) and re.fullmatch(ENV_NAME, value))

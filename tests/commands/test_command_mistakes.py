@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.commands_kit import Project
+from tests.commands.commands_kit import SUMS, Project
 from tests.commands.conftest import MakeProject
 
 HUGE = str(10**20)
@@ -136,3 +136,70 @@ def test_secret_in_the_git_diff_is_masked_though_the_config_names_no_variable(
     provenance = json.loads((made.last.path / "provenance.json").read_text())
     assert "+token: ***" in provenance["git"]["diff"]
     assert "hf-very-secret-value" not in json.dumps(provenance)
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_prompt_that_fails_on_every_row_is_refused(project: MakeProject, command: str) -> None:
+    """With what the first row says; nothing is started or written."""
+    made = project({})
+    prompt = 'prompt="{{ row.question.__class__.__mro__ }}"'
+
+    outcome = made.ran(command, "sums.yaml", prompt, code=2)
+
+    assert "dataset: not one row of" in outcome.err
+    assert "row r0: " in outcome.err
+    assert not (made.root / "runs").exists()
+    swept = (command, "sums.yaml", "-m", f'{prompt},"{{{{ row.question }}}}"')
+    assert "dataset [prompt=" in made.ran(*swept, code=2).err
+    assert made.run(*swept, "--skip-refused").code == 0
+
+
+def test_one_row_that_can_be_rendered_is_enough(project: MakeProject) -> None:
+    """The others end with an error of their own."""
+    made = project({})
+
+    made.ran("run", "sums.yaml", 'prompt="{{ 1 // (5 - (row.question | int)) }}"', code=3)
+
+
+KEY = "sk-abc123456"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("run",), ("plan",), ("plan", "--no-count"), ("plan", "--json"), ("render",), ("cache", "explain")],
+)
+def test_key_in_a_prompt_is_refused_by_all_that_would_show_it(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """In the same words."""
+    monkeypatch.setenv("MY_API_KEY", KEY)
+    made = project({
+        "key.yaml": SUMS.replace("{{ row.question }}", "{{ row.question }} ${oc.env:MY_API_KEY}")
+    })
+
+    words, options = (
+        [word for word in command if word[0] != "-"],
+        [word for word in command if word[0] == "-"],
+    )
+    outcome = made.ran(*words, "key.yaml", *options, code=2)
+
+    assert "resolved config: the value of MY_API_KEY would be written into the run folder" in outcome.err
+    assert KEY not in outcome.out + outcome.err
+
+
+def test_composed_config_is_shown_without_a_key(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it came there, and wherever a line of YAML would be broken."""
+    monkeypatch.setenv("MY_API_KEY", f"{KEY} and more")
+    monkeypatch.setenv("SERVICE", "plain-9876")
+    prompt = "{{ row.question }} " + "very " * 13 + "${oc.env:MY_API_KEY}"
+    server = "kind: openai_compatible, base_url: 'http://x/v1'"
+    served = f"{server}, api_key_env: SERVICE, args: {{x: '${{oc.env:SERVICE}}'}}"
+    made = project({"key.yaml": SUMS.replace("{{ row.question }}", prompt).replace("kind: fake", served)})
+
+    shown = made.ran("plan", "key.yaml", "--cfg", "job", "--resolve").out
+
+    assert shown.count("***") == 2
+    assert "abc123456" not in shown
+    assert "plain-9876" not in shown

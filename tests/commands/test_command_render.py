@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+from tests.commands.commands_kit import SUMS
 from tests.commands.conftest import MakeProject
 from tests.commands.test_command_plan import TURNS
 
@@ -67,3 +68,23 @@ def test_render_goes_on_past_a_row_that_fails(project: MakeProject) -> None:
 
     assert [line for line in outcome.lines if line.startswith("  user")] == ["  user: x", "  user: z"]
     assert "  can't be rendered: " in outcome.out
+
+
+def test_rows_that_are_none_of_them_rendered_are_a_mistake(project: MakeProject) -> None:
+    """One that can be is enough, as of a run."""
+    made = project({"odd.yaml": SUMS.replace("{{ row.question }}", "{{ 1 // (row.question | int) }}")})
+
+    for more in ((), ("--json",)):
+        assert made.run("render", "odd.yaml", "--rows", "1", *more).code == 2
+        assert made.run("render", "odd.yaml", "--rows", "2", *more).code == 0
+
+
+def test_render_says_why_no_row_is_left(project: MakeProject) -> None:
+    """In the words of a plan."""
+    made = project({})
+
+    told = made.ran("render", "sums.yaml", "dataset.offset=6", code=2).err
+
+    assert "rows.jsonl has 6 rows, and offset 6 leaves none of them" in told
+    assert told == made.ran("plan", "sums.yaml", "dataset.offset=6", code=2).err
+    assert "the dataset has no row number 7" in made.ran("render", "sums.yaml", "--offset", "7", code=2).err
