@@ -173,7 +173,7 @@ class _Resolver:
 
 def _cluster_faults(experiment: Experiment) -> list[Fault]:
     cluster = experiment.cluster
-    if not isinstance(cluster, SlurmCluster) or not cluster.sbatch:
+    if not isinstance(cluster, SlurmCluster):
         return []
     from runner.launch.slurm import check_slurm
 

@@ -44,9 +44,34 @@ def complete(known: Mapping[str, str]) -> None:
             # The parser of the command being typed; the others' modules are not imported.
             own = commands.add_parser(name, help=summary, allow_abbrev=False)
             import_module(f"runner.commands.{name}").add_arguments(own)
+            _put_options_first(own)
         else:
             commands.add_parser(name, help=summary)
     argcomplete.autocomplete(parser, always_complete_options=False, default_completer=_Completer())
+
+
+def _put_options_first(parser: argparse.ArgumentParser) -> None:
+    """Move a command's options in front of its other words, in the line that the shell asks about.
+
+    argparse gives an argument of many words those on one side of an option only. The commands themselves are
+    parsed intermixed, which argcomplete can't do.
+    """
+    typed = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])]
+    runner, command, *words = typed.split()
+    current = words.pop() if words and not typed[-1].isspace() else ""
+    known = parser._option_string_actions  # noqa: SLF001 - argparse has no other word for it
+    options: list[str] = []
+    others: list[str] = []
+    while words:
+        word = words.pop(0)
+        (options if word.startswith("-") else others).append(word)
+        if word in known and known[word].nargs != 0:
+            if not words:
+                return  # its value is what is being typed
+            options.append(words.pop(0))
+    line = " ".join([runner, command, *options, *others, current])
+    if options and others:
+        os.environ |= {"COMP_LINE": line, "COMP_POINT": str(len(line))}
 
 
 class _Completer(BaseCompleter):

@@ -11,9 +11,11 @@ from rich.text import Text
 
 from runner.commands.console import cell, console, count, given, print_table, shown, table
 from runner.plan import Plan, PlannedJob, PlannedPoint
+from runner.spec import SlurmCluster, gpus_of
 from runner.values import VALUE_TASKS, Json
 
 NO_SAMPLING = "nothing is set: the engine decides"
+_BY_POINT = "by point, as below"
 
 MANY = 20
 """Rows of a table beyond this number are summed up."""
@@ -73,11 +75,17 @@ def _print_jobs(out: Console, jobs: Sequence[PlannedJob]) -> None:
             model,
             experiment.engine.kind,
             experiment.cluster.kind,
-            str(job.devices),
+            _gpus(job),
             str(len(job.points)),
         )
     print_table(out, made)
     _print_rest(out, len(jobs), "jobs")
+
+
+def _gpus(job: PlannedJob) -> str:
+    cluster = job.points[0].experiment.cluster
+    shares = cluster.gres if isinstance(cluster, SlurmCluster) and cluster.gpus is None else None
+    return str(gpus_of(cluster, job.devices) or shares or 0)
 
 
 def _is_folder(name: str) -> bool:
@@ -86,10 +94,11 @@ def _is_folder(name: str) -> bool:
 
 def _print_sampling(out: Console, points: Sequence[PlannedPoint]) -> None:
     """Print the values that all points share, and those of single slots."""
-    shared = [name for name in points[0].sampling if name not in differing(points)]
+    by_point = differing(points)
+    shared = [name for name in points[0].sampling if name not in by_point]
     values = " ".join(f"{name}={cell(points[0].sampling[name])}" for name in shared)
     drawn = any(planned.experiment.task not in VALUE_TASKS for planned in points)
-    nothing = NO_SAMPLING if drawn else "none: nothing is drawn"
+    nothing = _BY_POINT if by_point else NO_SAMPLING if drawn else "none: nothing is drawn"
     out.print(Text.assemble(("sampling", "bold"), f"  {values or nothing}"))
     samples = {planned.experiment.samples for planned in points}
     if samples != {1}:

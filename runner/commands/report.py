@@ -22,6 +22,7 @@ from runner.jobs import Job
 from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
 from runner.plan import Plan
 from runner.runs import RunFolder
+from runner.spec import gpus_of
 from runner.survey import PointSurvey
 from runner.values import Json
 
@@ -56,8 +57,8 @@ def print_launch(
 def _jobs(jobs: Sequence[Job]) -> str:
     if not jobs:
         return "100 % cached, 0 requests"
-    devices = sum(job.devices for job in jobs)
-    return count(len(jobs), "job") + (f", {count(devices, 'GPU')}" if devices else "")
+    gpus = sum(gpus_of(job.points[0].experiment().cluster, job.devices) for job in jobs)
+    return count(len(jobs), "job") + (f", {count(gpus, 'GPU')}" if gpus else "")
 
 
 def print_outcome(outcome: RunOutcome) -> int:

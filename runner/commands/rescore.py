@@ -30,7 +30,9 @@ _ALLOWED = re.compile(r"[+~]{0,2}(scorers(\.[^=]+)?|dataset\.target)(=|$)")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("run", help="run folder, its name, a unique prefix, last, or NAME/last")
-    parser.add_argument("overrides", nargs="*", help="scorers=..., scorers.NAME.KEY=..., dataset.target=...")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], help="scorers=..., scorers.NAME.KEY=..., dataset.target=..."
+    )
     add_runs(parser)
 
 

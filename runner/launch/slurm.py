@@ -31,6 +31,7 @@ from runner.launch.submission import (
     write_submission,
 )
 from runner.spec import SlurmCluster
+from runner.spec.cluster import gres_gpus
 
 _OWN_KEYS = {
     "account": "account",
@@ -48,16 +49,41 @@ _PROMPT_SECONDS = 4.0
 
 _RESERVED = frozenset({"error", "open_mode", "output", "parsable", "wrap"})
 
+_BARE = frozenset({
+    "contiguous",
+    "exclusive",
+    "get_user_env",
+    "hold",
+    "no_requeue",
+    "overcommit",
+    "oversubscribe",
+    "reboot",
+    "requeue",
+    "spread_job",
+    "stepmgr",
+    "use_min_nodes",
+})
+"""Flags that are switched on by standing there; none of them takes one of these words."""
+
+_WORDS = frozenset({"yes", "no", "on", "off"})
+"""True and false to older YAML, and text to today's."""
+
 
 def check_slurm(cluster: SlurmCluster) -> list[Fault]:
-    """Return the faults of a Slurm cluster's free sbatch flags."""
+    """Return the faults of a Slurm cluster that each of its keys alone hasn't."""
     faults = []
-    for given in cluster.sbatch:
+    if cluster.gpus is not None and gres_gpus(cluster.gres):
+        problem = f"gres asks for GPUs too: {cluster.gres}"
+        faults.append(Fault("cluster.gpus", problem, "leave one of them out"))
+    for given, value in cluster.sbatch.items():
         flag, place = given.lstrip("-").replace("-", "_"), f"cluster.sbatch.{given}"
         if flag in _RESERVED:
             faults.append(Fault(place, "the runner sets this flag itself", "leave it out"))
         elif flag in _OWN_KEYS:
             faults.append(Fault(place, "this flag has a key of its own", f"write cluster.{_OWN_KEYS[flag]}"))
+        elif flag in _BARE and str(value).lower() in _WORDS:
+            problem = f"{value} is text here: sbatch would be given --{flag.replace('_', '-')}={value}"
+            faults.append(Fault(place, problem, "write true for the bare flag, false to leave it out"))
     return faults
 
 
@@ -159,7 +185,7 @@ def _parameters(
     flags = {"requeue": "no_requeue" not in flags, **flags}
     if after:
         flags["dependency"] = ",".join(filter(None, [str(flags.get("dependency", "")), f"afterany:{after}"]))
-    gpus = None if cluster.gres else cluster.gpus if cluster.gpus is not None else jobs[0].devices
+    gpus = cluster.gpus if cluster.gpus is not None else None if cluster.gres else jobs[0].devices
     exports = [f"export {name}={shlex.quote(value)}" for name, value in cluster.env.items()]
     return {
         "job_name": f"runner-{run_dir.parent.name}",

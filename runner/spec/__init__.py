@@ -1,7 +1,7 @@
 """What YAML declares, as frozen values."""
 
 from runner.spec.base import LARGEST
-from runner.spec.cluster import CLUSTER_KINDS, Cluster, InlineCluster, LocalCluster, SlurmCluster
+from runner.spec.cluster import CLUSTER_KINDS, Cluster, InlineCluster, LocalCluster, SlurmCluster, gpus_of
 from runner.spec.dataset import CsvDataset, Dataset, JsonlDataset, ParquetDataset, Shard
 from runner.spec.engine import ENV_NAME, EngineSettings, EnvName
 from runner.spec.experiment import Experiment
@@ -36,4 +36,5 @@ __all__ = [
     "SlurmCluster",
     "Topology",
     "Turn",
+    "gpus_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
@@ -58,7 +59,7 @@ class SlurmCluster(_Cluster):
     gres: str | None = None
     """sbatch --gres, such as gpu:h100:2; left out means as many GPUs as the topology needs."""
     gpus: int | None = Field(None, ge=0)
-    """GPUs for each job; left out means as many as the topology needs."""
+    """GPUs for each job, where gres asks for none; left out means as many as the topology needs."""
     cpus: int | None = Field(None, ge=1)
     """sbatch --cpus-per-task."""
     memory: str | None = None
@@ -73,7 +74,25 @@ class SlurmCluster(_Cluster):
     """Environment variables for the jobs; never a secret."""
 
 
+_GRES_GPU = re.compile(r"(?:gres[:/])?gpu(?::[^,:(]*?[^\d,:(][^,:(]*)?(?::(\d+))?(?:\(.*?\))?")
+
+
+def gres_gpus(gres: str | None) -> int:
+    """Return how many GPUs a `gres` asks for: gpu, gpu:2, gpu:h100:2, each maybe one of several in a list."""
+    found = [_GRES_GPU.fullmatch(part.strip()) for part in (gres or "").split(",")]
+    return sum(int(one[1] or 1) for one in found if one is not None)
+
+
 Cluster: TypeAlias = Annotated[LocalCluster | InlineCluster | SlurmCluster, Field(discriminator="kind")]
 
 CLUSTER_KINDS = ("local", "inline", "slurm")
 """Every kind there is."""
+
+
+def gpus_of(cluster: Cluster, devices: int) -> int:
+    """Return how many GPUs a job that uses so many *devices* gets; Slurm may be told otherwise."""
+    if not isinstance(cluster, SlurmCluster):
+        return devices
+    if cluster.gpus is not None:
+        return cluster.gpus
+    return gres_gpus(cluster.gres) if cluster.gres else devices

@@ -64,7 +64,11 @@ def _completed(line: str, folder: Path) -> list[str]:
         ("runner run addi", {"addition"}),
         ("runner run sums.yaml sampling.temp", {"sampling.temperature="}),
         ("runner run sums.yaml sampling=h", {"sampling=hot"}),
+        ("runner run sums.yaml -m sampling=cold,h", {"sampling=cold,hot"}),
+        ("runner run sums.yaml --runs out -m sampling.temperature=1 sampling.top", {"sampling.top_p="}),
+        ("runner run sums.yaml --cfg j", {"job"}),
         ("runner plan sums.yaml --no", {"--no-count"}),
+        ("runner plan -m sums.yaml --no", {"--no-count"}),
         ("runner status la", {"last"}),
         ("runner logs last ", {"0-parrot"}),
         ("runner cancel last ", {"0"}),
@@ -105,6 +109,7 @@ def test_output_whose_reader_has_gone_is_no_failure(project: MakeProject) -> Non
         (["zzz"], "there is no command 'zzz'; there are: run, plan, "),
         (["plan", "sums.yaml", "--multi-run"], "plan takes no --multi-run; did you mean --multirun?"),
         (["cache"], "the following arguments are required: stats|explain\n"),
+        (["rescore"], "the following arguments are required: run\n"),
     ],
 )
 def test_mistyped_line_gets_the_nearest_name(project: MakeProject, words: list[str], said: str) -> None:

@@ -256,3 +256,50 @@ def test_skip_refused_passes_over_whatever_is_wrong_with_a_point(project: MakePr
     assert [len(refused["faults"]) for refused in planned["refused"]] == [1]
     assert planned["counts"]["total"]["rows"] == 6
     assert sum("  refused: " in line for line in ran.lines) == 1
+
+
+def test_plan_says_that_sampling_is_set_by_the_points(project: MakeProject) -> None:
+    """Where no value is shared, that doesn't leave them to the engine."""
+    made = project({"bare.yaml": SUMS.replace("sampling: {temperature: 0}\n", "")})
+
+    swept = made.ran("plan", "bare.yaml", "-m", "sampling.temperature=0,1", "--no-count").lines
+    single = made.ran("plan", "bare.yaml", "--no-count").lines
+
+    assert "sampling  by point, as below" in swept
+    assert "sampling  nothing is set: the engine decides" in single
+
+
+@pytest.mark.parametrize(
+    ("cluster", "gpus"),
+    [
+        ("gpus: 2", "2"),
+        ("gres: 'gpu:2'", "2"),
+        ("gres: 'gpu:h100:4'", "4"),
+        ("gres: 'gpu:h100'", "1"),
+        ("gres: 'lustre:1,gpu:1g.5gb:3'", "3"),
+        ("gres: 'mps:50'", "mps:50"),
+        ("gres: 'lustre:1', gpus: 8", "8"),
+        ("time: 30", "0"),
+    ],
+)
+def test_plan_shows_the_gpus_that_slurm_is_asked_for(project: MakeProject, cluster: str, gpus: str) -> None:
+    """Whichever key asks for them."""
+    lines = project({}).ran("plan", "sums.yaml", f"cluster={{kind: slurm, {cluster}}}", "--no-count").lines
+
+    assert next(line for line in lines if line.startswith("0-parrot")).split()[-2:] == [gpus, "1"]
+
+
+def test_plan_refuses_what_slurm_can_not_be_told(project: MakeProject) -> None:
+    """Two keys that ask for GPUs, and a word that is text where a flag stands alone; comments are free."""
+    told = (
+        "{kind: slurm, gpus: 2, gres: 'gpu:h100:2', sbatch: {exclusive: yes, comment: yes, spread-job: true}}"
+    )
+
+    refused = project({}).ran("plan", "sums.yaml", f"cluster={told}", code=2).err
+
+    assert refused.splitlines() == [
+        "runner: cluster.gpus: gres asks for GPUs too: gpu:h100:2",
+        "    leave one of them out",
+        "cluster.sbatch.exclusive: yes is text here: sbatch would be given --exclusive=yes",
+        "    write true for the bare flag, false to leave it out",
+    ]
