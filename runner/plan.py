@@ -13,12 +13,13 @@ from pathlib import Path
 from runner.config import Composition, Point, RefusedPoint
 from runner.effective import effective_sampling, sampling_faults
 from runner.engines.base import EngineKind
-from runner.engines.registry import engine_kinds, takers
+from runner.engines.fitness import engine_faults
+from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault, UserError
 from runner.prompts import PromptSource, compile_prompt, resolve_prompt
 from runner.refusals import placed, together
 from runner.scorers import left_out, most_samples, scorer_faults
-from runner.spec import Experiment, Prompt, SlurmCluster, Topology
+from runner.spec import Experiment, Prompt, SlurmCluster
 from runner.tasks import engine_start, task_faults
 from runner.values import Json, canonical_json
 
@@ -141,7 +142,7 @@ class _Resolver:
         experiment = point.experiment
         kind = engine_kinds()[experiment.engine.kind]
         prompt_faults, prompt = self._prompt(experiment)
-        faults = [*prompt_faults, *_engine_faults(experiment, kind), *_cluster_faults(experiment)]
+        faults = [*prompt_faults, *engine_faults(experiment, kind), *_cluster_faults(experiment)]
         faults += self._model_faults(experiment, kind)
         faults += sampling_faults(experiment, kind, prompt, whole=self._written)
         faults += task_faults(experiment, written=self._written)
@@ -178,47 +179,6 @@ def _cluster_faults(experiment: Experiment) -> list[Fault]:
     from runner.launch.slurm import check_slurm
 
     return check_slurm(cluster)
-
-
-def _engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
-    faults = list(kind.check(experiment.engine, experiment.model))
-    if (install := kind.missing(experiment.engine)) is not None:
-        faults.append(
-            Fault("engine.kind", f"{kind.name} needs {kind.distribution}, which is not installed", install)
-        )
-    if experiment.model.adapter is not None:
-        faults += _adapter_faults(kind, experiment.task)
-    if experiment.cache == "strict" and not kind.distribution:
-        problem = f"engine {kind.name} can't tell its version before it is asked"
-        faults.append(Fault("cache", problem, "name what the address serves: model.revision"))
-    if experiment.task not in kind.capabilities.tasks:
-        others = [k.name for k in engine_kinds().values() if experiment.task in k.capabilities.tasks]
-        faults.append(
-            Fault("task", f"engine {kind.name} can't do {experiment.task}", f"can: {', '.join(others)}")
-        )
-    if experiment.topology.replicas > 1:
-        faults.append(
-            Fault("topology.replicas", "more than one replica is not built yet", "use several points or jobs")
-        )
-    for name in Topology.model_fields:
-        if (
-            name != "replicas"
-            and getattr(experiment.topology, name) > 1
-            and name not in kind.capabilities.topology
-        ):
-            able = [k.name for k in engine_kinds().values() if name in k.capabilities.topology]
-            hint = f"taken by: {', '.join(able)}" if able else "no engine kind takes it yet"
-            faults.append(Fault(f"topology.{name}", f"engine {kind.name} runs on one device", hint))
-    return faults
-
-
-def _adapter_faults(kind: EngineKind, task: str) -> list[Fault]:
-    if "adapters" not in kind.capabilities.features:
-        return [Fault("model.adapter", f"engine {kind.name} takes no adapters", takers("adapters"))]
-    if task in kind.capabilities.unadapted:
-        problem = f"engine {kind.name} takes none for task {task}"
-        return [Fault("model.adapter", problem, "give weights that hold the adapter already")]
-    return []
 
 
 def _jobs(points: Sequence[PlannedPoint]) -> tuple[PlannedJob, ...]:

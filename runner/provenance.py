@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from runner import __version__
+from runner.engines.auto import chosen_among
 from runner.jobs import Job
 from runner.plan import Plan
 from runner.secrets import Secrets
@@ -37,10 +38,19 @@ def provenance(plan: Plan, jobs: Sequence[Job], command: Sequence[str], secrets:
         "git": _git(plan.composition.places.root, secrets),
         "gpus": gpus(),
         "sources": [str(path) for path in plan.composition.sources],
+        "engines": {job.name: _engine(job) for job in jobs},
         "models": list({canonical_json(point.scope.model): point.scope.model for point in points}.values()),
         "datasets": {point.dataset.path: point.dataset.sha256 for point in points},
         "prompts": {point.name: hashlib.sha256(canonical_json(point.prompt)).hexdigest() for point in points},
     }
+
+
+def _engine(job: Job) -> dict[str, Json]:
+    """Return a job's kind of engine, and where auto chose it, why."""
+    point = job.points[0]
+    engine: dict[str, Json] = {"kind": point.declared["engine"]["kind"]}
+    note = chosen_among(point.notes)
+    return engine if note is None else {**engine, "why": note}
 
 
 def _versions(plan: Plan) -> dict[str, str]:

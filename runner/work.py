@@ -18,6 +18,7 @@ import uvloop
 
 from runner.asking import Asking, Desk, StoppedError
 from runner.collector import spare_the_collector
+from runner.engines.auto import chosen_among
 from runner.engines.base import EngineContext
 from runner.engines.limits import Limiter
 from runner.engines.registry import engine_kinds
@@ -74,6 +75,8 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
     with ExitStack() as stack:
         if redirect:
             stack.enter_context(redirect_output(attempt, secrets.spellings))
+            if note := chosen_among(job.points[0].notes):
+                print(note, flush=True)
         # A command that runs the job inside itself says all this in its own words.
         failures = FailureLog(partial(print, flush=True) if redirect else lambda _: None)
         ending = _Worker(folder, attempt, job, secrets, failures).run()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from runner.config.adapted import Adapted
 from runner.config.inlined import Inliner
@@ -13,7 +15,6 @@ from runner.engines.weights import is_hub_name
 from runner.errors import Fault
 from runner.shipped import shipped
 from runner.spec import Experiment, Model
-from runner.values import Json
 
 _ROWS = {".jsonl", ".ndjson", ".csv", ".parquet"}
 
@@ -31,7 +32,7 @@ class Files:
         self._adapted = Adapted(reader)
         self._inliner = Inliner(self._places.find)
 
-    def settle(self, experiment: Experiment, written: dict[str, Json]) -> tuple[Experiment, list[Fault]]:
+    def settle(self, experiment: Experiment, written: Mapping[str, Any]) -> tuple[Experiment, list[Fault]]:
         """Return *experiment* with absolute paths, and a fault for each file that isn't there."""
         changed, faults = self._inliner.settle(experiment)
         path = self._dataset(experiment.dataset.path)
@@ -100,7 +101,7 @@ class Files:
             return folder, None
         return None, self._no_model(name, shown)
 
-    def _model_files(self, model: Model, written: dict[str, Json]) -> tuple[dict[str, str], list[Fault]]:
+    def _model_files(self, model: Model, written: Mapping[str, Any]) -> tuple[dict[str, str], list[Fault]]:
         """Return where the chat template and the tokenizer lie; a tokenizer may also be a hub name."""
         found: dict[str, str] = {}
         faults = []

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.config.assemble import Raw, laid, merged
+from runner.config.auto import AutoEngine
 from runner.config.choices import KIND_AND_NAME, Chooser
 from runner.config.document import Key, Origin, dotted
 from runner.config.explain import explain, later_keys
@@ -25,10 +26,9 @@ from runner.config.keys import (
 )
 from runner.config.layers import Given
 from runner.config.values import brief, oversized
-from runner.engines.auto import AUTO, choose_engine
+from runner.engines.auto import AUTO
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault
-from runner.launch.gpus import visible_devices
 from runner.schema import experiment_type, fitting_type
 from runner.scoring.registry import scorer_kinds
 from runner.spec import LARGEST, Experiment
@@ -40,10 +40,12 @@ _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "
 class Finisher:
     """Finishes the points of one composition."""
 
-    def __init__(self, name: str, chooser: Chooser, files: Files) -> None:
+    def __init__(self, name: str, chooser: Chooser, files: Files, *, one_engine: bool = False) -> None:
+        """Prepare to finish; of *one_engine*, what auto stands for first holds for all points."""
         self._name = name
         self._chooser = chooser
         self._files = files
+        self._auto = AutoEngine(lambda *given: files.settle(*given)[0], once=one_engine)
 
     def completed(self, raw: Raw) -> dict[str, Json]:
         """Return the config with its name, and what the model brings laid under the experiment's own.
@@ -60,10 +62,6 @@ class Finisher:
                     self._bring(raw, config, group, model[group])
         if isinstance(config.get("engine", {}), dict):
             config["engine"] = {"kind": DEFAULT_ENGINE, **config.get("engine", {})}
-            if config["engine"]["kind"] == AUTO:
-                kind, reason = choose_engine(engine_kinds(), _gpus(config.get("cluster")))
-                config["engine"] = {**config["engine"], "kind": kind}
-                raw.notes.append(f"engine: auto is {kind}, {reason}")
         if isinstance(config.get("cluster"), dict):
             config["cluster"] = {"kind": DEFAULT_CLUSTER, **config["cluster"]}
         return config
@@ -103,6 +101,8 @@ class Finisher:
         ]
         large = list(oversized(config))
         config = self._kinds(raw, dict(config))
+        if _kind(config.get("engine")) == AUTO:
+            self._choose_engine(raw, config)
         if raw.faults or large:
             self._validated(raw, config, written, partly=True)
             self._refuse_large(raw, large)
@@ -115,6 +115,14 @@ class Finisher:
             Fault(f.place, f.problem, f.hint, raw.source(tuple(f.place.split(".")))) for f in faults
         ]
         return None if faults else settled
+
+    def _choose_engine(self, raw: Raw, config: dict[str, Json]) -> None:
+        config["engine"], choice, faults = self._auto.chosen(config)
+        raw.faults += [
+            Fault(f.place, f.problem, f.hint, raw.source(tuple(f.place.split(".")))) for f in faults
+        ]
+        if choice.kind:
+            raw.notes.append(choice.note)
 
     def _validated(
         self, raw: Raw, config: dict[str, Json], written: dict[str, Json], *, partly: bool = False
@@ -161,14 +169,6 @@ class Finisher:
             known = ", ".join(scorer_kinds())
             refuse(("scorers", name), _kind(one), "scorer", LATER_SCORERS, known)
         return config
-
-
-def _gpus(cluster: Json) -> str:
-    """Say which GPUs jobs will find; on Slurm a job gets as many as its topology asks for."""
-    if isinstance(cluster, dict) and cluster.get("kind") == "slurm":
-        return "the GPUs that Slurm gives"
-    count = len(visible_devices())
-    return f"{count} GPU{'s' * (count > 1)} here" if count else ""
 
 
 def _names_engine_later(raw: Raw) -> bool:

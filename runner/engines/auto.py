@@ -1,10 +1,9 @@
-"""``engine: auto``: which of the installed engines is to load local weights, and why."""
+"""``engine: auto``: which of the engines that load local weights is to run an experiment, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from runner.engines.base import EngineKind
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 AUTO = "auto"
 """What YAML says in place of a kind."""
@@ -12,28 +11,55 @@ AUTO = "auto"
 ON_GPU = ("vllm", "sglang")
 ANYWHERE = ("transformers", "mistralrs")
 
+NOT_INSTALLED = "not installed"
+_NOTE = f"engine: {AUTO} is "
 
-def choose_engine(kinds: Mapping[str, EngineKind], gpus: str) -> tuple[str, str]:
-    """Return the kind that loads weights best here, and the reason.
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        kind: the engine; empty where none can run it.
+        reason: why this one, or what stands in the way of each.
+    """
+
+    kind: str
+    reason: str
+
+    @property
+    def note(self) -> str:
+        """What a plan says of it."""
+        return f"{_NOTE}{self.kind}, {self.reason}"
+
+
+def chosen_among(notes: Iterable[str]) -> str | None:
+    """Return which engine auto is and why, where the *notes* of a point tell it."""
+    return next((note for note in notes if note.startswith(_NOTE)), None)
+
+
+def choose_engine(obstacle: Callable[[str], str], gpus: str) -> Choice:
+    """Return the first engine that nothing stands in the way of: vLLM, SGLang, transformers, mistralrs.
 
     Args:
-        kinds: every registered kind.
-        gpus: what GPUs there are, in words; empty where there are none.
-
-    The order is vLLM, SGLang (both with a GPU only), transformers, mistralrs; the last is taken where none
-    is installed, so that the message about what is missing names the lightest one.
+        obstacle: says what stops a kind, in a few words; empty where nothing does.
+        gpus: which GPUs jobs find, in words; without any, vLLM and SGLang are left out.
     """
-    passed: list[str] = []
-    for name in (*ON_GPU, *ANYWHERE):
-        if name in ON_GPU and not gpus:
-            continue
-        if kinds[name].missing() is None:
-            reason = f"with {gpus}" if name in ON_GPU else _why(gpus, passed)
-            return name, reason
-        passed.append(name)
-    return ANYWHERE[-1], _why(gpus, passed)
+    passed: dict[str, list[str]] = {}
+    if not gpus:
+        passed["needs a GPU"] = list(ON_GPU)
+    for name in ANYWHERE if not gpus else (*ON_GPU, *ANYWHERE):
+        if not (problem := obstacle(name)):
+            return Choice(name, _why(gpus, passed))
+        passed.setdefault(problem, []).append(name)
+    return Choice("", "; ".join(f"{', '.join(names)}: {problem}" for problem, names in passed.items()))
 
 
-def _why(gpus: str, passed: list[str]) -> str:
+def _why(gpus: str, passed: dict[str, list[str]]) -> str:
     where = f"with {gpus}" if gpus else "without a GPU"
-    return where + (f"; not installed: {', '.join(passed)}" if passed else "")
+    told = [
+        f"{problem}: {', '.join(names)}" if problem == NOT_INSTALLED else f"{', '.join(names)}: {problem}"
+        for problem, names in passed.items()
+        if names != list(ON_GPU) or gpus
+    ]
+    return "; ".join([where, *told])

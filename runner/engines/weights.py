@@ -84,6 +84,14 @@ def stored_dtype(folder: Path) -> str | None:
     return stored if isinstance(stored, str) else None
 
 
+def weights_size(folder: Path) -> int:
+    """Return the size (bytes) of the weights in *folder*, as they are stored."""
+    files = [*folder.glob("*.safetensors")] or [*folder.glob("*.bin")]
+    # Mistral's come twice: whole, and in the form that others read.
+    own = [file for file in files if not file.name.startswith("consolidated")] or files
+    return sum(file.stat().st_size for file in own)
+
+
 def weights_fault(model: Model) -> Fault | None:
     """Return the fault of a model whose weights aren't here."""
     if weights_folder(model) is not None:

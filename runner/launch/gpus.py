@@ -121,6 +121,24 @@ def _installed() -> dict[str, str]:
     return dict(re.findall(r"^GPU (\d+): .*\(UUID: (GPU-[^)]+)\)", listed, re.MULTILINE))
 
 
+def device_memory(devices: Sequence[str]) -> int | None:
+    """Return the memory (bytes) of the smallest of *devices*, or None where nvidia-smi doesn't tell."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60).stdout
+    except subprocess.TimeoutExpired:
+        return None
+    told = re.findall(r"^(\d+), (GPU-\S+), (\d+)$", listed, re.MULTILINE)
+    sizes = [
+        int(mebibytes) << 20
+        for index, uuid, mebibytes in told
+        if any(device == index or (device and uuid.startswith(device)) for device in devices)
+    ]
+    return min(sizes, default=None)
+
+
 def check_devices(count: int, devices: Sequence[int | str]) -> None:
     """Refuse to ask for more GPUs than there are.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sized
 from concurrent.futures import Future
 from typing import Any
 
+from runner.engines.auto import chosen_among
 from runner.errors import ConfigError, Fault
 from runner.llm.batch import Batch
 from runner.llm.declared import Arguments, Call, Declared
@@ -38,7 +39,9 @@ class Calls:
         return _copied, (type(self), self._arguments)
 
     def __repr__(self) -> str:
-        return f"LLM({', '.join(f'{name}={value!r}' for name, value in self._arguments.declared)})"
+        made = f"LLM({', '.join(f'{name}={value!r}' for name, value in self._arguments.declared)})"
+        chosen = None if self._declared is None else chosen_among(self._declared.plain.point.notes)
+        return made if chosen is None else f"{made}  # {chosen}"
 
     def _plan(self) -> Declared:
         if self._declared is None:

@@ -89,7 +89,7 @@ class Declared:
         self._file = file
         self._reader = Reader(self.places)
         self._chooser = Chooser(self._reader)
-        self._finisher = Finisher(_NAME, self._chooser, Files(self._reader))
+        self._finisher = Finisher(_NAME, self._chooser, Files(self._reader), one_engine=True)
         with environment_reads():
             self._layers = Front(self._document(arguments), [], self._reader, self._chooser).layers
         self._composed = lru_cache(_CALLS_KEPT)(self._compose)

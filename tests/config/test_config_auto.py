@@ -1,0 +1,217 @@
+"""``engine: auto``: on machines with and without GPUs, and with one engine or another installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runner.config import Composition
+from runner.engines.auto import ANYWHERE, NOT_INSTALLED, ON_GPU, choose_engine
+from runner.errors import UserError
+from runner.plan import PlannedPoint, make_plan
+from tests.config.config_kit import Project
+
+Install = Callable[..., None]
+ALL = (*ON_GPU, *ANYWHERE)
+_SMI = """#!/bin/sh
+case "$*" in
+  -L) printf 'GPU 0: NVIDIA (UUID: GPU-aa11)\\nGPU 1: NVIDIA (UUID: GPU-bb22)\\n' ;;
+  *) printf '0, GPU-aa11, 81920\\n1, GPU-bb22, 1\\n' ;;
+esac
+"""
+"""Two GPUs, the second with a single mebibyte: less than the weights of these tests."""
+
+
+@pytest.fixture(autouse=True)
+def weights(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of three megabytes, on a machine without a GPU."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    project.write("weights/config.json", "{}")
+    project.write("weights/model.safetensors", " " * 3_000_000)
+    project.write("weights/consolidated.safetensors", " " * 3_000_000)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Install packages as pip does: what tells of them lies on the path; of modules, an empty one."""
+    site = tmp_path / "site"
+    monkeypatch.syspath_prepend(site)
+
+    def put(*names: str, modules: tuple[str, ...] = ()) -> None:
+        for name in names:
+            info = site / f"{name}-9.9.dist-info" / "METADATA"
+            info.parent.mkdir(parents=True)
+            info.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
+        for name in modules:
+            (site / name).mkdir(parents=True)
+            (site / name / "__init__.py").touch()
+
+    return put
+
+
+@pytest.fixture
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose nvidia-smi lists two GPUs."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text(_SMI)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+
+
+def planned(composition: Composition) -> PlannedPoint:
+    """Return the only point of a plan."""
+    (point,) = make_plan(composition).points
+    return point
+
+
+def why(point: PlannedPoint) -> str:
+    """Return what a plan says of the choice."""
+    (note,) = [note for note in point.notes if note.startswith("engine: auto is ")]
+    return note
+
+
+@pytest.mark.parametrize(
+    ("gpus", "there", "kind", "reason"),
+    [
+        ("2 GPUs here", ALL, "vllm", "with 2 GPUs here"),
+        ("2 GPUs here", ("sglang", "mistralrs"), "sglang", "with 2 GPUs here; not installed: vllm"),
+        (
+            "the GPUs that Slurm gives",
+            ANYWHERE,
+            "transformers",
+            "with the GPUs that Slurm gives; not installed: vllm, sglang",
+        ),
+        ("", ALL, "transformers", "without a GPU"),
+        ("", (*ON_GPU, "mistralrs"), "mistralrs", "without a GPU; not installed: transformers"),
+        ("", ON_GPU, "", "vllm, sglang: needs a GPU; transformers, mistralrs: not installed"),
+    ],
+)
+def test_order_follows_from_gpus_and_what_is_installed(
+    gpus: str, there: tuple[str, ...], kind: str, reason: str
+) -> None:
+    """VLLM and SGLang with a GPU only, then transformers, then mistralrs."""
+    choice = choose_engine(lambda name: "" if name in there else NOT_INSTALLED, gpus)
+
+    assert (choice.kind, choice.reason) == (kind, reason)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_servers_are_chosen_with_a_gpu(project: Project, install: Install) -> None:
+    """SGLang where it alone is installed, vLLM once it is too."""
+    install("sglang")
+    first = planned(project.composed("model=weights", "engine=auto"))
+    install("vllm")
+    second = planned(project.composed("model=weights", "engine=auto"))
+
+    assert why(first).startswith("engine: auto is sglang, with 2 GPUs here; not installed: vllm")
+    assert why(second).startswith("engine: auto is vllm, with 2 GPUs here")
+
+
+def test_on_slurm_the_jobs_have_gpus(project: Project, install: Install) -> None:
+    """Whatever the machine has that plans; so transformers is told to take one."""
+    install("transformers", modules=("torch",))
+    options = ("model=weights", "engine=auto", "cluster={kind: slurm}")
+    point = planned(project.composed(*options))
+    install("vllm")
+
+    assert why(point).startswith(
+        "engine: auto is transformers, with the GPUs that Slurm gives; not installed"
+    )
+    assert point.kind.devices(point.experiment.engine, point.experiment.topology) == 1
+    assert planned(project.composed(*options)).kind.name == "vllm"
+
+
+def test_engine_that_cannot_run_is_passed_over(project: Project, install: Install) -> None:
+    """The transformers package is of no use without torch, and the plan says so."""
+    install("transformers", "mistralrs")
+    point = planned(project.composed("model=weights", "engine=auto"))
+
+    assert why(point) == (
+        "engine: auto is mistralrs, without a GPU; transformers: needs torch, which is not installed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "obstacle"),
+    [
+        ("sampling.seed=5", "mistralrs: can't honour seed"),
+        ("task=loglikelihood", "mistralrs: can't do loglikelihood"),
+        ("+engine.args={max-model-len: 9}", "mistralrs: takes no engine.args"),
+    ],
+)
+def test_engine_is_chosen_for_what_is_asked(
+    project: Project, install: Install, override: str, obstacle: str
+) -> None:
+    """Where none can do it, the fault tells of each what stands in the way; where one can, it is taken."""
+    install("mistralrs")
+    prompt = "prompt={context: a, continuations: '{{ row.question }}'}"
+    asked = ["model=weights", "engine={kind: auto}", override, *([prompt] if "task" in override else [])]
+    asked = [one.replace("+engine", "engine") for one in asked] + ["sampling.temperature=null"]
+    problem = project.refused(*asked)
+
+    assert "engine (command line): auto finds no engine that can run this here" in problem
+    assert "vllm, sglang: needs a GPU" in problem
+    assert obstacle in problem
+    if "args" not in override:
+        install("transformers", modules=("torch",))
+        assert planned(project.composed(*asked)).kind.name == "transformers"
+
+
+def test_task_that_only_servers_do_names_what_each_lacks(project: Project, install: Install) -> None:
+    """Not the last engine alone, of which nobody had thought."""
+    install("mistralrs")
+    problem = project.refused("model=weights", "engine=auto", "task=embed", "sampling={}")
+
+    assert "vllm, sglang: needs a GPU; transformers: not installed; mistralrs: can't do embed" in problem
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_auto_is_told_where_the_servers_live(project: Project, install: Install, tmp_path: Path) -> None:
+    """In an environment of their own, which is asked what it holds; an engine in this process needs none."""
+    install("sglang", "mistralrs")
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path / "site"} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    served = f"engine={{kind: auto, python: {python}, args: {{log-level: error}}}}"
+    point = planned(project.composed("model=weights", served))
+
+    assert why(point).startswith(f"engine: auto is sglang, with 2 GPUs here; vllm: not in {python}")
+    assert getattr(point.experiment.engine, "python", "") == str(python)
+    elsewhere = f"engine={{kind: auto, python: {python}, device: cpu}}"
+    assert planned(project.composed("model=weights", elsewhere)).kind.name in ANYWHERE
+    assert "engine.python (command line): no interpreter /no/such" in project.refused(
+        "model=weights", "engine={kind: auto, python: /no/such}"
+    )
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_weights_that_do_not_fit_are_told(project: Project, install: Install) -> None:
+    """Their size on disk, once, against the smallest of the GPUs that jobs may use."""
+    install("vllm")
+    small = planned(project.composed("model=weights", "engine=auto", "cluster={kind: local, devices: [1]}"))
+    large = planned(project.composed("model=weights", "engine=auto", "cluster={kind: local, devices: [0]}"))
+
+    assert why(small) == (
+        "engine: auto is vllm, with 1 GPU here; the weights (3.0 MB) don't fit the memory of 1 GPU (1.0 MB)"
+    )
+    assert why(large) == "engine: auto is vllm, with 1 GPU here"
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_gpu_that_is_not_there_is_refused(project: Project, install: Install) -> None:
+    """As in any other plan, rather than taken for a machine without one."""
+    install("vllm")
+    with pytest.raises(UserError, match=r"cluster\.devices names GPU 7"):
+        project.composed("model=weights", "engine=auto", "cluster={kind: local, devices: [7]}")
+
+
+def test_faults_of_the_config_are_told_as_ever(project: Project) -> None:
+    """What is wrong whichever engine it is, such as weights that aren't there or a value that is none."""
+    assert project.refused("model=./wieghts", "engine=auto").startswith("model.name")
+    assert project.refused("model=weights", "engine=auto", "sampling.top_p=-1").startswith("sampling.top_p")
