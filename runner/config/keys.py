@@ -28,9 +28,14 @@ DEFAULT_CLUSTER = "local"
 """Where jobs run when nobody names a kind of cluster."""
 
 
+ALSO_CALLED = {"claude": "anthropic", "gemini": "google", "grok": "xai"}
+"""What providers' models are called -> the kind of engine that asks them."""
+
+
 def nearest(given: str, known: list[str] | tuple[str, ...], *, say_known: bool = True) -> str:
     """Return a hint: the nearest known name, and what is known."""
-    close = get_close_matches(given, known, n=1, cutoff=0.6)
+    meant = ALSO_CALLED.get(given)
+    close = [meant] if meant in known else get_close_matches(given, known, n=1, cutoff=0.6)
     hints = [f"did you mean {close[0]}?"] if close else []
     if say_known:
         hints.append(f"known: {', '.join(known) or 'none'}")

@@ -12,7 +12,7 @@ from runner.engines.capabilities import Feature
 from runner.engines.registry import takers
 from runner.errors import ConfigError, Fault, InputError, RenderError
 from runner.prompts import illustrated, settled
-from runner.prompts.images import UNREADABLE, reason
+from runner.prompts.images import UNREADABLE, openai_part, reason
 from runner.prompts.messages import messages_of
 from runner.values import Input as RequestInput
 from runner.values import Json, Message
@@ -135,6 +135,7 @@ def _part(part: Any) -> Any:
         return {"type": "text", "text": own_text(part)}
     if not isinstance(part, dict):
         return {"type": "image_url", "image_url": {"url": _image(part)}}
+    part = openai_part(part)
     image = part.get("image_url")
     if part.get("type") != "image_url" or image is None:
         return {name: own_text(value) for name, value in part.items()}

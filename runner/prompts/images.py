@@ -34,11 +34,22 @@ def image_parts(value: Any) -> list[dict[str, Json]]:
     return [image_part(one) for one in several]
 
 
+def openai_part(part: Any) -> Any:
+    """Return a part in the OpenAI form where it is ``{"type": "image", "image": ...}``, as in LLM-Engines.
+
+    What else such a part says goes along; every other part stays as it is.
+    """
+    if not isinstance(part, dict) or part.get("type") != "image" or "image" not in part:
+        return part
+    rest = {name: value for name, value in part.items() if name not in {"type", "image"}}
+    return {**image_part(part["image"]), **rest}
+
+
 def illustrated(message: Message) -> bool:
     """Whether a message holds an image."""
     content = message.get("content")
     return isinstance(content, list) and any(
-        isinstance(part, dict) and part.get("type") == "image_url" for part in content
+        isinstance(part, dict) and part.get("type") in {"image_url", "image"} for part in content
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.errors import RenderError
+from runner.prompts.images import openai_part
 from runner.render import missing_column, suggestion
 from runner.values import spelled
 
@@ -22,7 +23,8 @@ def row_messages(row: Row, column: str) -> tuple[Message, ...]:
     """Return the messages that a row's column holds.
 
     Strings alternate, the user's first and last; a system message in the OpenAI form may stand
-    before them. Messages in the OpenAI form are passed on with every key they have.
+    before them. Messages in the OpenAI form are passed on with every key they have; an image may also be a
+    part ``{"type": "image", "image": ...}``.
 
     Raises:
         RenderError: the column is missing, or holds something else.
@@ -76,7 +78,7 @@ def _checked(message: Any, place: str, index: int, shown: Shown) -> Message:
     for number, part in enumerate(content if isinstance(content, list) else ()):
         if (wrong := _wrong(part)) is not None:
             raise _malformed(place, f"{wrong} at [{index}].content[{number}], not {shown(part)}")
-    return message
+    return {**message, "content": list(map(openai_part, content))} if isinstance(content, list) else message
 
 
 def _wrong(part: Any) -> str | None:

@@ -124,3 +124,19 @@ def test_item_of_a_list_is_set_by_its_index(project: Project) -> None:
 
     assert turns is not None
     assert turns[0].user == "ho"
+
+
+@pytest.mark.parametrize(
+    ("called", "kind"),
+    [("claude", "anthropic"), ("gemini", "google"), ("grok", "xai"), ("antropic", "anthropic")],
+)
+@pytest.mark.parametrize("form", ["engine={}", "engine.kind={}", "model={}:name"])
+def test_provider_by_the_name_of_its_models_is_told_its_kind(
+    project: Project, form: str, called: str, kind: str
+) -> None:
+    """Wherever a kind may stand; a name that is none of these is told the nearest, as ever."""
+    problem = project.refused(form.format(called))
+
+    assert (
+        f"there is no {'kind' if '.kind' in form else 'engine'} {called}\n    did you mean {kind}?" in problem
+    )

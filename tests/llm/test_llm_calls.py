@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +14,9 @@ from runner import LLM
 from runner.engines.mistralrs import KIND as MISTRALRS
 from runner.errors import AuthenticationError, BadRequestError, ConfigError, InputError
 from tests.engines.scripted_server import Reply, ScriptedServer, chat, serving
-from tests.work.work_kit import Lab
 
 pytestmark = pytest.mark.usefixtures("lab")
 
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
-)
 GREEDY: dict[str, Any] = {"temperature": 0, "max_tokens": 8}
 
 
@@ -102,25 +97,6 @@ def test_nothing_starts_before_the_first_request() -> None:
 def test_inputs_become_messages(given: Any, messages: list[Any]) -> None:
     """Text, alternating strings, and messages are what an experiment's rows may hold too."""
     assert sent(given)["messages"] == messages
-
-
-@pytest.mark.parametrize("how", ["bytes", "path", "part", "below the project"])
-def test_images_become_data_urls(lab: Lab, tmp_path: Path, how: str) -> None:
-    """Bytes, a path anywhere, and text that names a file of the project."""
-    (tmp_path / "dot.png").write_bytes(PNG)
-    (lab.folder / "dot.png").write_bytes(PNG)
-    image = {
-        "bytes": PNG,
-        "path": tmp_path / "dot.png",
-        "part": {"type": "image_url", "image_url": {"url": tmp_path / "dot.png", "detail": "low"}},
-        "below the project": {"type": "image_url", "image_url": "dot.png"},
-    }[how]
-
-    text, part = sent([{"role": "user", "content": ["What is it?", image]}])["messages"][0]["content"]
-
-    assert text == {"type": "text", "text": "What is it?"}
-    assert part["image_url"]["url"] == "data:image/png;base64," + base64.b64encode(PNG).decode()
-    assert part["image_url"].get("detail") == ("low" if how == "part" else None)
 
 
 def test_sampling_of_a_call_is_laid_over_the_declared() -> None:
@@ -219,15 +195,6 @@ def test_unfit_input_is_told(given: Any, said: str) -> None:
     with LLM({"name": "m"}, engine=engine) as llm, pytest.raises(InputError, match=said) as raised:
         llm.generate_sync(given)
     assert isinstance(raised.value, ValueError)
-
-
-def test_images_for_an_engine_without_eyes_are_refused() -> None:
-    """The engines that take them are named."""
-    with (
-        fake() as llm,
-        pytest.raises(ConfigError, match=r"engine fake takes no images\n    taken by: .*vllm"),
-    ):
-        llm.generate_sync([{"role": "user", "content": [PNG]}])
 
 
 def test_call_of_a_completion_says_its_length(url: str) -> None:

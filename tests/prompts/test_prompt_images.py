@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from runner.errors import ConfigError, RenderError
-from runner.prompts import compile_prompt, resolve_prompt, settled
+from runner.prompts import compile_prompt, illustrated, resolve_prompt, settled
 from runner.prompts.images import image_part
 from runner.spec import Prompt
 from runner.values import Json, Message, Request, Row, Scope
@@ -64,13 +64,23 @@ def test_column_may_hold_several_images_or_none(tmp_path: Path) -> None:
     assert [part["type"] for part in sent["content"]] == ["image_url", "image_url", "text"]
 
 
-def test_images_in_a_rows_own_messages_are_read_too(tmp_path: Path) -> None:
-    """A path in an OpenAI message is found beside the dataset."""
+@pytest.mark.parametrize("given", ["a.png", DATA_URL, PNG, {"bytes": PNG, "path": None}])
+@pytest.mark.parametrize("form", ["image_url", "image"])
+def test_images_in_a_rows_own_messages_are_read_too(tmp_path: Path, form: str, given: Json) -> None:
+    """A path in an OpenAI message, or in a part of type image, is found beside the dataset."""
     (tmp_path / "a.png").write_bytes(PNG)
-    own = [{"role": "user", "content": [image_part("a.png"), {"type": "text", "text": "?"}]}]
+    part = image_part(given) if form == "image_url" else {"type": "image", "image": given}
+    own: Json = [{"role": "user", "content": [part, {"type": "text", "text": "?"}]}]
     (sent,) = messages({"messages": "chat"}, {"chat": own}, tmp_path)
 
-    assert url(sent) == DATA_URL
+    assert sent["content"] == [image_part(DATA_URL), {"type": "text", "text": "?"}]
+    assert illustrated(sent)
+
+
+def test_picture_in_a_form_that_nobody_knows_counts_as_one() -> None:
+    """So that an engine without eyes isn't sent it."""
+    assert illustrated({"role": "user", "content": [{"type": "image", "source": {"type": "url"}}]})
+    assert not illustrated({"role": "user", "content": [{"type": "text", "text": "image"}]})
 
 
 @pytest.mark.parametrize(
