@@ -32,6 +32,8 @@ class OpenLLM(BinaryServer):
     """OpenLLM, as a server."""
     binary: str = "openllm"
     """The program: a path, or a name on PATH."""
+    device: Literal["cuda", "cpu"] = "cuda"
+    """cpu claims no GPU, for what its catalogue has for machines without one."""
 
 
 def command(settings: ServerSettings, start: Launched) -> list[str]:

@@ -285,7 +285,7 @@ def started_here(settings: EngineSettings) -> bool:
 def server_devices(settings: EngineSettings, topology: Topology) -> int:
     """GPUs of a server that the job starts."""
     assert isinstance(settings, ServerSettings)
-    on_cpu = isinstance(settings, PythonServer) and settings.device == "cpu"
+    on_cpu = getattr(settings, "device", "cuda") == "cpu"
     return 0 if settings.base_url is not None or on_cpu else topology.devices
 
 

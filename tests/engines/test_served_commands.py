@@ -1,3 +1,9 @@
+"""The command lines of servers of weights, and what they are refused.
+
+vLLM and SGLang are started with theirs by tests/contract. candle-vllm and OpenLLM never are: theirs are taken
+from their documentation, and tests/work/test_work_binaries.py starts a stub with them.
+"""
+
 from __future__ import annotations
 
 from itertools import pairwise
