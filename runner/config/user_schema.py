@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from runner.config.keys import GROUPS, SETTINGS
+from runner.engines.auto import AUTO
 from runner.schema import experiment_type
 
 _TEXT = {"type": "string"}
 _NULL = {"type": "null"}
+_AUTO = {
+    "type": "object",
+    "required": ["kind"],
+    "properties": {"kind": {"const": AUTO, "description": "What loads local weights best here."}},
+}
+"""Its other settings are those of whichever kind it turns out to be."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -22,6 +29,7 @@ def json_schema() -> dict[str, Any]:
         }
         definitions[group] = body
         properties[group] = {"anyOf": [{"$ref": f"#/$defs/{group}"}, _TEXT, _NULL], "description": described}
+    definitions["engine"]["anyOf"].append(_AUTO)
     _widen_scorers(properties["scorers"], definitions["scorers"])
     definitions["Model"]["properties"] |= {
         group: {"anyOf": [{"$ref": f"#/$defs/{group}"}, _TEXT], "description": f"The model's own {group}."}

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 
-from runner.config import Composition
+from runner.config import Composition, json_schema
 from runner.engines.auto import ANYWHERE, NOT_INSTALLED, ON_GPU, choose_engine
 from runner.errors import UserError
 from runner.plan import PlannedPoint, make_plan
@@ -215,3 +216,11 @@ def test_faults_of_the_config_are_told_as_ever(project: Project) -> None:
     """What is wrong whichever engine it is, such as weights that aren't there or a value that is none."""
     assert project.refused("model=./wieghts", "engine=auto").startswith("model.name")
     assert project.refused("model=weights", "engine=auto", "sampling.top_p=-1").startswith("sampling.top_p")
+
+
+def test_editors_take_auto_with_settings() -> None:
+    """The schema leaves them to whichever kind it turns out to be."""
+    takes = jsonschema.Draft202012Validator(json_schema()).is_valid
+
+    assert takes({"model": "tiny", "engine": {"kind": "auto", "python": "/opt/vllm/bin/python"}})
+    assert not takes({"model": "tiny", "engine": {"kind": "none", "python": "/opt/vllm/bin/python"}})

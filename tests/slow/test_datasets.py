@@ -45,7 +45,7 @@ def batches(folder: Path) -> list[str]:
 
 
 def test_map_in_four_processes_answers_and_is_cached(tmp_path: Path) -> None:
-    """Each process loads the model and answers its shard; another script finds what was mapped by its hash."""
+    """Each process loads the model and answers its shard; a later script finds it mapped, by its hash."""
     first = mapped(tmp_path, 4)
     computed = batches(tmp_path)
     again = mapped(tmp_path, 4)
