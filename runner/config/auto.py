@@ -163,7 +163,7 @@ def _too_large(experiment: Experiment, kind: EngineKind) -> str:
 
 def _room(experiment: Experiment, kind: EngineKind) -> tuple[int, str] | None:
     """Return the memory (bytes) for one copy of the weights, and whose it is; None if that can't be told."""
-    if isinstance(experiment.cluster, SlurmCluster):
+    if isinstance(experiment.cluster, SlurmCluster) or not kind.loads(experiment.engine):
         return None
     topology = experiment.topology
     count = kind.devices(experiment.engine, topology) // topology.data_parallel_size

@@ -204,6 +204,16 @@ def test_weights_that_do_not_fit_are_told(project: Project, install: Install) ->
     assert why(large) == "engine: auto is vllm, with 1 GPU here"
 
 
+def test_weights_that_do_not_fit_this_machine_are_told(project: Project, install: Install) -> None:
+    """Where there is no GPU; the file is a hole of eight terabytes."""
+    install("mistralrs")
+    with (project.root / "weights" / "model-2.safetensors").open("wb") as file:
+        file.truncate(8_000_000_000_000)
+    point = planned(project.composed("model=weights", "engine=auto"))
+
+    assert "; the weights (8.0 TB) don't fit this machine's memory (" in why(point)
+
+
 @pytest.mark.usefixtures("two_gpus")
 def test_gpu_that_is_not_there_is_refused(project: Project, install: Install) -> None:
     """As in any other plan, rather than taken for a machine without one."""
