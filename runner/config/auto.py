@@ -10,6 +10,8 @@ from functools import cache
 import psutil
 from pydantic import ValidationError
 
+from runner.config.keys import nearest
+from runner.config.values import brief
 from runner.engines.auto import ANYWHERE, NOT_INSTALLED, ON_GPU, Choice, choose_engine
 from runner.engines.base import EngineKind
 from runner.engines.fitness import engine_faults
@@ -44,13 +46,14 @@ class AutoEngine:
 
     def chosen(self, config: Mapping[str, Json]) -> tuple[dict[str, Json], Choice, list[Fault]]:
         """Return the engine's settings with its kind, why it is this one, and what is wrong."""
-        faults = _python_faults(config["engine"])
+        if faults := _setting_faults(config["engine"]):
+            return _engine_of(config, engine_kinds()[ANYWHERE[-1]]), Choice("", ""), faults
         key = b"" if self._once else canonical_json([config.get(name) for name in _DECISIVE])
         if key not in self._known:
             self._known[key] = self._choose(config)
         choice = self._known[key]
         if not choice.kind:
-            faults.append(Fault("engine", "auto finds no engine that can run this here", choice.reason))
+            faults = [Fault("engine", "auto finds no engine that can run this here", choice.reason)]
         return _engine_of(config, engine_kinds()[choice.kind or ANYWHERE[-1]]), choice, faults
 
     def _choose(self, config: Mapping[str, Json]) -> Choice:
@@ -96,11 +99,18 @@ def _on_cpu(config: Mapping[str, Json]) -> bool:
     return bool(config["engine"].get("device") == "cpu")
 
 
-def _python_faults(engine: Mapping[str, Json]) -> list[Fault]:
+def _setting_faults(engine: Mapping[str, Json]) -> list[Fault]:
+    """Find settings that no kind has, and an interpreter that isn't there."""
+    known = sorted({
+        key for name in (*ON_GPU, *ANYWHERE) for key in engine_kinds()[name].settings.model_fields
+    })
+    faults = [
+        Fault(f"engine.{name}", "unknown key", nearest(name, known)) for name in engine if name not in known
+    ]
     python = engine.get("python")
-    if isinstance(python, str) and shutil.which(python) is None:
-        return [Fault("engine.python", f"no interpreter {python}")]
-    return []
+    if python is not None and not (isinstance(python, str) and shutil.which(python)):
+        faults.append(Fault("engine.python", f"no interpreter {brief(python)}"))
+    return faults
 
 
 def _obstacle(kind: EngineKind, given: Mapping[str, Json], experiment: Experiment | None) -> str:

@@ -186,9 +186,6 @@ def test_auto_is_told_where_the_servers_live(project: Project, install: Install,
     assert getattr(point.experiment.engine, "python", "") == str(python)
     elsewhere = f"engine={{kind: auto, python: {python}, device: cpu}}"
     assert planned(project.composed("model=weights", elsewhere)).kind.name in ANYWHERE
-    assert "engine.python (command line): no interpreter /no/such" in project.refused(
-        "model=weights", "engine={kind: auto, python: /no/such}"
-    )
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -220,6 +217,22 @@ def test_gpu_that_is_not_there_is_refused(project: Project, install: Install) ->
     install("vllm")
     with pytest.raises(UserError, match=r"cluster\.devices names GPU 7"):
         project.composed("model=weights", "engine=auto", "cluster={kind: local, devices: [7]}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ("pyhton: /bin/sh", "engine.pyhton (command line): unknown key\n    did you mean python?"),
+        ("python: 5", "engine.python (command line): no interpreter 5"),
+        ("python: /no/such", "engine.python (command line): no interpreter /no/such"),
+    ],
+)
+def test_setting_that_is_none_is_told(project: Project, settings: str, problem: str) -> None:
+    """Rather than that no engine takes it."""
+    told = project.refused("model=weights", f"engine={{kind: auto, {settings}}}")
+
+    assert told.startswith(problem)
+    assert "auto finds no engine" not in told
 
 
 def test_faults_of_the_config_are_told_as_ever(project: Project) -> None:
