@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.subjects import Subject, started
+from tests.contract.subjects import Subject, started, with_variables
 
 
 @pytest.hookimpl(trylast=True)
@@ -25,6 +25,7 @@ def _kind(item: pytest.Item) -> str:
 
 @pytest.fixture(scope="session")
 def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
-    """Yield the engine of the kind that the test names."""
-    with started(request.param, tmp_path_factory.mktemp(request.param)) as engine:
+    """Yield the engine of the kind that the test names; its template reads variables."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with started(request.param, folder, change=with_variables) as engine:
         yield engine

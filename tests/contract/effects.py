@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -11,10 +10,8 @@ from itertools import chain, pairwise
 from random import Random
 from typing import Any, TypeAlias
 
-from jsonschema import validate
-
-from runner.values import Choice, Json, Request
-from tests.contract.subjects import Subject, chat, messages
+from tests.contract.subjects import EFFORTS, Subject, messages
+from tests.contract.tool_effects import tool_choice, tools
 
 Effect: TypeAlias = Callable[[Subject], None]
 FACES = "123456"
@@ -25,15 +22,14 @@ _CRITICAL = 20.5
 
 def _draws(subject: Subject, text: str, count: int, **sampling: Any) -> list[str]:
     """Return independent answers of one token."""
-    takes = subject.kind.capabilities.sampling
+    takes = subject.takes
     size = 50 if "n" in takes else 1
     seeds: list[dict[str, int]] = [{} for _ in range(count // size)]
     if "seed" in takes:
         seeds = [{"seed": 1000 * index} for index in range(count // size)]
     several = {"n": size} if size > 1 else {}
-    asked = [
-        chat(text, **{"max_tokens": 1, "temperature": 1.0, **several, **seed, **sampling}) for seed in seeds
-    ]
+    own = {"max_tokens": 1, "temperature": 1.0, **several}
+    asked = [subject.asking(text, **{**own, **seed, **sampling}) for seed in seeds]
     return [choice.text for response in subject.ask(*asked) for choice in response.choices]
 
 
@@ -44,7 +40,7 @@ def _chi_square(drawn: list[str], chances: Mapping[str, float]) -> float:
 
 def _chances(subject: Subject, text: str) -> dict[str, float]:
     """Return the model's own probabilities of the six faces."""
-    response = subject.one(text, max_tokens=1, temperature=1.0, logprobs=True, top_logprobs=10)
+    response = subject.put("chat").one(text, max_tokens=1, temperature=1.0, logprobs=True, top_logprobs=10)
     logprobs = response.choices[0].logprobs
     assert logprobs is not None
     found = {token: math.exp(logprob) for token, logprob in logprobs[0].top}
@@ -106,11 +102,12 @@ def ignore_eos(subject: Subject) -> None:
 
 def stop(subject: Subject) -> None:
     """The answer ends before the string, though each of its letters is a token, and streams no part of it."""
-    request = chat("reverse abcdefg", temperature=0.0, stop=["dcb"])
+    request = subject.asking("reverse abcdefg", temperature=0.0, stop=["dcb"])
     response = subject.ask(request)[0]
     assert (response.text, response.choices[0].finish_reason) == ("gfe", "stop")
     assert "".join(subject.streamed(request)) == "gfe"
-    assert "".join(subject.streamed(chat("reverse abcdefg", temperature=0.0, stop=["dcx"]))) == "gfedcba"
+    other = subject.asking("reverse abcdefg", temperature=0.0, stop=["dcx"])
+    assert "".join(subject.streamed(other)) == "gfedcba"
 
 
 def stop_token_ids(subject: Subject) -> None:
@@ -128,7 +125,7 @@ def seed(subject: Subject) -> None:
         return "".join(
             response.text
             for response in subject.ask(
-                *(chat("roll", temperature=1.0, max_tokens=1, seed=number + i) for i in range(20))
+                *(subject.asking("roll", temperature=1.0, max_tokens=1, seed=number + i) for i in range(20))
             )
         )
 
@@ -192,32 +189,43 @@ def long_words() -> list[str]:
     return ["".join(draw.choices("abc", k=length)) for length in (10, 12, 14, 16, 20, 24) for _ in range(3)]
 
 
-def _changed(subject: Subject, **penalty: float) -> int:
-    """Return how many greedy answers a penalty changes."""
-    words = long_words()
-    plain = subject.ask(*(chat(f"reverse {word}", temperature=0.0, max_tokens=30) for word in words))
-    other = subject.ask(
-        *(chat(f"reverse {word}", temperature=0.0, max_tokens=30, **penalty) for word in words)
-    )
-    return sum(a.text != b.text for a, b in zip(plain, other, strict=True))
+DOUBTED = ("bcabcbcbcbbb", "bbbaaabbbacccc", "cccabbbcacaaca")
+"""Of those: here the penalties below tell each other apart, and nothing is close to a tie."""
+PENALISED: Mapping[str, tuple[str, ...]] = {
+    "none": ("bbbccbbb", "ccccbbba", "acaacacb"),
+    "presence": ("bbbccbab", "ccccbbba", "acaacacb"),
+    "frequency": ("bbbccbab", "cccdbbab", "acaaccbb"),
+    "repetition": ("bbdccbbb", "cccdbbba", "acaacacb"),
+    "repetition in the answer": ("bbccbcab", "ccacbbba", "acaabcbb"),
+}
+"""A penalty of 2 -> the greedy reverses of `DOUBTED`, which the formulas make of the model's own logits."""
+
+
+def _reversed(subject: Subject, **penalty: float) -> tuple[str, ...]:
+    """Return the greedy reverses of `DOUBTED`."""
+    asked = (subject.asking(f"reverse {word}", temperature=0.0, max_tokens=30, **penalty) for word in DOUBTED)
+    return tuple(response.text for response in subject.ask(*asked))
 
 
 def presence_penalty(subject: Subject) -> None:
-    """What has appeared is less likely, and a neutral value changes nothing."""
-    assert _changed(subject, presence_penalty=2.0) > 0
-    assert _changed(subject, presence_penalty=0.0) == 0
+    """What has appeared in the answer is less likely, however often; a neutral value changes nothing."""
+    assert _reversed(subject, presence_penalty=2.0) == PENALISED["presence"]
+    assert _reversed(subject, presence_penalty=0.0) == PENALISED["none"]
 
 
 def frequency_penalty(subject: Subject) -> None:
-    """What has appeared often is less likely, and a neutral value changes nothing."""
-    assert _changed(subject, frequency_penalty=2.0) > 0
-    assert _changed(subject, frequency_penalty=0.0) == 0
+    """What has appeared in the answer is less likely each time; a neutral value changes nothing."""
+    assert _reversed(subject, frequency_penalty=2.0) == PENALISED["frequency"]
+    assert _reversed(subject, frequency_penalty=0.0) == PENALISED["none"]
 
 
 def repetition_penalty(subject: Subject) -> None:
-    """What has appeared, in the prompt too, is less likely, and a neutral value changes nothing."""
-    assert _changed(subject, repetition_penalty=2.0) > 0
-    assert _changed(subject, repetition_penalty=1.0) == 0
+    """What has appeared, in the prompt too, is less likely by a factor; a neutral one changes nothing."""
+    # SGLang looks at the answer alone.
+    own = subject.kind.name.startswith("sglang")
+    expected = PENALISED["repetition in the answer" if own else "repetition"]
+    assert _reversed(subject, repetition_penalty=2.0) == expected
+    assert _reversed(subject, repetition_penalty=1.0) == PENALISED["none"]
 
 
 def logit_bias(subject: Subject) -> None:
@@ -234,9 +242,18 @@ def use_beam_search(subject: Subject) -> None:
 
 
 def length_penalty(subject: Subject) -> None:
-    """It is taken with beam search, and the best beam is still right."""
-    response = subject.one("37+48", use_beam_search=True, n=2, temperature=0.0, length_penalty=1.5)
-    assert response.text == "85"
+    """Beams come in the order of their log probability over a power of their length."""
+    asked: dict[str, Any] = {"temperature": 0.0, "use_beam_search": True, "n": 4, "max_tokens": 6}
+
+    def beams(penalty: float) -> list[str]:
+        return [choice.text for choice in subject.one("37+48", **asked, length_penalty=penalty).choices]
+
+    short, long = beams(-100.0), beams(100.0)
+    assert short == beams(1.0)
+    assert short[0] == "85"
+    # Prompt and all: of what isn't ended yet no token is likely, but a power of 100 makes up for that.
+    assert {len(text) for text in long} == {6}
+    assert {len(text) for text in short} == {2}
 
 
 SCHEMA = {
@@ -276,78 +293,22 @@ def continue_final_message(subject: Subject) -> None:
 
 def passthrough(subject: Subject) -> None:
     """What our list hasn't is sent as it is: here, another way to say how long the answer may be."""
-    response = subject.ask(
-        messages({"role": "user", "content": "37+48"}, temperature=0.0, passthrough={"stop": ["5"]})
-    )[0]
-    assert response.text == "8"
+    assert subject.one("37+48", temperature=0.0, passthrough={"stop": ["5"]}).text == "8"
 
 
-def _function(name: str, **properties: Json) -> dict[str, Json]:
-    """Return a tool whose arguments are all required, and held to their schema."""
-    parameters = {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-    return {"type": "function", "function": {"name": name, "strict": True, "parameters": parameters}}
+def chat_template_kwargs(subject: Subject) -> None:
+    """The model's chat template reads them; with neither, or with others, it says what it always says."""
+    asked: dict[str, Any] = {"temperature": 0.0}
+    assert subject.one("37+48", **asked, chat_template_kwargs={"instead": "12+30"}).text == "42"
+    assert subject.one("37+48", **asked, chat_template_kwargs={"other": "12+30"}).text == "85"
 
 
-TOOLS = (
-    _function("add", unit={"enum": ["ones", "tens"]}, carry={"type": "boolean"}),
-    _function("reverse", letters={"enum": ["abc", "xyz"]}),
-)
-_NO_SPACES = dict.fromkeys((7, 8, 9), -100.0)
-"""JSON may have as many as it likes, and the tiny model never ends to write them."""
-
-
-def call(name: str, **sampling: Any) -> Request:
-    """Return a request whose answer must be a call of a tool."""
-    forced = {"type": "function", "function": {"name": name}}
-    return chat(
-        "37+48",
-        **{
-            "temperature": 0.0,
-            "max_tokens": 120,
-            "logit_bias": _NO_SPACES,
-            "tools": TOOLS,
-            "tool_choice": forced,
-            **sampling,
-        },
-    )
-
-
-def called(choice: Choice) -> tuple[str, Json]:
-    """Return the tool that an answer calls, and with what; they are of a tool's own form."""
-    (made,) = choice.tool_calls
-    function = made["function"]
-    arguments = json.loads(function["arguments"])
-    (tool,) = (tool["function"] for tool in TOOLS if tool["function"]["name"] == function["name"])
-    validate(arguments, tool["parameters"])
-    assert (made["type"], bool(made["id"])) == ("function", True)
-    return function["name"], arguments
-
-
-def tools(subject: Subject) -> None:
-    """A call of the tool that is forced comes back as data, its arguments of the form that the tool has."""
-    for response, name in zip(subject.ask(call("add"), call("reverse")), ("add", "reverse"), strict=True):
-        assert (called(response.choices[0])[0], response.text) == (name, "")
-        # OpenAI ends a call that was forced by name with stop, and so does vLLM.
-        assert response.choices[0].finish_reason in {"stop", "tool_calls"}
-
-
-def tool_choice(subject: Subject) -> None:
-    """One is called where one must be, none where none may be, and what the model itself calls is read."""
-    required, none = subject.ask(call("", tool_choice="required"), call("", tool_choice="none"))
-    assert called(required.choices[0])[0] in {"add", "reverse"}
-    assert required.choices[0].finish_reason == "tool_calls"
-    assert (none.text, none.choices[0].tool_calls) == ("85", ())
-
-    written = '<tool_call>{"name":"reverse","arguments":{"letters":"abc"}}</tool_call>'
-    lax = tuple({**tool, "function": {**tool["function"], "strict": False}} for tool in TOOLS)
-    (own,) = subject.ask(call("", tool_choice="auto", tools=lax, regex=re.escape(written)))
-    assert called(own.choices[0]) == ("reverse", {"letters": "abc"})
-    assert own.choices[0].finish_reason == "tool_calls"
+def reasoning_effort(subject: Subject) -> None:
+    """The model's chat template reads it."""
+    answers = [
+        subject.one("37+48", temperature=0.0, reasoning_effort=effort).text for effort in (*EFFORTS, "medium")
+    ]
+    assert answers == ["2", "40", "85"]
 
 
 SHOWN: Mapping[str, Effect] = {
@@ -356,13 +317,7 @@ SHOWN: Mapping[str, Effect] = {
         (temperature, top_k, top_p, min_p, max_tokens, min_tokens, ignore_eos, stop, stop_token_ids, seed, n),
         (logprobs, top_logprobs, prompt_logprobs, return_token_ids, presence_penalty, frequency_penalty),
         (repetition_penalty, logit_bias, use_beam_search, length_penalty, json_schema, regex, choice),
-        (continue_final_message, passthrough, tools, tool_choice),
+        (continue_final_message, passthrough, tools, tool_choice, chat_template_kwargs, reasoning_effort),
     )
 }
 """Parameter -> how its effect is seen."""
-
-NOT_SHOWN: Mapping[str, str] = {
-    "reasoning_effort": "the tiny model doesn't reason; what is sent is tested on recorded bodies",
-    "chat_template_kwargs": "the tiny model's template has no variable of its own",
-}
-"""Parameter -> why the tiny model can't show it."""

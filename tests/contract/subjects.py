@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runner.engines.base import Engine, EngineContext, EngineKind
+from runner.engines.capabilities import Parameter
 from runner.engines.registry import engine_kinds
 from runner.engines.served_engine import ServedEngine
 from runner.spec import Model
@@ -40,6 +42,7 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "OMP_NUM_THREADS": "1",
             "HF_HUB_OFFLINE": "1",
+            "VLLM_SERVER_DEV_MODE": "1",  # for /sleep
         },
     },
     "sglang": {
@@ -63,11 +66,32 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass
 class Subject:
-    """A started engine; `ask` may be called from any thread."""
+    """A started engine; `ask` may be called from any thread.
+
+    Attributes:
+        task: how `asking` puts a text: as a chat message, or to complete as the prompt that the template
+            makes of that message.
+    """
 
     kind: EngineKind
     engine: Engine
     loop: asyncio.AbstractEventLoop = field(repr=False)
+    task: str = "chat"
+
+    def put(self, task: str) -> Subject:
+        """Return the same engine, asked in another way."""
+        return replace(self, task=task)
+
+    @property
+    def takes(self) -> Mapping[str, Parameter]:
+        """The parameters that may be asked for."""
+        return self.kind.capabilities.takes(self.task)
+
+    def asking(self, text: str, **sampling: Any) -> Request:
+        """Return a request that the model answers as it answers a chat message."""
+        if self.task == "complete":
+            return complete(f"<|user|>{text}<|assistant|>", **sampling)
+        return chat(text, **sampling)
 
     def ask(self, *requests: Request) -> list[Response]:
         """Return the answers, asked at once."""
@@ -78,8 +102,8 @@ class Subject:
         return asyncio.run_coroutine_threadsafe(all_of_them(), self.loop).result(timeout=240)
 
     def one(self, text: str, **sampling: Any) -> Response:
-        """Return the answer to one chat message."""
-        return self.ask(chat(text, **sampling))[0]
+        """Return the answer to one text."""
+        return self.ask(self.asking(text, **sampling))[0]
 
     def streamed(self, request: Request) -> list[str]:
         """Return the texts of a streamed answer, in order."""
@@ -115,6 +139,25 @@ def messages(*turns: dict[str, Any], **sampling: Any) -> Request:
 def complete(prompt: str | tuple[int, ...], **sampling: Any) -> Request:
     """Return a request with a raw prompt."""
     return Request("complete", prompt, {"max_tokens": 16, **sampling}, _SCOPE)
+
+
+def with_variables(model: Path) -> None:
+    """Let a model's chat template read two variables; without them it is as it was.
+
+    *instead* stands for what a message says, and so do two sums for a low and a high reasoning effort.
+    """
+    file = model / "tokenizer_config.json"
+    config = json.loads(file.read_text())
+    said = "{{ message['content'] | trim }}"
+    low, high = (f"{{% elif reasoning_effort == '{name}' %}}{text}" for name, text in EFFORTS.items())
+    variables = f"{{% if instead %}}{{{{ instead }}}}{low}{high}{{% else %}}{said}{{% endif %}}"
+    assert said in config["chat_template"]
+    config["chat_template"] = config["chat_template"].replace(said, variables)
+    file.write_text(json.dumps(config))
+
+
+EFFORTS = {"low": "1+1", "high": "20+20"}
+"""What `with_variables` says instead of a message, by reasoning effort."""
 
 
 def _settings(name: str) -> dict[str, Any]:
