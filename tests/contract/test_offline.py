@@ -37,9 +37,10 @@ def run_within(kind: str, *words: str) -> str:
 @pytest.mark.parametrize("kind", ["vllm_offline", "sglang_offline"])
 def test_contract_holds_within_this_process(kind: str) -> None:
     """All claims about engines of weights, none of them left out."""
-    summary = run_within(kind, str(HERE / "test_contract.py"), "-k", kind)
+    modules = [str(HERE / name) for name in ("test_contract.py", "test_conversations.py")]
+    summary = run_within(kind, *modules, "-k", kind)
 
-    assert int(summary.split(" passed")[0].split()[-1]) > 25
+    assert int(summary.split(" passed")[0].split()[-1]) > 50
 
 
 @pytest.mark.parametrize(("kind", "count"), [("vllm_offline", 7), ("sglang_offline", 6)])

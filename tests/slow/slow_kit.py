@@ -31,10 +31,11 @@ SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with rows and experiments, and the command line in it."""
+    """A folder with rows and experiments, and the command line in it, run by one of the interpreters."""
 
     folder: Path
     env: Mapping[str, str]
+    python: str = sys.executable
 
     def rows(self, count: int, text: Callable[[int], str] = "question {}".format) -> None:
         """Write rows whose question is its own right answer."""
@@ -58,7 +59,7 @@ class Project:
         """Start the command line."""
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix="output-", delete=False) as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "runner", *map(str, words)],
+                [self.python, "-m", "runner", *map(str, words)],
                 cwd=self.folder,
                 env={**self.env, **env},
                 stdin=subprocess.DEVNULL,
