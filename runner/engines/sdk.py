@@ -26,6 +26,7 @@ from runner.engines.constraints import with_parsed
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.provider_errors import one_line, provider_error, report
 from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, RemoteSettings
+from runner.engines.stops import stops_of, up_to_stop, without_stops
 from runner.errors import AskError, ConnectionFailedError, EngineStartError, Fault, RequestTimeoutError
 from runner.secrets import Secrets
 from runner.spec import EngineSettings, Model
@@ -161,7 +162,7 @@ class SdkEngine:
                 answer = await self.client.ask(request)
             response = _timed(answer, start)
             require_asked(request, response)
-            response = with_parsed(request, response)
+            response = with_parsed(request, without_stops(request, response))
         self._version = response.engine_version
         return response
 
@@ -189,7 +190,7 @@ class SdkEngine:
         """Yield the answer's text as it comes; other fields are not read."""
         deadline = asyncio.get_running_loop().time() + self._timeout
         try:
-            async with aclosing(self.client.stream(request)) as pieces:
+            async with aclosing(up_to_stop(self.client.stream(request), stops_of(request))) as pieces:
                 while True:
                     # Each wait is bounded by itself: between them, the time is the caller's.
                     async with asyncio.timeout_at(deadline):

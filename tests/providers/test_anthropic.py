@@ -12,7 +12,6 @@ from runner.engines.anthropic import KIND, MAX_TOKENS
 from runner.errors import ConnectionFailedError
 from runner.values import Usage
 from tests.engines.asking_engines import chat_request
-from tests.engines.scripted_server import Reply
 from tests.providers.native import (
     CALL,
     FORCED,
@@ -25,8 +24,9 @@ from tests.providers.native import (
     conversation,
     with_image,
 )
+from tests.providers.pieces import delta, stream_of
 from tests.providers.typed import misfits
-from tests.providers.wire import KEY, events, exchange, streamed
+from tests.providers.wire import KEY, exchange, streamed
 
 SAYS = anthropic_message({"type": "text", "text": "Hello"})
 DECLARED = {
@@ -218,19 +218,6 @@ def test_reason_for_the_end_has_our_name(said: str, finish: str) -> None:
     response, _ = exchange("anthropic", chat_request(), anthropic_message(stop_reason=said))
 
     assert (response.choices[0].finish_reason, response.choices[0].text) == (finish, "")
-
-
-def delta(**fields: Any) -> Any:
-    """Return an event that goes on with the first block."""
-    return {"type": "content_block_delta", "index": 0, "delta": fields}
-
-
-def stream_of(*bodies: dict[str, Any]) -> Reply:
-    """Return a reply of events, each under its name, as Anthropic sends them."""
-    reply = events(*bodies, done=False)
-    lines = reply.body.decode().split("\n\n")
-    named = [f"event: {body['type']}\n{line}" for body, line in zip(bodies, lines, strict=False)]
-    return Reply("".join(f"{event}\n\n" for event in named).encode(), 200, reply.headers)
 
 
 def test_stream_yields_text_alone() -> None:

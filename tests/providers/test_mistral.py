@@ -23,6 +23,7 @@ from tests.providers.native import (
     mistral_completion,
     with_image,
 )
+from tests.providers.pieces import chunk
 from tests.providers.wire import KEY, events, exchange, streamed
 
 SAYS = mistral_completion("Hello")
@@ -177,12 +178,6 @@ def test_reason_for_the_end_has_our_name(said: str, finish: str) -> None:
     response, _ = exchange("mistral", chat_request(), mistral_completion("Hel", finish_reason=said))
 
     assert response.choices[0].finish_reason == finish
-
-
-def chunk(content: Any, finish: str | None = None) -> dict[str, Any]:
-    """Return an event of a stream."""
-    choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish}
-    return {"id": "cmpl-1", "model": "mistral-large-2609", "choices": [choice]}
 
 
 def test_stream_yields_text_alone() -> None:
