@@ -66,11 +66,13 @@ class GoogleClient:
         # As contents of their own: texts side by side may count as the parts of one.
         contents = [types.Content(parts=[types.Part(text=str(request.input))]) for request in requests]
         options = types.HttpOptions(extra_body=requests[0].sampling.get("passthrough"))
-        answer = await self._sdk.aio.models.embed_content(
-            model=self._model,
-            contents=cast("types.ContentListUnion", contents),
-            config=types.EmbedContentConfig(http_options=options),
-        )
+        config = types.EmbedContentConfig(http_options=options)
+        try:
+            answer = await self._sdk.aio.models.embed_content(
+                model=self._model, contents=cast("types.ContentListUnion", contents), config=config
+            )
+        except pydantic.ValidationError as error:
+            raise malformed(invalid(error)) from None
         vectors = [one.values or () for one in answer.embeddings or ()]
         return embedded(vectors, 0, requests)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,12 +14,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer: *body* as JSON unless it is bytes; *cut* closes after half of it, *hang* sends none."""
+    """One answer: *body* as JSON unless it is bytes.
+
+    After half of it, *cut* closes the connection and *reset* resets it; *hang* sends none.
+    """
 
     body: Any = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
+    reset: bool = False
     hang: bool = False
 
     def wire(self) -> bytes:
@@ -25,7 +31,7 @@ class Reply:
         lines = [f"HTTP/1.1 {self.status} X", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         head = "\r\n".join([*lines, "", ""]).encode()
-        return head + body[: len(body) // 2] if self.cut else head + body
+        return head + body[: len(body) // 2] if self.cut or self.reset else head + body
 
 
 @dataclass
@@ -82,7 +88,11 @@ class ScriptedServer:
             return False
         writer.write(reply.wire())
         await writer.drain()
-        return not reply.cut
+        if reply.reset:
+            plain: socket.socket = writer.get_extra_info("socket")
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+        return not (reply.cut or reply.reset)
 
 
 @asynccontextmanager

@@ -164,20 +164,6 @@ def test_error_inside_an_answer_with_status_200_is_raised_as_what_it_is(kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_answer_in_time_is_a_timeout(kind: str) -> None:
-    """engine.timeout bounds one request."""
-    assert type(failure(kind, Reply(hang=True), timeout=0.3)) is RequestTimeoutError
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_connection_cut_in_mid_body_is_a_failed_connection(kind: str) -> None:
-    """Half an answer is none."""
-    error = failure(kind, answer(saying(kind, "x" * 1000), cut=True))
-
-    assert type(error) is ConnectionFailedError
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_reset_connection_is_a_failed_connection(kind: str) -> None:
     """A reset instead of an answer says which address gave it."""
     with (

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from runner.engines.limits import Limiter
 from runner.engines.registry import engine_kinds
-from runner.engines.retrying import Backoff, Retrying
 from runner.errors import (
     AskError,
     AuthenticationError,
@@ -24,15 +22,14 @@ from runner.errors import (
     MalformedResponseError,
     RateLimitError,
     RequestTimeoutError,
-    RowError,
     ServerError,
     UnknownModelError,
 )
 from runner.spec import Model
 from tests.engines.asking_engines import ask, chat_request
-from tests.engines.scripted_server import Reply, chat, serving
+from tests.engines.scripted_server import Reply
 from tests.http_server import HttpServer, resets
-from tests.providers.wire import KEY, KEYS, PATHS, address, answer, events, failure, streamed
+from tests.providers.wire import KEY, KEYS, PATHS, answer, events, failure, streamed
 
 KINDS = ("openai", "together", "fireworks", "xai", "deepseek")
 
@@ -100,43 +97,6 @@ def test_prompt_that_a_moderator_refuses_is_final_for_its_row() -> None:
     assert type(failure("openai", answer(told(message), 403))) is BadRequestError
 
 
-@pytest.mark.parametrize(
-    ("reply", "again"),
-    [
-        (answer(told("slow"), 429, {"Retry-After": "0.01"}), True),
-        (answer(told("slow"), 429), True),
-        (answer(b"", 500), True),
-        (answer(told("Overloaded"), 529), True),
-        (answer(b"{"), True),
-        (answer({"choices": []}), True),
-        (answer(chat("x" * 1000), cut=True), True),
-        (answer(told("bad key"), 401), False),
-        (answer(told("The model `m` does not exist"), 404), False),
-        (answer(told(TOO_LONG), 400), False),
-    ],
-)
-@pytest.mark.parametrize("kind", KINDS)
-def test_only_what_may_pass_is_asked_again(kind: str, reply: Reply, again: bool) -> None:
-    """With retries above the engine a fault that may pass costs one more request, and a final one none."""
-    described = engine_kinds()[kind]
-    quick = Backoff(first=0.001, longest=0.004, jitter=0.001)
-
-    async def run() -> tuple[str, int]:
-        async with serving(reply, answer(chat("Hello"))) as server:
-            given = {"kind": kind, "base_url": address(server, kind)}
-            engine = described.create(described.settings.model_validate(given), Model(name="m"))
-            async with Retrying(engine, 3, Limiter(4), quick) as retrying:
-                try:
-                    response = await retrying.generate(chat_request())
-                except (EngineError, RowError) as error:
-                    return str(error), len(server.sent)
-                return response.text, len(server.sent)
-
-    text, requests = asyncio.run(run())
-
-    assert (text == "Hello", requests) == ((True, 2) if again else (False, 1))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_retry_after_is_handed_on(kind: str) -> None:
     """Seconds, milliseconds and a date are read; without any, nothing is made up."""
@@ -162,18 +122,6 @@ def test_error_inside_an_answer_with_status_200_is_raised_as_what_it_is(kind: st
     error = failure(kind, answer({"error": {"message": "slow down", "code": 429}}))
 
     assert (type(error), error.message) == (RateLimitError, "slow down")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_answer_in_time_is_a_timeout(kind: str) -> None:
-    """engine.timeout bounds one request."""
-    assert type(failure(kind, Reply(hang=True), timeout=0.2)) is RequestTimeoutError
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_connection_cut_in_mid_body_is_a_failed_connection(kind: str) -> None:
-    """Half an answer is none."""
-    assert type(failure(kind, answer(chat("x" * 1000), cut=True))) is ConnectionFailedError
 
 
 @pytest.mark.parametrize("kind", KINDS)
