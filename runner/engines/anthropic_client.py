@@ -7,10 +7,13 @@ from collections.abc import AsyncGenerator
 
 import anthropic
 import httpx2
+import msgspec
 
 from runner.engines.anthropic import Anthropic
 from runner.engines.anthropic_body import fields_of
+from runner.engines.anthropic_pieces import Pieces
 from runner.engines.anthropic_wire import NAMED_STATUS, read_message
+from runner.engines.course import Course
 from runner.engines.sdk import CONNECT_SECONDS, send_only, status_failure, transport_failure
 from runner.errors import AskError, ConnectionFailedError, MalformedResponseError
 from runner.spec import Model
@@ -32,6 +35,7 @@ class AnthropicClient:
 
     def __init__(self, settings: Anthropic, model: Model) -> None:
         self._model = model.name
+        self._in_pieces = settings.stream
         self._address = settings.base_url or _ADDRESS
         headers = settings.further_headers()
         if settings.legacy_sampling:
@@ -47,8 +51,20 @@ class AnthropicClient:
         send_only(self._client, headers)
 
     async def ask(self, request: Request) -> Response:
+        if self._in_pieces:
+            return await self._put_together(request)
         answer = await self._client.messages.with_raw_response.create(**fields_of(request, self._model))
         return read_message(answer.http_response.content)
+
+    async def _put_together(self, request: Request) -> Response:
+        course = Course(self._address, 1)
+        pieces = Pieces(course)
+        fields = fields_of(request, self._model)
+        async with await self._client.messages.create(**fields, stream=True) as events:
+            async for event in events:
+                pieces.add(event.to_dict(warnings=False))
+        course.require_end()
+        return msgspec.structs.replace(pieces.response(), timing=course.timing())
 
     async def stream(self, request: Request) -> AsyncGenerator[str]:
         ended = False

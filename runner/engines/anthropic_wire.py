@@ -31,7 +31,9 @@ _FINISH = {
 }
 
 
-class _Block(msgspec.Struct):
+class Block(msgspec.Struct):
+    """A part of what the model says; only the fields of its type are filled."""
+
     type: str
     text: str = ""
     thinking: str = ""
@@ -44,7 +46,9 @@ class _OutputDetails(msgspec.Struct):
     thinking_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct):
+class Counts(msgspec.Struct):
+    """Tokens, as Anthropic counts them."""
+
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
@@ -52,28 +56,34 @@ class _Usage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
-class _Message(msgspec.Struct):
-    content: list[_Block]
+class Message(msgspec.Struct):
+    """One answer."""
+
+    content: list[Block]
     stop_reason: str | None = None
-    usage: _Usage | None = None
+    usage: Counts | None = None
     model: str | None = None
 
 
-_message = msgspec.json.Decoder(_Message)
+_message = msgspec.json.Decoder(Message)
 
 
 def read_message(body: bytes) -> Response:
     """Decode the answer to a request; raises as `decode` does."""
-    message = decode(_message, body)
+    return response_of(decode(_message, body))
+
+
+def response_of(message: Message) -> Response:
+    """Return the response that an answer is."""
     return Response(
         choices=(_choice(message),),
-        usage=_usage(message.usage or _Usage()),
+        usage=_usage(message.usage or Counts()),
         engine="anthropic",
         engine_version=message.model,
     )
 
 
-def _choice(message: _Message) -> Choice:
+def _choice(message: Message) -> Choice:
     blocks, reason = message.content, message.stop_reason
     calls = [tool_call(b.id, b.name, b.input or {}) for b in blocks if b.type == "tool_use"]
     return Choice(
@@ -84,7 +94,7 @@ def _choice(message: _Message) -> Choice:
     )
 
 
-def _usage(usage: _Usage) -> Usage:
+def _usage(usage: Counts) -> Usage:
     cached = usage.cache_read_input_tokens or 0
     details = usage.output_tokens_details
     return Usage(

@@ -8,13 +8,16 @@ from contextlib import aclosing
 from typing import cast
 
 import httpx2
+import msgspec
 import pydantic
 from google import genai
 from google.genai import errors, types
 
 from runner.engines.asked import require_served
+from runner.engines.course import Course
 from runner.engines.google import Google
 from runner.engines.google_body import config_of, contents_of
+from runner.engines.google_pieces import Pieces
 from runner.engines.google_wire import asked_delay, read_answer
 from runner.engines.provider_errors import one_line
 from runner.engines.provider_wire import invalid, malformed
@@ -41,6 +44,7 @@ class GoogleClient:
 
     def __init__(self, settings: Google, model: Model) -> None:
         self._model = model.name
+        self._in_pieces = settings.stream
         self._address = settings.base_url or _ADDRESS
         # A client of our own, since the SDK's asks twice in silence where aiohttp is installed.
         self._http = BoundedHttp()
@@ -53,6 +57,8 @@ class GoogleClient:
         self._sdk = genai.Client(vertexai=False, api_key=settings.api_key(), http_options=options)
 
     async def ask(self, request: Request) -> Response:
+        if self._in_pieces:
+            return await self._put_together(request)
         answer = await self._sdk.aio.models.generate_content(
             model=self._model,
             contents=contents_of(request),
@@ -77,20 +83,33 @@ class GoogleClient:
         return embedded(vectors, 0, requests)
 
     async def stream(self, request: Request) -> AsyncGenerator[str]:
+        ended = False
+        async with aclosing(self._events(request)) as events:
+            async for event in events:
+                yield _text(event)
+                ended = ended or _is_last(event)
+        if not ended:
+            raise ConnectionFailedError(f"{self._address}: the stream ended before the answer did")
+
+    async def _put_together(self, request: Request) -> Response:
+        course = Course(self._address, request.sampling.get("n") or 1)
+        pieces = Pieces(course)
+        async with aclosing(self._events(request)) as events:
+            async for event in events:
+                pieces.add(event)
+        return msgspec.structs.replace(pieces.response(), timing=course.timing())
+
+    async def _events(self, request: Request) -> AsyncGenerator[types.GenerateContentResponse]:
         config = types.GenerateContentConfig(**config_of(request))
         events = await self._sdk.aio.models.generate_content_stream(
             model=self._model, contents=contents_of(request), config=config
         )
-        ended = False
         async with aclosing(cast("AsyncGenerator[types.GenerateContentResponse]", events)):
             try:
                 async for event in events:
-                    yield _text(event)
-                    ended = ended or _is_last(event)
+                    yield event
             except pydantic.ValidationError as error:
                 raise malformed(invalid(error)) from None
-        if not ended:
-            raise ConnectionFailedError(f"{self._address}: the stream ended before the answer did")
 
     def failure(self, error: Exception) -> AskError:
         if isinstance(error, errors.APIError):

@@ -53,7 +53,9 @@ class _Part(_Wire):
     function_call: _FunctionCall | None = None
 
 
-class _Content(_Wire):
+class Content(_Wire):
+    """What a candidate says."""
+
     parts: list[_Part] | None = None
 
 
@@ -67,16 +69,20 @@ class _Top(_Wire):
     candidates: list[_Token] | None = None
 
 
-class _Logprobs(_Wire):
+class Logprobs(_Wire):
+    """The log probabilities of a candidate."""
+
     chosen_candidates: list[_Token] | None = None
     top_candidates: list[_Top] | None = None
 
 
-class _Candidate(_Wire):
-    content: _Content | None = None
+class Candidate(_Wire):
+    """One answer to the request."""
+
+    content: Content | None = None
     finish_reason: str | None = None
     index: int | None = None
-    logprobs_result: _Logprobs | None = None
+    logprobs_result: Logprobs | None = None
 
 
 class _Usage(_Wire):
@@ -91,14 +97,16 @@ class _Feedback(_Wire):
     block_reason: str | None = None
 
 
-class _Answer(_Wire):
-    candidates: list[_Candidate] | None = None
+class Answer(_Wire):
+    """A whole answer, or what one event of a stream brings."""
+
+    candidates: list[Candidate] | None = None
     prompt_feedback: _Feedback | None = None
     usage_metadata: _Usage | None = None
     model_version: str | None = None
 
 
-_answer = msgspec.json.Decoder(_Answer)
+_answer = msgspec.json.Decoder(Answer)
 
 
 def read_answer(body: bytes, asked: int) -> Response:
@@ -111,10 +119,19 @@ def read_answer(body: bytes, asked: int) -> Response:
         AskError: it has a good status and tells of an error.
     """
     answer = decode(_answer, body)
-    candidates = sorted(answer.candidates or (), key=lambda candidate: candidate.index or 0)
-    blocked = answer.prompt_feedback is not None and answer.prompt_feedback.block_reason is not None
-    if not candidates and not blocked:
+    if not answer.candidates and not is_blocked(answer):
         raise answered_error(body) or malformed("it has no candidates", body)
+    return response_of(answer, asked)
+
+
+def is_blocked(answer: Answer) -> bool:
+    """Tell whether the prompt was refused, so that there are no candidates."""
+    return answer.prompt_feedback is not None and answer.prompt_feedback.block_reason is not None
+
+
+def response_of(answer: Answer, asked: int) -> Response:
+    """Return the response that an answer to a request for *asked* candidates is."""
+    candidates = sorted(answer.candidates or (), key=lambda candidate: candidate.index or 0)
     silent = (Choice(finish_reason="content_filter"),) * asked
     return Response(
         choices=tuple(_choice(candidate) for candidate in candidates) or silent,
@@ -130,7 +147,7 @@ def asked_delay(body: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
-def _choice(candidate: _Candidate) -> Choice:
+def _choice(candidate: Candidate) -> Choice:
     parts = (candidate.content.parts if candidate.content else None) or []
     spoken = [part for part in parts if part.text]
     calls = tuple(_call(part, index) for index, part in enumerate(p for p in parts if p.function_call))
@@ -156,7 +173,7 @@ def _call(part: _Part, index: int) -> Json:
     return tool_call(call.id or f"call_{index}", call.name, call.args or {}, **further)
 
 
-def _logprobs(told: _Logprobs | None) -> tuple[TokenLogprob, ...] | None:
+def _logprobs(told: Logprobs | None) -> tuple[TokenLogprob, ...] | None:
     if told is None or told.chosen_candidates is None:
         return None
     tops = (told.top_candidates or [])[: len(told.chosen_candidates)]

@@ -11,9 +11,11 @@ import httpx2
 import msgspec
 import pydantic
 from mistralai.client import Mistral as Sdk
-from mistralai.client import errors
+from mistralai.client import errors, models
 
+from runner.engines.course import Course
 from runner.engines.mistral import Mistral
+from runner.engines.mistral_pieces import Pieces
 from runner.engines.mistral_wire import arguments_of, read_chunk, read_completion
 from runner.engines.provider_errors import answered_error
 from runner.engines.provider_wire import invalid, malformed
@@ -52,12 +54,15 @@ class MistralClient:
 
     def __init__(self, settings: Mistral, model: Model) -> None:
         self._model = model.name
+        self._in_pieces = settings.stream
         self._address = settings.base_url or _ADDRESS
         self._headers = settings.further_headers()
         self._http = _Http()
         self._sdk = Sdk(api_key=settings.api_key(), server_url=self._address, async_client=self._http)
 
     async def ask(self, request: Request) -> Response:
+        if self._in_pieces:
+            return await self._put_together(request)
         arguments = arguments_of(request, self._model)
         with _passing(request):
             answer = await self._sdk.chat.complete_async(**arguments, http_headers=self._headers)
@@ -73,19 +78,33 @@ class MistralClient:
         return embedded([one.embedding or () for one in data], answer.usage.prompt_tokens or 0, requests)
 
     async def stream(self, request: Request) -> AsyncGenerator[str]:
+        ended = False
+        async with aclosing(self._events(request)) as events:
+            async for event in events:
+                yield read_chunk(event)
+                ended = ended or any(choice.finish_reason for choice in event.choices)
+        if not ended:
+            raise ConnectionFailedError(f"{self._address}: the stream ended before the answer did")
+
+    async def _put_together(self, request: Request) -> Response:
+        course = Course(self._address, request.sampling.get("n") or 1)
+        pieces = Pieces(course)
+        async with aclosing(self._events(request)) as events:
+            async for event in events:
+                pieces.add(event)
+        course.require_end()
+        return msgspec.structs.replace(pieces.response(), timing=course.timing())
+
+    async def _events(self, request: Request) -> AsyncGenerator[models.CompletionChunk]:
         arguments = arguments_of(request, self._model)
         with _passing(request):
             events = await self._sdk.chat.stream_async(**arguments, http_headers=self._headers)
-        ended = False
         async with events, aclosing(events.generator):
             try:
                 async for event in events:
-                    yield read_chunk(event.data)
-                    ended = ended or any(choice.finish_reason for choice in event.data.choices)
+                    yield event.data
             except pydantic.ValidationError as error:
                 raise malformed(invalid(error)) from None
-        if not ended:
-            raise ConnectionFailedError(f"{self._address}: the stream ended before the answer did")
 
     def failure(self, error: Exception) -> AskError:
         if isinstance(error, errors.MistralError):

@@ -61,7 +61,7 @@ def read_completion(answer: models.ChatCompletionResponse) -> Response:
     choices = sorted(answer.choices, key=lambda choice: choice.index)
     return Response(
         choices=tuple(_choice(choice) for choice in choices),
-        usage=_usage(answer.usage),
+        usage=usage_of(answer.usage),
         engine="mistral",
         engine_version=answer.model,
     )
@@ -71,21 +71,20 @@ def read_chunk(chunk: models.CompletionChunk) -> str:
     """Return the text that one event of a stream brings; raises as `require_served` does."""
     for choice in chunk.choices:
         require_served(str(choice.finish_reason))
-    return _text(chunk.choices[0].delta.content) if chunk.choices else ""
+    return text_of(chunk.choices[0].delta.content) if chunk.choices else ""
 
 
 def _choice(choice: models.ChatCompletionChoice) -> Choice:
     message = choice.message
     if message is None:
         raise malformed("a choice has no message")
-    logprobs = _logprobs(choice.logprobs)
-    reason = str(choice.finish_reason)
+    logprobs = logprobs_of(choice.logprobs)
     return Choice(
-        text=_text(message.content),
-        finish_reason=_FINISH.get(reason, reason),
+        text=text_of(message.content),
+        finish_reason=finish_of(str(choice.finish_reason)),
         logprobs=logprobs,
         cumulative_logprob=sum(token.logprob for token in logprobs) if logprobs is not None else None,
-        reasoning=_thoughts(message.content),
+        reasoning=thoughts_of(message.content),
         tool_calls=tuple(
             tool_call(call.id or "", call.function.name, call.function.arguments)
             for call in message.tool_calls or ()
@@ -97,19 +96,27 @@ def _parts(content: Any) -> Iterable[Any]:
     return content if isinstance(content, list) else ()
 
 
-def _text(content: Any) -> str:
+def finish_of(reason: str) -> str:
+    """Return why an answer ended, by the name that all engines have for it."""
+    return _FINISH.get(reason, reason)
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a message's content, without its thoughts."""
     if isinstance(content, str):
         return content
     return "".join(part.text for part in _parts(content) if isinstance(part, models.TextChunk))
 
 
-def _thoughts(content: Any) -> str | None:
+def thoughts_of(content: Any) -> str | None:
+    """Return the thoughts in a message's content."""
     thoughts = [part for part in _parts(content) if isinstance(part, models.ThinkChunk)]
     texts = [t.text for thought in thoughts for t in thought.thinking if isinstance(t, models.TextChunk)]
     return "".join(texts) or None
 
 
-def _logprobs(given: Any) -> tuple[TokenLogprob, ...] | None:
+def logprobs_of(given: Any) -> tuple[TokenLogprob, ...] | None:
+    """Return the log probabilities of a choice, or of a piece of one."""
     if not isinstance(given, models.ChatCompletionResponseChoiceLogprobs):
         return None
     return tuple(
@@ -123,7 +130,8 @@ def _logprobs(given: Any) -> tuple[TokenLogprob, ...] | None:
     )
 
 
-def _usage(usage: models.UsageInfo) -> Usage:
+def usage_of(usage: models.UsageInfo) -> Usage:
+    """Return the counts of tokens."""
     # The SDK doesn't declare what was cached, and keeps it beside what it does.
     further = usage.additional_properties or {}
     details: dict[str, Json] = next((told for name in _CACHED if (told := further.get(name))), {})

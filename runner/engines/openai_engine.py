@@ -14,9 +14,10 @@ import msgspec
 from runner.engines.asked import require_asked
 from runner.engines.batching import Batcher
 from runner.engines.constraints import with_parsed
+from runner.engines.course import Course
 from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout
 from runner.engines.loglikelihood import loglikelihood
-from runner.engines.openai_stream import Course, put_together, texts
+from runner.engines.openai_stream import put_together, texts
 from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.provider_errors import answered_error, provider_error, report
 from runner.engines.sse import events

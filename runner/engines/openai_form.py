@@ -7,7 +7,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from runner.engines.openai_stream import Course, put_together, texts
+from runner.engines.course import Course
+from runner.engines.openai_stream import put_together, texts
 from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.provider_errors import answered_error
 from runner.engines.sdk import status_failure, transport_failure

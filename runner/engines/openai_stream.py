@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -11,45 +10,11 @@ from typing import Any
 import msgspec
 
 from runner.engines.asked import require_served
+from runner.engines.course import Course
 from runner.engines.openai_wire import read_chunk, text_of
 from runner.engines.provider_wire import decode, malformed
 from runner.engines.sse import DONE
-from runner.errors import ConnectionFailedError
 from runner.values import Timing
-
-
-@dataclass(slots=True)
-class Course:
-    """How far a streamed answer has come.
-
-    Attributes:
-        address: where it comes from.
-        asked: how many choices it is to have.
-        done: whether the server has said that it is over.
-        ended: for each choice that has begun, whether it has said why it ended.
-    """
-
-    address: str
-    asked: int
-    done: bool = False
-    ended: dict[int, bool] = field(default_factory=dict)
-
-    def note(self, index: int, reason: Any) -> None:
-        """Take note of a piece of a choice."""
-        self.ended[index] = bool(reason) or self.ended.get(index, False)
-
-    def require_end(self) -> None:
-        """Make sure that the answer came whole.
-
-        Raises:
-            ConnectionFailedError: it was cut off.
-            MalformedResponseError: it has no choices.
-        """
-        whole = len(self.ended) >= self.asked and all(self.ended.values())
-        if not self.done and not whole:
-            raise ConnectionFailedError(f"{self.address}: the stream ended before the answer did")
-        if not self.ended:
-            raise malformed("it has no choices")
 
 
 async def texts(events: AsyncGenerator[bytes], course: Course) -> AsyncGenerator[str]:
@@ -76,29 +41,15 @@ async def texts(events: AsyncGenerator[bytes], course: Course) -> AsyncGenerator
 
 async def put_together(events: AsyncGenerator[bytes], course: Course) -> tuple[bytes, Timing]:
     """Return the body of the answer as if it had come in one piece, and its times; raises as `texts` does."""
-    start = time.perf_counter()
-    spoken: list[float] = []
     pieces = _Pieces(course)
     async with aclosing(events):
         async for data in events:
             if data == DONE:
                 course.done = True
             elif pieces.add(data):
-                spoken.append(time.perf_counter())
+                course.spoke()
     course.require_end()
-    return pieces.answer(), _timing(start, spoken)
-
-
-def _timing(start: float, spoken: list[float]) -> Timing:
-    seconds = time.perf_counter() - start
-    if not spoken:
-        return Timing(seconds)
-    gaps = len(spoken) - 1
-    return Timing(
-        seconds,
-        first_token=spoken[0] - start,
-        inter_token=(spoken[-1] - spoken[0]) / gaps if gaps else None,
-    )
+    return pieces.answer(), course.timing()
 
 
 class _Event(msgspec.Struct):

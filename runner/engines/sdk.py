@@ -65,17 +65,13 @@ def provider_faults(settings: EngineSettings, model: Model) -> list[Fault]:
 def rooted_faults(settings: EngineSettings, model: Model) -> list[Fault]:
     """Find what `provider_faults` does, and what SDKs of no OpenAI form don't take.
 
-    They add the API's version to the address themselves, and their answers can't be put together from pieces.
+    They add the API's version to the address themselves.
     """
     assert isinstance(settings, ProviderSettings)
     faults = provider_faults(settings, model)
     last = (settings.base_url or "").rpartition("/")[2]
     if re.fullmatch(r"v\d+(beta\d*)?", last):
         faults.append(Fault("engine.base_url", f"ends in /{last}, which is added to it", "leave it off"))
-    if settings.stream:
-        faults.append(
-            Fault("engine.stream", f"{settings.kind} can't time an answer's pieces", "leave it out")
-        )
     return faults
 
 

@@ -12,7 +12,6 @@ from tests.providers.pieces import saying_in_pieces
 from tests.providers.wire import KEYS, exchange, streamed
 
 PIECES = ("a<", "b<en", "d>c")
-TIMED = [kind for kind in KEYS if kind not in NATIVE]
 
 
 @pytest.mark.parametrize("kind", KEYS)
@@ -43,7 +42,7 @@ def test_text_that_only_begins_like_a_stop_string_comes_whole(kind: str) -> None
     assert "".join(pieces) == "a<en"
 
 
-@pytest.mark.parametrize("kind", TIMED)
+@pytest.mark.parametrize("kind", KEYS)
 def test_stop_string_in_a_timed_answer_is_cut_off(kind: str) -> None:
     """So it is where engine.stream has the answer come in pieces, for the sake of its times."""
     reply = saying_in_pieces(kind, *PIECES)
