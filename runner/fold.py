@@ -20,7 +20,7 @@ from runner.runs import RunFolder, read_file, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import Metrics
 from runner.spec import Experiment
-from runner.values import Json
+from runner.values import VALUE_TASKS, Json
 from runner.vectors import export_vectors
 
 _FOLD = 2_000
@@ -258,8 +258,13 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
         "failures": list(failures.values()),
         "scores": {name: metric.result() for name, metric in metrics.items()},
         "unmatched": unmatched,
+        "times": records.times() if _in_pieces(experiment) else {},
     }
     write_file(folder / "metrics.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
+
+
+def _in_pieces(experiment: Experiment) -> bool:
+    return bool(getattr(experiment.engine, "stream", False)) and experiment.task not in VALUE_TASKS
 
 
 def _note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[ResultLine]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from statistics import fmean, median
 from typing import Self
 
 from runner.cache import RESPONSES, connect, marks, usable
@@ -32,6 +33,12 @@ INSERT INTO results(step, id, sample, position, state, attempt, line) VALUES (?,
 ON CONFLICT(step, id, sample) DO UPDATE SET
   position = excluded.position, state = excluded.state, attempt = excluded.attempt, line = excluded.line
   WHERE excluded.attempt >= results.attempt
+"""
+
+_OF_PIECES = ("first_token", "inter_token")
+_TIMES = """
+SELECT value FROM (SELECT json_extract(CAST(response AS TEXT), '$.timing.' || ?) AS value FROM responses)
+  WHERE value IS NOT NULL
 """
 
 
@@ -143,6 +150,15 @@ class PointRecords:
     def counts(self) -> dict[str, int]:
         """Return how many results are in each state."""
         return dict(self._db.execute("SELECT state, count(*) FROM results GROUP BY state"))
+
+    def times(self) -> dict[str, dict[str, float]]:
+        """Return of each time that answers in pieces have: mean and median in seconds, and of how many."""
+        found = {name: [value for (value,) in self._db.execute(_TIMES, (name,))] for name in _OF_PIECES}
+        return {
+            name: {"mean": fmean(values), "median": median(values), "responses": len(values)}
+            for name, values in found.items()
+            if values
+        }
 
     def responses(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Yield (key, request, response) of everything asked."""
