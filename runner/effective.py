@@ -25,11 +25,19 @@ _THEIR_NAMES = {"max_new_tokens": "max_tokens"}
 _THEIRS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens")
 
 
-def effective_sampling(experiment: Experiment, kind: EngineKind) -> tuple[dict[str, Json], tuple[str, ...]]:
+def effective_sampling(
+    experiment: Experiment, kind: EngineKind, slots: Sequence[SlotSource] = ()
+) -> tuple[dict[str, Json], tuple[str, ...]]:
     """Return what is sent for every request, and notes on what is not sent or comes from the model."""
     given = experiment.sampling.given()
     omit = experiment.model.omit
-    notes = [f"sampling.{name}: not sent, the model omits it" for name in omit if name in given]
+    asked = {"sampling": given} | {f"prompt.turns.{slot.name}": slot.sampling for slot in slots}
+    notes = [
+        f"{place}.{name}: not sent, the model omits it"
+        for place, own in asked.items()
+        for name in omit
+        if name in own
+    ]
     defaults, note = _defaults(experiment, kind)
     sampling = {name: value for name, value in {**defaults, **given}.items() if name not in omit}
     return sampling, (*notes, *note)

@@ -151,7 +151,7 @@ class _Resolver:
         if faults or prompt is None:
             return placed(faults, point.axes), None
         name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
-        sampling, notes = effective_sampling(experiment, kind)
+        sampling, notes = effective_sampling(experiment, kind, prompt.slots)
         return [], PlannedPoint(point, name, sampling, prompt, (*point.notes, *notes, *left_out(experiment)))
 
     def _prompt(self, experiment: Experiment) -> tuple[list[Fault], PromptSource | None]:

@@ -104,6 +104,20 @@ def test_call_that_comes_in_pieces_is_the_same(subject: Subject) -> None:
     assert pieces.choices[0].finish_reason == "tool_calls"
 
 
+@pytest.mark.parametrize("subject", ["vllm", "sglang"], indirect=True)
+def test_pieces_are_timed(subject: Subject) -> None:
+    """The first token comes before the last, the others after it; the text is the whole one's."""
+    request = chat("reverse abcdefg", temperature=0.0)
+    with subject.attached(stream=True) as streaming:
+        (pieces,) = streaming.ask(request)
+
+    timing = pieces.timing
+    assert pieces.text == subject.ask(request)[0].text
+    assert timing.first_token is not None
+    assert timing.inter_token is not None
+    assert 0 < timing.first_token < timing.first_token + timing.inter_token <= timing.seconds
+
+
 @pytest.mark.parametrize("subject", KINDS, indirect=True)
 def test_prompt_beyond_the_context_is_the_rows_own_fault(subject: Subject) -> None:
     """It is final for the row, and the engine goes on answering."""
