@@ -55,9 +55,9 @@ class OfflineEngine:
     async def __aenter__(self) -> Self:
         offline, settings = self._offline, self._settings
         if find_spec(offline.serving.name) is None:
-            raise EngineStartError(
-                f"{offline.name} needs {offline.serving.name}, which is not installed here"
-            )
+            needed = offline.serving.name
+            install = f'pip install "llm-runner[{needed}]"'
+            raise EngineStartError(f"{offline.name} needs {needed}, which is not installed: {install}")
         if faults := offline.faults(settings, self._model):
             raise EngineStartError("; ".join(str(fault) for fault in faults))
         task = self._context.task

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -153,33 +151,3 @@ print(loaded())
 
     own = [kind] if kind in SDKS else []
     assert done.stdout == f"[]\n{own!r}\n"
-
-
-@pytest.mark.parametrize("kind", ["openai", "together"])
-def test_missing_sdk_is_told_with_the_line_that_installs_it(tmp_path: Path, kind: str) -> None:
-    """With everything but the SDK there, the plan's check and the engine itself say what to type."""
-    for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
-        if entry.name != kind and not entry.name.startswith(f"{kind}-") and entry.suffix != ".pth":
-            (tmp_path / entry.name).symlink_to(entry)
-    program = f"""
-from runner.engines.registry import engine_kinds
-from runner.errors import EngineStartError
-from runner.spec import Model
-described = engine_kinds()[{kind!r}]
-print(described.missing())
-try:
-    described.create(described.settings.model_validate({{"kind": {kind!r}}}), Model(name="m"))
-except EngineStartError as error:
-    print(error)
-"""
-    path = os.pathsep.join([str(Path(__file__).parents[2]), str(tmp_path)])
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-
-    line = f'pip install "llm-runner[{kind}]"'
-    assert done.stdout == f"{line}\n{kind} needs {kind}, which is not installed: {line}\n"
