@@ -4,7 +4,8 @@
         ... f"{mock.root}/v1" ...
 
 It is installed once, into the user's cache; without it nothing is skipped: tests fail with a message.
-It ignores n and logprobs, and shows requests only in a form of its own: see `wire.py` for those.
+It ignores n, logprobs, max_tokens and stop, and shows requests only in a form of its own: see `wire.py` for
+those.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Anthropic, Mistral and Google against aimock, a server that nobody here wrote.
 
-It ignores n and logprobs: for these there are the recorded bodies in the tests beside this.
+It ignores n, logprobs, max_tokens and stop: for these there are answers in the documented form in the tests
+beside this.
 """
 
 from __future__ import annotations
@@ -122,6 +123,43 @@ def test_stream_brings_the_same_text(mock: Aimock, kind: str) -> None:
             return [piece async for piece in engine.stream(chat_request("Sure?"))]
 
     assert "".join(asyncio.run(run())) == "Yes, I am sure."
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stop_string_that_it_leaves_is_cut_off(mock: Aimock, kind: str) -> None:
+    """It knows none; the answer in pieces is the same."""
+    request = chat_request("Sure?", stop=[", I"])
+
+    assert answered(mock, kind, request).text == "Yes"
+    assert answered(mock, kind, request, stream=True).text == "Yes"
+
+
+@pytest.mark.filterwarnings("ignore:FUNCTION_CALL is not a valid FinishReason")  # which is the server's own
+@pytest.mark.parametrize("text", ["Hi", "with a tool", "think"])
+@pytest.mark.parametrize("kind", ["anthropic", "google"])
+def test_pieces_are_the_whole_answer_with_their_times(mock: Aimock, kind: str, text: str) -> None:
+    """Text, calls, reasoning, the end and the tokens; to Mistral the server streams in OpenAI's form."""
+    request = chat_request(text, tools=[TOOL])
+
+    whole, pieces = answered(mock, kind, request), answered(mock, kind, request, stream=True)
+
+    assert told(pieces) == told(whole)
+    assert pieces.usage == whole.usage
+    assert pieces.timing.first_token is not None
+    assert 0 < pieces.timing.first_token <= pieces.timing.seconds
+
+
+def told(response: Response) -> list[Any]:
+    """Return what the choices say, without the ids of calls, which the server draws."""
+    return [
+        (
+            choice.text,
+            choice.reasoning,
+            choice.finish_reason,
+            [call["function"] for call in choice.tool_calls],
+        )
+        for choice in response.choices
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""Providers of OpenAI's form against a server that nobody here wrote."""
+"""Providers of OpenAI's form against aimock, a server that nobody here wrote.
+
+It ignores n, logprobs, max_tokens and stop, and has no raw completions: for these there are answers in the
+documented form in the tests beside this.
+"""
 
 from __future__ import annotations
 
@@ -105,6 +109,19 @@ def test_it_streams(kind: str) -> None:
 
     assert len(got) > 1
     assert "".join(got) == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stop_string_that_it_leaves_is_cut_off(kind: str) -> None:
+    """It knows none, as some servers do; the answer in pieces is the same, and has its times."""
+    with aimock(says("Paris is the capital.")) as mock:
+        answers = [
+            asyncio.run(ask(kind, chat_request(stop=[" the"]), base_url=url(mock, kind), stream=stream))
+            for stream in (False, True)
+        ]
+
+    assert [answer.text for answer in answers] == ["Paris is"] * 2
+    assert [answer.timing.first_token is not None for answer in answers] == [False, True]
 
 
 @pytest.mark.parametrize(
