@@ -15,6 +15,7 @@ from pydantic import Field
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineContext, EngineKind
 from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.stops import StoppedText, stops_of
 from runner.errors import (
     AskError,
     AuthenticationError,
@@ -140,7 +141,9 @@ class FakeEngine:
 
     def _answer(self, request: Request, start: float) -> Response:
         text = self._template.render(_names(request))
-        choice = _choice(text, request.sampling)
+        stopped = StoppedText(stops_of(request))
+        stopped.add(text)
+        choice = _choice(stopped.whole, request.sampling)
         count = request.sampling.get("n") or 1
         return Response(
             choices=(choice,) * count,
@@ -179,8 +182,6 @@ def _content(content: Any) -> str:
 
 
 def _choice(text: str, sampling: Mapping[str, Any]) -> Choice:
-    ends = [at for stop in sampling.get("stop") or () if (at := text.find(stop)) >= 0]
-    text = text[: min(ends, default=len(text))]
     words = list(re.finditer(r"\S+", text))
     most = sampling.get("max_tokens") or len(words)
     cut = len(words) > most

@@ -58,6 +58,7 @@ def test_fake_honours_n_max_tokens_stop_and_logprobs() -> None:
     assert response.choices[0].finish_reason == "length"
     assert [token.token for token in response.choices[0].logprobs or ()] == ["a", "b"]
     assert answer(chat_request("a b c END d", stop=["END"])).choices[0] == Choice("a b c ", "stop")
+    assert answer(chat_request("abcd", stop=["bcd", "c"])).text == "ab", "the one that is complete first"
 
 
 def test_fake_streams_the_words_of_its_answer() -> None:
