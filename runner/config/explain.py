@@ -113,7 +113,7 @@ def _known_keys(place: Key, config: dict[str, Json]) -> str:
     kinds = _kinds_with(place, config)
     if kinds:
         given = dotted((*place[:-1], "kind"))
-        return f"it belongs to kind {' and '.join(kinds)}; {given} is {value_at(config, place[:-1])['kind']}"
+        return f"it belongs to kind {', '.join(kinds)}; {given} is {value_at(config, place[:-1])['kind']}"
     known = [key for key in _properties(place[:-1], config) if key != "kind"]
     if place[:-1]:
         return nearest(str(place[-1]), known)
