@@ -10,6 +10,7 @@ from runner.engines.capabilities import Capabilities, parameters
 from runner.engines.openai_body import response_format
 from runner.engines.served import (
     NEUTRAL,
+    NEUTRAL_SAMPLING,
     BinaryServer,
     Flag,
     Launched,
@@ -111,7 +112,12 @@ KIND = EngineKind(
     capabilities=Capabilities(
         tasks=frozenset({"chat"}),
         sampling=SERVING.sampling,
-        defaults={"temperature": 1.0, "top_p": 1.0},
+        defaults={
+            **{name: value for name, value in NEUTRAL_SAMPLING.items() if name in SERVING.sampling},
+            # These too it would take from the model's own generation config.
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+        },
         concurrency=64,
         local=True,
         topology=frozenset({"tensor_parallel_size"}),

@@ -55,8 +55,9 @@ KIND = EngineKind(
             reasoning_effort=Parameter("reasoning_effort", note="none, low, medium or high"),
             json_schema="response_format",
         ),
-        # Sent, since what is left out may come from each model's own generation config.
-        defaults={"temperature": 1.0, "top_p": 1.0},
+        # Sent, since what is left out may come from each model's own generation config; of top_k no value is
+        # documented to be none.
+        defaults={"temperature": 1.0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0},
         concurrency=64,
         shared=True,
         lacks={"complete": frozenset({"tools", "tool_choice", "reasoning_effort"})},

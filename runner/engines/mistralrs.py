@@ -71,7 +71,8 @@ KIND = EngineKind(
             regex="grammar",
             choice="grammar",
         ),
-        defaults={"temperature": 1.0, "top_p": 1.0},
+        # All that it would take from the model's own generation config; it is always sent a top_k.
+        defaults={"temperature": 1.0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0},
         concurrency=1,
         local=True,
         lacks={"complete": frozenset({"n", "logprobs", "top_logprobs"})},

@@ -93,8 +93,9 @@ KIND = EngineKind(
     capabilities=Capabilities(
         tasks=frozenset({"chat", "complete", "embed"}),
         sampling=SAMPLING,
-        # Sent, since what is left out may come from each model's own generation config.
-        defaults={"temperature": 1.0, "top_p": 1.0},
+        # Sent, since what is left out may come from each model's own generation config; of top_k no value is
+        # documented to be none.
+        defaults={"temperature": 1.0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0},
         concurrency=64,
         shared=True,
         lacks={

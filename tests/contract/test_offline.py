@@ -57,6 +57,12 @@ def test_adapters_hold_within_this_process() -> None:
 
 
 @pytest.mark.parametrize("kind", ["vllm_offline", "sglang_offline"])
+def test_models_own_files_hold_within_this_process(kind: str) -> None:
+    """A hostile generation config does as little there as on the server."""
+    assert "1 passed" in run_within(kind, str(HERE / "test_own_config.py"), "-k", kind)
+
+
+@pytest.mark.parametrize("kind", ["vllm_offline", "sglang_offline"])
 def test_ends_hold_within_this_process(kind: str) -> None:
     """Nothing outlives the engine, and an engine that has died says so."""
     assert "4 passed" in run_within(kind, str(HERE / "test_offline_ends.py"), "-k", kind)

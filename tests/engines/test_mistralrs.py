@@ -80,6 +80,21 @@ def test_top_k_top_p_and_min_p_narrow_what_is_drawn() -> None:
     assert set(rolls(temperature=10.0, min_p=0.9)) <= set("123456")
 
 
+def test_models_own_generation_config_fills_nothing_in(tmp_path: Path) -> None:
+    """What it would penalise and leave out comes back right, with the values that a plan sends."""
+    copy = shutil.copytree(TINY, tmp_path / "tiny")
+    hostile = {"temperature": 0.01, "top_p": 0.01, "top_k": 1, "min_p": 0.99, "repetition_penalty": 10.0}
+    (copy / "generation_config.json").write_text(json.dumps({"eos_token_id": 2, **hostile}))
+    sent = KIND.capabilities.defaults
+    greedy = chat_request("reverse aabbaabbab", **{**sent, **GREEDY})
+    drawn = [chat_request("roll", **{**sent, "max_tokens": 1}, sample=i) for i in range(60)]
+
+    answer, *faces = ask(greedy, *drawn, name=str(copy))
+
+    assert answer.text == ask(greedy)[0].text == "babbaabb"
+    assert len({face.text for face in faces}) > 4
+
+
 def test_max_tokens_and_stop_end_the_answer() -> None:
     """The stop string is not part of the answer, and the reason tells them apart."""
     cut, stopped = ask(

@@ -61,6 +61,14 @@ def planned(folder: Path, kind: str | dict[str, Any], *, task: str = "chat", **s
     return make_plan(compose(folder / "case.yaml", ()))
 
 
+@pytest.mark.parametrize("kind", ["together", "fireworks"])
+def test_what_a_models_own_config_may_set_is_sent_at_neutral_values(tmp_path: Path, kind: str) -> None:
+    """All of it that has a value which is documented to change nothing."""
+    (point,) = planned(tmp_path, kind).points
+
+    assert point.sampling == {"temperature": 1.0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0}
+
+
 def refused(kind: str) -> list[str]:
     """Return the parameters that a kind's table lacks."""
     return [name for name in GIVEN if name not in engine_kinds()[kind].capabilities.sampling]
