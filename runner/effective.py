@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from runner.engines.base import EngineKind
+from runner.engines.beam_search import BEAM_SEARCH, unread
 from runner.engines.constraints import constraint_fault
 from runner.engines.registry import engine_kinds, takers
 from runner.engines.weights import weights_folder
@@ -130,7 +131,10 @@ def _together(
         own = {name: value for name, value in sampling.items() if name not in omit}
         sent = {**common, **own}
         missing = [(name, name, needed, f"such as {{}}.{name}=256") for name in sorted(needs - sent.keys())]
-        for name, other, problem, hint in [*_unfit(sent), *missing]:
+        beams = [(name, BEAM_SEARCH, *told) for name, *told in unread(sent, kind.honours(experiment.engine))]
+        if sent.get(BEAM_SEARCH) and getattr(experiment.engine, "stream", False):
+            faults.append(Fault("engine.stream", "beam search gives an answer at once", "leave it out"))
+        for name, other, problem, hint in [*_unfit(sent), *beams, *missing]:
             place = slot if {name, other} & own.keys() else "sampling"
             write = f"take {other} out of model.omit" if other in omit else hint.format(place)
             faults.append(Fault(f"{place}.{name}", problem, write))

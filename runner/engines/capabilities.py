@@ -73,6 +73,7 @@ class Capabilities:
         needs: task -> parameters that must be given there.
         features: what else it can do.
         unadapted: tasks that take no adapter, where others do.
+        beam_search: parameters of `sampling` that are read beside `use_beam_search`, where it takes that.
     """
 
     tasks: frozenset[str]
@@ -86,6 +87,7 @@ class Capabilities:
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     features: frozenset[Feature] = frozenset()
     unadapted: frozenset[str] = frozenset()
+    beam_search: frozenset[str] = frozenset()
 
     def takes(self, task: str) -> Mapping[str, Parameter]:
         """Return the parameters that a task takes; one that is answered with numbers draws nothing."""

@@ -169,6 +169,23 @@ SAMPLING = parameters(
     choice=Parameter("structured_outputs.choice"),
 )
 
+BESIDE_BEAM_SEARCH = frozenset({
+    "use_beam_search",
+    "length_penalty",
+    "n",
+    "max_tokens",
+    "ignore_eos",
+    "logprobs",
+    "top_logprobs",
+    "return_token_ids",
+    "tools",
+    "reasoning_effort",
+    "continue_final_message",
+    "chat_template_kwargs",
+    "passthrough",
+})
+"""What vLLM's beam search is handed (to_beam_search_params), and what is about the prompt or the response."""
+
 SERVING = Serving(
     name="vllm",
     command=command,
@@ -213,6 +230,7 @@ KIND = EngineKind(
         lacks={"complete": OF_CHAT},
         needs=COMPLETION_NEEDS,
         features=frozenset({"stream", "images", "token_ids", "adapters"}),
+        beam_search=BESIDE_BEAM_SEARCH,
     ),
     factory="runner.engines.vllm:create",
     summary="vLLM as a server, started by the job or attached to by address",

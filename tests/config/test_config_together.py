@@ -105,6 +105,60 @@ def test_slot_and_experiment_are_taken_together(project: Project) -> None:
     make_plan(project.composed(SERVED, slot, "sampling.logprobs=true"))
 
 
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("temperature: 0.5", "leave it out, or give 1"),
+        ("top_p: 0.5", "leave it out, or give 1"),
+        ("top_k: 3", "leave it out"),
+        ("min_p: 0.1", "leave it out, or give 0"),
+        ("min_tokens: 2", "leave it out, or give 0"),
+        ("stop: [a]", "leave it out"),
+        ("stop_token_ids: [3]", "leave it out"),
+        ("seed: 1", "leave it out"),
+        ("logit_bias: {3: 1}", "leave it out"),
+        ("presence_penalty: 1", "leave it out, or give 0"),
+        ("frequency_penalty: 1", "leave it out, or give 0"),
+        ("repetition_penalty: 2", "leave it out, or give 1"),
+        ("prompt_logprobs: 1", "leave it out"),
+        ("json_schema: {type: object}", "leave it out"),
+        ("regex: a", "leave it out"),
+        ("choice: [a]", "leave it out"),
+        ('stop: "{{ row.answer }}"', "leave it out"),
+        ("tool_choice: required, tools: [{type: function}]", "leave it out, or give none"),
+    ],
+)
+@pytest.mark.parametrize("beams", ["true", '"{{ row.answer }}"'])
+def test_what_beam_search_leaves_unread_is_refused(
+    project: Project, value: str, hint: str, beams: str
+) -> None:
+    """The answer would be another than what the plan says of it; also if a row alone asks for beams."""
+    name, problem = value.partition(":")[0], "beam search leaves it unread"
+    sampling = f"sampling={{{value}, use_beam_search: {beams}}}"
+
+    assert f"sampling.{name}: {problem}\n    {hint}" in refused(project, SERVED, sampling)
+    slot = TURNS.format(f"use_beam_search: {beams}, {value}")
+    assert f"prompt.turns.a.{name}: {problem}" in refused(project, SERVED, slot)
+
+
+def test_what_beam_search_reads_or_what_asks_for_nothing_is_taken(project: Project) -> None:
+    """Length, count and log probabilities are; a value that changes no answer hides nothing."""
+    read = "max_tokens: 3, n: 2, ignore_eos: true, length_penalty: 2.0, logprobs: true, top_logprobs: 4"
+    idle = "temperature: 0, top_p: 1, min_p: 0, presence_penalty: 0, repetition_penalty: 1.0"
+    make_plan(project.composed(SERVED, f"sampling={{use_beam_search: true, {read}, {idle}}}"))
+
+    assert "sampling.top_logprobs: 4: beam search keeps 2 alternatives of a token" in refused(
+        project, SERVED, "sampling={use_beam_search: true, logprobs: true, top_logprobs: 4}"
+    )
+
+
+def test_beam_search_is_refused_where_answers_are_to_come_in_pieces(project: Project) -> None:
+    """It has none, and its times would be none of its tokens."""
+    told = refused(project, SERVED, "+engine.stream=true", "sampling={use_beam_search: true, n: 2}")
+
+    assert "engine.stream: beam search gives an answer at once" in told
+
+
 def test_chats_parameters_are_refused_for_a_raw_prompt(project: Project) -> None:
     """Servers leave them unread where no chat template is used."""
     told = refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from runner.engines.registry import engine_kinds
@@ -116,6 +118,26 @@ def test_pieces_are_timed(subject: Subject) -> None:
     assert timing.first_token is not None
     assert timing.inter_token is not None
     assert 0 < timing.first_token < timing.first_token + timing.inter_token <= timing.seconds
+
+
+@pytest.mark.parametrize("subject", ["vllm", "vllm_offline"], indirect=True)
+def test_beam_search_reads_what_is_taken_beside_it_alone(subject: Subject) -> None:
+    """Each value that a plan refuses there changes no beam; log probabilities and token ids come."""
+    asked = {"use_beam_search": True, "n": 2, "temperature": 0.0, "logprobs": True, "return_token_ids": True}
+    unread: list[dict[str, Any]] = [
+        {"temperature": 2.0},
+        {"top_k": 1},
+        {"min_p": 0.99},
+        {"top_p": 0.01},
+        {"min_tokens": 12},
+    ]
+    unread += [{"presence_penalty": 2.0}, {"repetition_penalty": 9.0}, {"logit_bias": {"75": -100}}]
+    unread += [{"stop_token_ids": [75]}, {"seed": 7}]
+    beams, *others = subject.ask(*(chat("reverse aabbaabbab", **{**asked, **own}) for own in ({}, *unread)))
+
+    assert [choice.text for choice in beams.choices] == ["babbaabb", "babbaaba"]
+    assert all([c.text for c in other.choices] == ["babbaabb", "babbaaba"] for other in others)
+    assert all(len(choice.logprobs or ()) == len(choice.token_ids or ()) == 8 for choice in beams.choices)
 
 
 @pytest.mark.parametrize("subject", KINDS, indirect=True)
