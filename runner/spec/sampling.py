@@ -85,7 +85,9 @@ class Sampling(Spec, json_schema_extra=_widened):
     """Most tokens to generate for one answer."""
     min_tokens: int | None = Field(None, ge=0)
     """Fewest tokens to generate before the answer may end."""
-    stop: Annotated[tuple[str, ...], BeforeValidator(as_list)] | None = Field(None, max_length=16)
+    stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(as_list)] | None = Field(
+        None, max_length=16
+    )
     """Strings that end the answer; they are not part of it. One string or a list."""
     stop_token_ids: tuple[int, ...] | None = None
     """Tokens that end the answer, beside the model's own."""

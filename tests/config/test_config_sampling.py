@@ -89,6 +89,15 @@ def test_template_stays_in_the_plan_for_each_row_to_fill(project: Project) -> No
     assert "sampling.max_tokens: template sampling.max_tokens: unknown name 'rwo'" in problem
 
 
+@pytest.mark.parametrize(("stop", "place"), [("''", ""), ("['']", ".0"), ("[a, '']", ".1")])
+def test_empty_stop_string_is_refused(project: Project, stop: str, place: str) -> None:
+    """Every answer begins with it."""
+    told = project.refused(f"sampling.stop={stop}")
+
+    assert f"sampling.stop{place} (command line): '' given, expected " in told
+    assert "text that isn't empty" in told
+
+
 def test_two_constraints_are_refused(project: Project) -> None:
     """An answer can obey one of them."""
     with pytest.raises(ConfigError, match="obeys one of json_schema, regex, choice; given: regex, choice"):

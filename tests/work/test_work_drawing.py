@@ -56,7 +56,7 @@ def test_bias_of_a_row_has_tokens_as_text() -> None:
 
 def test_empty_column_leaves_the_parameter_out() -> None:
     """Null and empty text ask for nothing."""
-    assert drawn({"seed": "{{ row.seed }}", "regex": "{{ row.regex }}"}, {"seed": None, "regex": ""}) == {}
+    assert drawn({"seed": "{{ row.seed }}", "stop": "{{ row.end }}"}, {"seed": None, "end": ""}) == {}
 
 
 def test_earlier_answer_may_be_used() -> None:
@@ -82,6 +82,7 @@ def test_samples_have_seeds_of_their_own_beyond_their_choices() -> None:
     [
         ({"temperature": "{{ row.t }}"}, {"t": "hot"}, r"sampling\.temperature: .*valid number.*'hot'"),
         ({"temperature": "{{ row.t }}"}, {"t": -1}, r"sampling\.temperature: .*greater than or equal to 0"),
+        ({"stop": "{{ row.ends }}"}, {"ends": ["a", ""]}, r"sampling\.stop\.1: .*at least 1 character"),
         ({"temperature": "{{ row.t }}"}, {"x": 1}, r"the row has no column 't'"),
         ({"seed": "{{ row.s }}"}, {"s": "{{ 7 }}"}, r"sampling\.seed: .*valid integer.*'\{\{ 7 \}\}'"),
         ({"tools": "{{ row.tools }}"}, {"tools": "[{"}, r"sampling\.tools: the row's text is no JSON"),
