@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineContext
+from runner.engines.chat_templates import as_jinja
 from runner.engines.constraints import choice_regex, constraint_of, with_parsed
 from runner.engines.mistralrs import DTYPES, KIND
 from runner.engines.weights import stored_dtype, weights_fault, weights_folder
@@ -124,7 +125,7 @@ class MistralrsEngine:
                 self._runner = library.Runner(
                     which=library.Which.Plain(model_id=str(folder), dtype=getattr(library.ModelDType, dtype)),
                     in_situ_quant=self._model.quantization,
-                    jinja_explicit=_template(self._model, Path(temporary)),
+                    jinja_explicit=as_jinja(self._model, Path(temporary)).chat_template,
                 )
             except ValueError as error:
                 raise EngineStartError(
@@ -241,18 +242,6 @@ def _grammar(request: Request) -> dict[str, str]:
         case ("choice", choices):
             return {"grammar_type": "regex", "grammar": choice_regex(choices)}
     return {}
-
-
-def _template(model: Model, temporary: Path) -> str | None:
-    """Return a copy of the user's chat template under the only suffix that mistral.rs reads."""
-    if model.chat_template is None:
-        return None
-    copy = temporary / "chat_template.jinja"
-    try:
-        copy.write_bytes(Path(model.chat_template).read_bytes())
-    except OSError as error:
-        raise EngineStartError(f"the chat template can't be read: {error}") from error
-    return str(copy)
 
 
 def _message(message: Message) -> Message:

@@ -14,11 +14,14 @@ from contextlib import (
 )
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import NoReturn, Self, TypeVar
 
 from runner.engines.asgi import App, AsgiClient
 from runner.engines.base import EngineContext
+from runner.engines.chat_templates import as_jinja
 from runner.engines.offline import Offline, OfflineSettings, Running
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.readiness import smallest
@@ -60,13 +63,16 @@ class OfflineEngine:
             raise EngineStartError(f"{offline.name} needs {needed}, which is not installed: {install}")
         if faults := offline.faults(settings, self._model):
             raise EngineStartError("; ".join(str(fault) for fault in faults))
-        task = self._context.task
-        start = launched(settings, self._model, self._context.topology, 1, task)
         os.environ.update({**offline.serving.env, **settings.env})
+        task = self._context.task
         async with AsyncExitStack() as stack:
             watch = stack.enter_context(Watch(self._context.held))
-            words = offline.arguments(settings, start, {})
-            self._running = await stack.enter_async_context(offline.open(words))
+            # Only the start reads what is copied, and a program that has one may have no folder for it.
+            with TemporaryDirectory(prefix="runner-") as copies:
+                model = as_jinja(self._model, Path(copies)) if offline.serving.jinja else self._model
+                start = launched(settings, model, self._context.topology, 1, task)
+                words = offline.arguments(settings, start, {})
+                self._running = await stack.enter_async_context(offline.open(words))
             self._client = await stack.enter_async_context(self._asking(start, self._running.app))
             try:
                 await self._client.generate(smallest(task, offline.serving.probe))

@@ -9,6 +9,7 @@ from typing import Self
 
 from runner.engines.adapters import Adapter
 from runner.engines.base import EngineContext
+from runner.engines.chat_templates import as_jinja
 from runner.engines.http import HttpClient
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.readiness import smallest
@@ -114,7 +115,8 @@ class ServedEngine:
 
     async def _start(self) -> None:
         settings, context = self._settings, self._context
-        start = launched(settings, self._model, context.topology, free_port(), context.task)
+        model = as_jinja(self._model, context.folder) if self._serving.jinja else self._model
+        start = launched(settings, model, context.topology, free_port(), context.task)
         self._server = Server(
             ServerStart(
                 name=self._serving.name,

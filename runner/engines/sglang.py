@@ -166,6 +166,8 @@ SERVING = Serving(
     adapter_flag="lora-paths",
     # Of the tools it shows the model that one alone; many of its parsers would have any of the others called.
     forced_alone=True,
+    # Any other it reads as JSON, in a form of its own.
+    jinja=True,
 )
 
 

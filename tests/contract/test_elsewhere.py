@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 def test_transformers_keeps_the_contract_where_torch_is() -> None:
     """Every claim about it, none left out."""
-    names = ("test_contract.py", "test_conversations.py", "test_tasks.py", "test_own_config.py")
+    names = ("test_contract.py", "test_conversations.py", "test_tasks.py", "test_own_files.py")
     suites = [str(Path(__file__).with_name(name)) for name in names]
     chosen = ["-k", "transformers and not offline"]
     words = ["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *chosen, *suites]

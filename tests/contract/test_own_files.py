@@ -1,4 +1,4 @@
-"""A model's own generation config, which fills nothing in that a plan didn't ask for."""
+"""What lies beside the weights and fills nothing in, and what the user lays over it and counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from runner.engines.registry import engine_kinds
-from tests.contract.subjects import SETTINGS, chat, started
+from runner.spec import Model
+from tests.contract.subjects import SETTINGS, TINY, chat, started
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -40,3 +41,14 @@ def test_models_own_generation_config_fills_nothing_in(kind: str, tmp_path: Path
 
     assert [answer.text for answer in greedy] == ["bbaa", "baba", "ccaacc"]
     assert {answer.text for answer in drawn} == set("123456")
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_users_own_chat_template_makes_the_prompt(kind: str, tmp_path: Path) -> None:
+    """Whatever its file is called: here, it puts a digit behind the question."""
+    template = tmp_path / "chat.j2"
+    template.write_text("{{ bos_token }}<|user|>{{ messages[0]['content'] }}1<|assistant|>")
+    with started(kind, tmp_path, given=Model(name=str(TINY), chat_template=str(template))) as subject:
+        answer = subject.one("37+4", temperature=0.0)
+
+    assert (answer.text, answer.usage.prompt_tokens) == ("78", len("37+41") + 3)
