@@ -12,6 +12,7 @@ import msgspec
 from runner.engines.base import EngineKind
 from runner.engines.beam_search import BEAM_SEARCH, unread
 from runner.engines.constraints import constraint_fault
+from runner.engines.passthrough import passthrough_faults
 from runner.engines.registry import engine_kinds, takers
 from runner.engines.weights import weights_folder
 from runner.errors import Fault
@@ -126,12 +127,16 @@ def _together(
     needs = kind.capabilities.needs.get(experiment.task, frozenset()) if whole else frozenset()
     needed = f"engine {kind.name} needs it for task {experiment.task}"
     places = [(f"prompt.turns.{slot.name}", slot.sampling) for slot in slots] or [("sampling", {})]
-    faults = []
+    faults: list[Fault] = []
     for slot, sampling in places:
         own = {name: value for name, value in sampling.items() if name not in omit}
         sent = {**common, **own}
         missing = [(name, name, needed, f"such as {{}}.{name}=256") for name in sorted(needs - sent.keys())]
         beams = [(name, BEAM_SEARCH, *told) for name, *told in unread(sent, kind.honours(experiment.engine))]
+        if "passthrough" in sent:
+            where = slot if "passthrough" in own else "sampling"
+            takes = kind.honours(experiment.engine).takes(experiment.task)
+            faults += passthrough_faults(where, sent, takes, experiment.task)
         if sent.get(BEAM_SEARCH) and getattr(experiment.engine, "stream", False):
             faults.append(Fault("engine.stream", "beam search gives an answer at once", "leave it out"))
         for name, other, problem, hint in [*_unfit(sent), *beams, *missing]:
