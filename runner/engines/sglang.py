@@ -12,6 +12,7 @@ from runner.engines.base import Engine, EngineContext, EngineKind, flag_name
 from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, Parameter, parameters
 from runner.engines.constraints import choice_regex
 from runner.engines.openai_body import response_format
+from runner.engines.reasoning_parsers import reasoning_fault
 from runner.engines.served import (
     NEUTRAL,
     NEUTRAL_SAMPLING,
@@ -186,9 +187,10 @@ def adapter_faults(settings: EngineSettings, model: Model) -> list[Fault]:
 
 
 def lacks(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
-    """Find tools without a parser where the model may choose: SGLang would leave its calls in the text."""
+    """Find a missing parser: SGLang would leave reasoning, and calls that nobody forced, in the text."""
     hint = "name the parser of the model's calls, or auto; a tool_choice that forces one needs none"
-    return parser_fault(settings, sampling, _free, hint)
+    calls = parser_fault(settings, sampling, _free, hint)
+    return calls + reasoning_fault(settings, sampling, "qwen3, deepseek-r1 or gpt-oss")
 
 
 def _free(choice: Any) -> bool:

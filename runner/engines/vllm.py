@@ -10,6 +10,7 @@ from runner.engines.adapters import NAME, Adapter
 from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, Parameter, parameters
 from runner.engines.openai_body import response_format
+from runner.engines.reasoning_parsers import reasoning_fault
 from runner.engines.served import (
     NEUTRAL,
     NEUTRAL_SAMPLING,
@@ -206,9 +207,10 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:
 
 
 def lacks(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
-    """Find tools without a parser, without which vLLM refuses each request that may call one."""
+    """Find a missing parser: of tools, vLLM would refuse the requests; reasoning would stay in the answer."""
     hint = "name the parser of the model's calls, such as hermes; any does where tool_choice forces one"
-    return parser_fault(settings, sampling, lambda choice: choice != "none", hint)
+    calls = parser_fault(settings, sampling, lambda choice: choice != "none", hint)
+    return calls + reasoning_fault(settings, sampling, "qwen3, deepseek_r1 or openai_gptoss")
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:

@@ -161,6 +161,39 @@ def test_tools_are_taken_where_calls_can_be_read(project: Project, engine: str, 
     assert planned(point).sampling["tool_choice"] == choice
 
 
+@pytest.mark.parametrize(
+    ("kind", "sampling"),
+    [
+        ("vllm", "reasoning_effort: high"),
+        ("vllm_offline", "chat_template_kwargs: {enable_thinking: true}"),
+        ("sglang", "chat_template_kwargs: {thinking: true}"),
+        ("sglang_offline", "reasoning_effort: '{{ row.answer }}'"),
+    ],
+)
+def test_reasoning_without_a_parser_is_refused_where_it_would_stay_in_the_answer(
+    project: Project, kind: str, sampling: str
+) -> None:
+    """Scorers would read it."""
+    problem = refused(project.composed(f"engine={{kind: {kind}}}", f"sampling={{{sampling}}}"))
+
+    assert f"engine.args.reasoning-parser: engine {kind} leaves the reasoning in the answer" in problem
+
+
+@pytest.mark.parametrize(
+    ("engine", "sampling"),
+    [
+        ("{kind: vllm, python: /bin/sh, args: {reasoning_parser: qwen3}}", "reasoning_effort: low"),
+        ("{kind: sglang, python: /bin/sh, args: {reasoning-parser: false}}", "reasoning_effort: low"),
+        ("{kind: vllm, python: /bin/sh}", "reasoning_effort: none"),
+        ("{kind: vllm, python: /bin/sh}", "chat_template_kwargs: {enable_thinking: false}"),
+        ("{kind: vllm, base_url: 'http://h:1/v1'}", "reasoning_effort: low"),
+    ],
+)
+def test_reasoning_is_taken_where_it_is_kept_apart(project: Project, engine: str, sampling: str) -> None:
+    """Or where the user says that it need not be, none is asked for, or somebody else started the server."""
+    planned(project.composed(f"engine={engine}", "model.name=org/name", f"sampling={{{sampling}}}"))
+
+
 def test_parameter_that_a_kind_lacks_names_who_has_it(project: Project) -> None:
     """The fault tells which engines to choose among."""
     problem = refused(project.composed(SERVED, "sampling.regex=a"))
