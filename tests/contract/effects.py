@@ -290,8 +290,11 @@ def continue_final_message(subject: Subject) -> None:
 
 
 def passthrough(subject: Subject) -> None:
-    """What our list hasn't is sent as it is: here, another way to say how long the answer may be."""
-    assert subject.one("37+48", temperature=0.0, passthrough={"stop": ["5"]}).text == "8"
+    """What our list hasn't is sent as it is: here, that special tokens are to be seen."""
+    longer = {"temperature": 0.0, "ignore_eos": True, "max_tokens": 3}
+    hidden = subject.one("37+48", **longer)
+    seen = subject.one("37+48", **longer, passthrough={"skip_special_tokens": False})
+    assert (hidden.text, seen.text) == ("85", "85</s>")
 
 
 def chat_template_kwargs(subject: Subject) -> None:
