@@ -40,7 +40,7 @@ def test_models_own_generation_config_fills_nothing_in(kind: str, tmp_path: Path
         drawn = subject.ask(*(chat("roll", **{**sent, "max_tokens": 1}) for _ in range(120)))
 
     assert [answer.text for answer in greedy] == ["bbaa", "baba", "ccaacc"]
-    assert {answer.text for answer in drawn} == set("123456")
+    assert {answer.text for answer in drawn} >= set("123456")
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
