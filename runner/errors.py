@@ -55,12 +55,15 @@ class Fault:
         problem: what was given and what was expected, in one line.
         hint: the nearest known name, what is known, or how to write it.
         source: ``file:line``, ``command line``, or empty where nobody wrote it.
+        asking: it stops only what has something to ask, such as a key that is not set: what the cache
+            completes needs none.
     """
 
     place: str
     problem: str
     hint: str = ""
     source: str = ""
+    asking: bool = False
 
     def __str__(self) -> str:
         where = f"{self.place} ({self.source})" if self.source else self.place

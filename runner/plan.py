@@ -26,13 +26,18 @@ from runner.values import Json, canonical_json
 
 @dataclass(frozen=True, slots=True)
 class PlannedPoint:
-    """A point with everything resolved that needs no rows."""
+    """A point with everything resolved that needs no rows.
+
+    Attributes:
+        obstacles: what stops it here if it has something to ask.
+    """
 
     point: Point
     name: str
     sampling: dict[str, Json]
     prompt: PromptSource
     notes: tuple[str, ...]
+    obstacles: tuple[Fault, ...] = ()
 
     @property
     def experiment(self) -> Experiment:
@@ -79,6 +84,8 @@ class Plan:
 def make_plan(composition: Composition, *, skip_refused: bool = False, written: bool = True) -> Plan:
     """Resolve and check every point, and share them out to jobs; calls add to what isn't *written* to files.
 
+    What stops only points that have something to ask refuses none of those that are written: rows tell.
+
     Raises:
         ConfigError: with all faults, if any point is refused and *skip_refused* is false, or if
             every point is.
@@ -92,7 +99,15 @@ def make_plan(composition: Composition, *, skip_refused: bool = False, written: 
             refused.append(RefusedPoint(point.index, point.axes, tuple(faults)))
         else:
             planned.append(result)
-    return _plan(composition, planned if skip_refused or not refused else [], refused)
+    if skip_refused or not refused:
+        return _plan(composition, planned, refused)
+    # What else would have to be mended is told at once.
+    return _plan(composition, [], refused + [stopped(one) for one in planned if one.obstacles])
+
+
+def stopped(planned: PlannedPoint) -> RefusedPoint:
+    """Return a point as one that its obstacles refuse."""
+    return RefusedPoint(planned.point.index, planned.point.axes, planned.obstacles)
 
 
 def less(plan: Plan, refused: Sequence[RefusedPoint]) -> Plan:
@@ -148,11 +163,13 @@ class _Resolver:
         faults += task_faults(experiment, written=self._written)
         if prompt is not None:
             faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots, self._most)
-        if faults or prompt is None:
+        final = not self._written or not all(fault.asking for fault in faults)
+        if prompt is None or (faults and final):
             return placed(faults, point.axes), None
         name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
         sampling, notes = effective_sampling(experiment, kind, prompt.slots)
-        return [], PlannedPoint(point, name, sampling, prompt, (*point.notes, *notes, *left_out(experiment)))
+        notes = (*point.notes, *notes, *left_out(experiment))
+        return [], PlannedPoint(point, name, sampling, prompt, notes, tuple(placed(faults, point.axes)))
 
     def _prompt(self, experiment: Experiment) -> tuple[list[Fault], PromptSource | None]:
         # By its text: a prompt may hold maps, such as a slot's JSON Schema, and has no hash of its own.

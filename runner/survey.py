@@ -170,6 +170,26 @@ def survey_point(
     )
 
 
+def has_requests(spec: PointSpec, run: Path, cache: ResponseCache) -> bool:
+    """Tell whether a point has anything to ask, or to refuse, that the cache doesn't complete.
+
+    Args:
+        spec: the point.
+        run: as for `survey_point`.
+        cache: the shared cache.
+    """
+    point = OpenPoint(spec, run)
+    for batch in batches(point):
+        if not cache or not point.experiment.reads_cache:
+            return True
+        serving = Serving(batch)
+        while keys := serving.keys:
+            serving.take(cache.find(keys))
+        if serving.stuck:
+            return True
+    return False
+
+
 class _Limits:
     """Adds up the most tokens that can come back.
 

@@ -109,15 +109,17 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
     """Plan what `add_experiment` took.
 
     Raises:
-        ConfigError: a point is refused; or a secret's value stands in the plan.
+        ConfigError: a point is refused, be it for what its engine lacks here to ask what there is to ask; or
+            a secret's value stands in the plan.
     """
+    from runner.commands.launchable import less_stopped
     from runner.plan import make_plan
     from runner.prepare import less_refused_by_rows, refuse_secrets
 
     skip = arguments.skip_refused
     plan = make_plan(compose_from(arguments, skip_refused=skip), skip_refused=skip)
     refuse_secrets(plan)
-    return less_refused_by_rows(plan) if skip else plan
+    return less_stopped(less_refused_by_rows(plan) if skip else plan, skip_refused=skip)
 
 
 def point_from(arguments: argparse.Namespace) -> tuple[Plan, PlannedPoint]:

@@ -86,6 +86,8 @@ def _remarks(plan: Plan, counts: list[PointCount]) -> Iterator[str]:
     if any(len(planned.prompt.slots) > 1 for planned in plan.points):
         yield "Later turns depend on answers: requests are the most there can be, tokens of first turns."
     everything = total(counts)
+    if everything.hits and not everything.requests:
+        yield "All answers come from the cache: a run takes no engine, key, GPU or Slurm."
     if everything.unlimited and everything.completion_tokens:
         have = "request has" if everything.unlimited == 1 else "requests have"
         yield (

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
-from runner.commands.clusters import check_clusters
 from runner.commands.console import console
+from runner.commands.launchable import Asking, check_clusters
 from runner.commands.planned import plan_json, print_plan
 from runner.errors import UserError
 
@@ -40,12 +41,16 @@ def main(arguments: argparse.Namespace) -> int:
         _print_json(plan, counted=not arguments.no_count)
         return 0
     print_plan(plan, verbose=arguments.verbose)
+    asks: Callable[[str], bool] = Asking(plan).job
     if not arguments.no_count:
         from runner.commands.counted import count_plan, print_counts
 
-        print_counts(plan, count_plan(plan))
+        counts = count_plan(plan)
+        print_counts(plan, counts)
+        asking = {one.job for one in counts if one.survey.requests}
+        asks = asking.__contains__
     try:
-        check_clusters(plan)
+        check_clusters(plan, asks)
     except UserError as error:
         console().print(f"\nnot to be run here: {error}", style="yellow")
     console().print(f"\nnothing was run; to run it: {_run_command(arguments)}")

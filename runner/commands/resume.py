@@ -11,15 +11,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from rich.text import Text
 
 from runner.commands.arguments import runs_folder, typed
 from runner.commands.console import console, count
 from runner.commands.follow import resumable
+from runner.commands.launchable import check_servers
 from runner.commands.launching import launch_and_show
 from runner.commands.pointed import add_run_and_point, point_name, run_and_point
 from runner.commands.report import print_outcome
+from runner.engines.fitness import engine_obstacles
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, UserError
 from runner.fold import PointCounts, fold_run
@@ -52,10 +55,9 @@ def main(arguments: argparse.Namespace) -> int:
     with ExitStack() as held:
         held.enter_context(run.launching("resume"))
         _refuse_living(run)
-        if point is not None:
-            _take_up(run, point)
+        marker = None if point is None else _take_up(run, point)
         with resumable(run):
-            return _resume(run, held, retry_final=arguments.retry_final, wait=arguments.wait)
+            return _resume(run, held, marker, retry_final=arguments.retry_final, wait=arguments.wait)
 
 
 def _is_override(word: str) -> bool:
@@ -64,24 +66,25 @@ def _is_override(word: str) -> bool:
     return bool(equals) and not key.rpartition("/")[2][:1].isdecimal()
 
 
-def _take_up(run: RunFolder, given: str) -> None:
-    """Have a point that was cancelled count as wanted again.
+def _take_up(run: RunFolder, given: str) -> Path:
+    """Have a point that was cancelled count as wanted again; return the marker that said that it was.
 
     Raises:
-        UserError: there is no such point, it isn't cancelled, or its engine couldn't be started.
+        UserError: there is no such point, or it isn't cancelled.
     """
-    jobs = jobs_of(run)
-    name = point_name(run, jobs, given)
+    name = point_name(run, jobs_of(run), given)
     if not _cancelled(run, name):
         raise UserError(
             f"point {name} of {run.name} is not cancelled\n"
             f"    what any such point is missing is asked for by: runner resume {typed(run)}"
         )
-    _check_engines(run, [job for job in jobs if any(point.name == name for point in job.points)])
-    (run.point(name) / CANCELLED).unlink(missing_ok=True)
+    marker = run.point(name) / CANCELLED
+    marker.unlink(missing_ok=True)
+    return marker
 
 
-def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -> int:
+def _resume(run: RunFolder, held: ExitStack, marker: Path | None, *, retry_final: bool, wait: bool) -> int:
+    """Go on with a run; a point that was taken up gets its *marker* back if nothing can be asked."""
     before = fold_run(run)
     counts = _served(run, before)
     jobs = unfinished(run, counts, retry_final=retry_final)
@@ -93,7 +96,12 @@ def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -
         but = f" but {count(left, 'result')} of cancelled points" if left else ""
         out.print(f"{run.name}: nothing is missing{but}{cached}")
         return print_outcome(run_outcome(run))
-    _check_engines(run, jobs)
+    try:
+        _check_engines(run, jobs)
+    except UserError:
+        if marker is not None:
+            marker.touch()
+        raise
     for job in jobs:
         marker = run.job(job.name) / RETRY_FINAL
         marker.touch() if retry_final else marker.unlink(missing_ok=True)
@@ -106,19 +114,19 @@ def _resume(run: RunFolder, held: ExitStack, *, retry_final: bool, wait: bool) -
 
 
 def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:
-    """Refuse what would stop the jobs' engines here, such as a key that is not set.
+    """Refuse what would stop the jobs' engines here, such as a key that is not set, or no server.
 
     Raises:
         ConfigError: all that would.
     """
-    experiments = [job.points[0].experiment(run.path) for job in jobs]
+    experiments = {job.name: job.points[0].experiment(run.path) for job in jobs}
+    kinds = engine_kinds()
     faults = [
-        fault
-        for experiment in experiments
-        for fault in engine_kinds()[experiment.engine.kind].check(experiment.engine, experiment.model)
+        fault for one in experiments.values() for fault in engine_obstacles(one, kinds[one.engine.kind])
     ]
     if faults:
         raise ConfigError(faults)
+    check_servers(experiments, experiments.__contains__)
 
 
 def _served(run: RunFolder, counts: dict[str, PointCounts]) -> dict[str, PointCounts]:

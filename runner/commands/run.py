@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from types import MappingProxyType
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
-from runner.commands.clusters import check_clusters
 from runner.commands.follow import resumable
+from runner.commands.launchable import check_launch
 from runner.commands.launching import launch_and_show
 from runner.commands.report import print_launch, print_outcome
 from runner.fold import fold_run
@@ -45,7 +45,7 @@ def run_plan(
 ) -> tuple[RunFolder, int]:
     """Run a plan as the command does, with *files* beside its own; return its folder and the exit code."""
     jobs = specify(plan)
-    check_clusters(plan)
+    check_launch(plan, jobs)
     with ExitStack() as held:
         run = write_run(plan, jobs, sys.argv, held, files)
         with resumable(run):

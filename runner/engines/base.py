@@ -104,8 +104,8 @@ class EngineKind:
             beside those every kind has.
         neutral_args: names in the map `args` of which the same holds, as they are written with dashes.
         devices: GPUs one engine of this kind takes.
-        check: what would stop it on this machine, such as an unset key, or what of the model it
-            can't honour; cheap; places start with ``engine.`` or ``model.``.
+        check: what would stop it on this machine, such as an unset key (a fault of ``asking``), or what of
+            the model it can't honour; cheap; places start with ``engine.`` or ``model.``.
         lacks: what its settings lack for requests with such sampling values, each of which it takes.
     """
 

@@ -8,13 +8,18 @@ from runner.errors import Fault
 from runner.spec import Experiment, Topology
 
 
-def engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
-    """Find what of the model, the task and the topology a kind can't do, and what it lacks here."""
+def engine_obstacles(experiment: Experiment, kind: EngineKind) -> list[Fault]:
+    """Find what would stop an experiment's engine on this machine."""
     faults = list(kind.check(experiment.engine, experiment.model))
     if (install := kind.missing(experiment.engine)) is not None:
-        faults.append(
-            Fault("engine.kind", f"{kind.name} needs {kind.distribution}, which is not installed", install)
-        )
+        problem = f"{kind.name} needs {kind.distribution}, which is not installed"
+        faults.append(Fault("engine.kind", problem, install, asking=True))
+    return faults
+
+
+def engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
+    """Find what of the model, the task and the topology a kind can't do, and what it lacks here."""
+    faults = engine_obstacles(experiment, kind)
     if experiment.model.adapter is not None:
         faults += _adapter_faults(kind, experiment.task)
     if experiment.cache == "strict" and not kind.distribution:

@@ -96,8 +96,9 @@ def _variable_fault(place: str, name: str) -> Fault | None:
     value = os.environ.get(name)
     if not value:
         state = "is empty" if value == "" else "is not set"
-        return Fault(place, f"the environment variable {name} {state}", f"export {name}=...")
+        problem = f"the environment variable {name} {state}"
+        return Fault(place, problem, f"export {name}=...", asking=True)
     if not re.fullmatch(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", value):
         why = "it has a line break, blanks around it, or other than ASCII characters"
-        return Fault(place, f"the value of {name} can't be sent in a header: {why}")
+        return Fault(place, f"the value of {name} can't be sent in a header: {why}", asking=True)
     return None

@@ -169,10 +169,10 @@ class Launched:
 def _program_faults(settings: ServerSettings) -> list[Fault]:
     """Find that what starts the server isn't here."""
     if isinstance(settings, PythonServer) and settings.python and shutil.which(settings.python) is None:
-        return [Fault("engine.python", f"no interpreter {settings.python}")]
+        return [Fault("engine.python", f"no interpreter {settings.python}", asking=True)]
     if isinstance(settings, BinaryServer) and shutil.which(settings.binary) is None:
         hint = "give its path, or engine.base_url of a server that runs already"
-        return [Fault("engine.binary", f"no program {settings.binary} on PATH", hint)]
+        return [Fault("engine.binary", f"no program {settings.binary} on PATH", hint, asking=True)]
     return []
 
 

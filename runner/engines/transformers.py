@@ -76,11 +76,10 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG00
         faults.append(fault)
     if model.adapter is not None and find_spec("peft") is None:
         problem = "transformers needs peft for adapters, which is not installed"
-        faults.append(Fault("model.adapter", problem, 'pip install "llm-runner[peft]"'))
+        faults.append(Fault("model.adapter", problem, 'pip install "llm-runner[peft]"', asking=True))
     if KIND.installed_version() is not None and find_spec("torch") is None:
-        faults.append(
-            Fault("engine.kind", "transformers needs torch, which is not installed", "pip install torch")
-        )
+        problem = "transformers needs torch, which is not installed"
+        faults.append(Fault("engine.kind", problem, "pip install torch", asking=True))
     return faults
 
 

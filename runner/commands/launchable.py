@@ -1,0 +1,159 @@
+"""Whether what there is to ask can be asked from here; what the cache completes needs nothing for it.
+
+Rows are read to tell the two apart only where something is in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.engines.reachable import unreachable
+from runner.errors import ConfigError, Fault, UserError
+from runner.launch import check_cluster
+from runner.refusals import together
+from runner.runs import CACHE_FILE
+from runner.spec import SlurmCluster
+
+if TYPE_CHECKING:
+    from runner.jobs import Job
+    from runner.plan import Plan
+    from runner.spec import Cluster, Experiment
+
+
+class Asking:
+    """Tells which jobs and points of a plan have something to ask; each point's rows are read once.
+
+    Args:
+        plan: whose they are.
+        jobs: what `specify` made of it, where that is known already.
+    """
+
+    def __init__(self, plan: Plan, jobs: Sequence[Job] | None = None) -> None:
+        self._plan = plan
+        self._jobs = jobs
+        self._known: dict[str, bool] = {}
+
+    def job(self, name: str) -> bool:
+        """Tell whether any point of the job has something to ask."""
+        planned = next(job for job in self._plan.jobs if job.name == name)
+        return any(self.point(point.name) for point in planned.points)
+
+    def point(self, name: str) -> bool:
+        """Tell whether the point has something to ask.
+
+        Raises:
+            UserError: its rows can't be read.
+        """
+        if name not in self._known:
+            self._known[name] = self._asks(name)
+        return self._known[name]
+
+    def _asks(self, name: str) -> bool:
+        from runner.cache import ResponseCache
+        from runner.prepare import specify
+        from runner.survey import has_requests
+
+        with ResponseCache(self._plan.composition.places.runs / CACHE_FILE) as cache:
+            if not cache and self._jobs is None:
+                return True  # whatever the rows are
+            if self._jobs is None:
+                self._jobs = specify(self._plan)
+            spec = next(spec for job in self._jobs for spec in job.points if spec.name == name)
+            return has_requests(spec, Path(), cache)
+
+
+def less_stopped(plan: Plan, *, skip_refused: bool) -> Plan:
+    """Return *plan* without the points that have something to ask and can't, such as for want of a key.
+
+    Raises:
+        ConfigError: there are such points, and *skip_refused* is false or no other is left.
+    """
+    from runner.plan import less, stopped
+
+    blocked = [planned for planned in plan.points if planned.obstacles]
+    if not blocked:
+        return plan
+    jobs = tuple(job for job in plan.jobs if any(planned.obstacles for planned in job.points))
+    points = tuple(planned for job in jobs for planned in job.points)
+    asking = Asking(replace(plan, jobs=jobs, points=points))
+    refused = [stopped(planned) for planned in blocked if asking.point(planned.name)]
+    if not refused:
+        return plan
+    if skip_refused:
+        return less(plan, refused)
+    raise ConfigError(together(refused, len(plan.points)))
+
+
+def check_launch(plan: Plan, jobs: Sequence[Job]) -> None:
+    """Refuse a plan of which some job has something to ask and can't be run from here.
+
+    Raises:
+        UserError: why.
+    """
+    asking = Asking(plan, jobs)
+    check_clusters(plan, asking.job)
+    check_servers({job.name: job.points[0].experiment for job in plan.jobs}, asking.job)
+
+
+def check_clusters(plan: Plan, asks: Callable[[str], bool]) -> None:
+    """Refuse a plan that can't be launched here; a cluster is asked once for each size of jobs.
+
+    Args:
+        plan: what would run.
+        asks: tells whether the job of a name has something to ask.
+
+    Raises:
+        UserError: too few GPUs, or no Slurm that answers.
+    """
+    found: dict[tuple[str, int], UserError | None] = {}
+    for job in sorted(plan.jobs, key=lambda job: -job.devices):
+        cluster = job.points[0].experiment.cluster
+        size = 0 if isinstance(cluster, SlurmCluster) else job.devices
+        key = (cluster.model_dump_json(), size)
+        if key not in found:
+            found[key] = _trouble(cluster, size)
+        trouble = found[key]
+        if trouble is not None and asks(job.name):
+            raise trouble
+
+
+def _trouble(cluster: Cluster, devices: int) -> UserError | None:
+    try:
+        check_cluster(cluster, devices)
+    except UserError as error:
+        return error
+    return None
+
+
+def check_servers(experiments: Mapping[str, Experiment], asks: Callable[[str], bool]) -> None:
+    """Refuse jobs whose server can't be there, if this machine is the one to ask it.
+
+    Args:
+        experiments: of the jobs, by their names.
+        asks: tells whether the job of a name has something to ask.
+
+    Raises:
+        ConfigError: nothing listens at an address, or its host is unknown.
+    """
+    urls = {name: url for name, one in experiments.items() if (url := _asked_from_here(one)) is not None}
+    missing = unreachable(urls.values())
+    if faults := [_absent(url, missing[url]) for name, url in urls.items() if url in missing and asks(name)]:
+        raise ConfigError(faults)
+
+
+def _asked_from_here(experiment: Experiment) -> str | None:
+    """Return the address that this machine asks; what a node of a cluster reaches can't be told here."""
+    if isinstance(experiment.cluster, SlurmCluster):
+        return None
+    return getattr(experiment.engine, "base_url", None)
+
+
+def _absent(url: str, reason: str) -> Fault:
+    return Fault(
+        "engine.base_url",
+        f"there is no server at {url}: {reason}",
+        "start it first, or give the address where it runs",
+    )
