@@ -194,10 +194,10 @@ def _state(jobs: tuple[JobOutcome, ...], points: tuple[PointOutcome, ...]) -> st
         if state in states:
             return state
     if not any(point.missing for point in points if not point.cancelled):
-        if all(point.cancelled for point in points):
-            return "cancelled"
         if any(point.fault for point in points):
             return "failed"
+        if any(point.missing for point in points):
+            return "cancelled"
         return "errors" if any(point.errors for point in points) else "complete"
     for state in ("interrupted", "cancelled"):
         if state in states:

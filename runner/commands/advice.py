@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from runner.commands.arguments import default_runs, typed
+from runner.commands.arguments import typed
 from runner.commands.console import shown
 from runner.engines.registry import engine_kinds
 from runner.jobs import read_job
 from runner.outcome import UNDER_WAY, JobOutcome, RunOutcome
+from runner.places import Places
 from runner.runs import RunFolder
 from runner.shipped import shipped
 from runner.spec import Experiment
@@ -38,6 +40,12 @@ _MEND = {
 """What to do about a job that ended with an error of a class, before a resume can help."""
 
 
+_TEMPERATURES = (0, 1, 2, 3)
+_TEMPERATURE = re.compile(r"[+~]*sampling\.temperature(=|$)")
+_OVERRIDE = re.compile(r"[+~]*[\w.@/-]+(=|$)")
+"""One on a line of its own; a value may hold a line break too."""
+
+
 class Advice(msgspec.Struct, frozen=True):
     """What is to be mended first, if anything, and the command to type then, if any."""
 
@@ -57,9 +65,8 @@ def advice(outcome: RunOutcome) -> Advice:
         return Advice(tuple(mend), None if mend and mend.keys() <= _NEW_RUN else f"runner resume {name}")
     if outcome.state == "errors":
         return _after_final_errors(outcome, name)
-    if outcome.state == "complete" and len(outcome.points) == 1 and _as_shipped(Path(outcome.path)):
-        file = shlex.quote(_file(Path(outcome.path)))
-        return Advice(command=f"runner run {file} -m sampling.temperature=0,1,2,3")
+    if outcome.state == "complete":
+        return Advice(command=_variation(outcome) or f"runner status {name} --json")
     return Advice()
 
 
@@ -107,16 +114,32 @@ def _experiment(run: Path, job: str) -> Experiment:
     return read_job(RunFolder(run).job(job)).points[0].experiment()
 
 
-def _as_shipped(run: Path) -> bool:
-    """Tell whether a file was run as it stands, on an engine of ours: then a sweep is the next step."""
-    experiment = read_job(RunFolder(run).jobs[0]).points[0].experiment()
-    plain = not (run / "overrides.txt").read_text() and run.parent.parent == default_runs()
-    return plain and engine_kinds()[experiment.engine.kind].capabilities.local
+def _variation(outcome: RunOutcome) -> str | None:
+    """Return the sweep that is the next step after one point; where requests may cost, its plan."""
+    run = RunFolder(Path(outcome.path))
+    if len(outcome.points) > 1 or outcome.points[0].axes:
+        return None
+    experiment = _experiment(run.path, run.jobs[0].name)
+    kind = engine_kinds()[experiment.engine.kind]
+    parameter = kind.honours(experiment.engine).takes(experiment.task).get("temperature")
+    if parameter is None or "temperature" in experiment.model.omit:
+        return None
+    values = ",".join(str(value) for value in _TEMPERATURES if parameter.fault(value) is None)
+    if (typed_before := _typed_words(run)) is None:
+        return None
+    verb = "run" if kind.loads(experiment.engine) else "plan"
+    return f"runner {verb} {typed_before} -m sampling.temperature={values}"
 
 
-def _file(run: Path) -> str:
-    """Return the experiment file that a run was started from."""
-    sources = msgspec.json.decode((run / "provenance.json").read_bytes())["sources"]
-    file = Path(sources[0])
+def _typed_words(run: RunFolder) -> str | None:
+    """Return what of a run's command names all but its temperature; None where that can't be typed again."""
+    file = Path(msgspec.json.decode((run.path / "provenance.json").read_bytes())["sources"][0])
+    overrides = (run.path / "overrides.txt").read_text().splitlines()
+    if not file.is_file() or not all(map(_OVERRIDE.match, overrides)):
+        return None
     ships = file.parent == shipped() / "experiments" and not file.is_relative_to(Path.cwd())
-    return file.stem if ships else shown(file)
+    words = [file.stem if ships else shown(file)]
+    words += [text for text in overrides if not _TEMPERATURE.match(text)]
+    if Places.of(file).runs != run.runs:
+        words += ["--runs", shown(run.runs)]
+    return shlex.join(words)

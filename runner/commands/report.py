@@ -165,6 +165,7 @@ def _print_job(out: Console, job: JobOutcome) -> None:
 
 
 def _print_next(out: Console, outcome: RunOutcome) -> None:
+    out.print(f"run:     {shown(Path(outcome.path))}")
     points = Path(outcome.path) / "points"
     written = [point for point in outcome.points if point.ok or point.errors]
     if len(outcome.points) == 1 and written:

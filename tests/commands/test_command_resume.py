@@ -57,17 +57,20 @@ def test_resume_is_refused_while_a_job_lives(project: MakeProject) -> None:
 
 
 def test_cancel_of_a_point_leaves_the_others(project: MakeProject) -> None:
-    """One point of a shared job is dropped; the run is complete without it."""
+    """One point of a shared job is dropped; a run that lacks its results is cancelled, not complete."""
     made = project({})
     run = made.prepare("sampling.temperature=0,1")
 
     outcome = made.ran("cancel", f"{run.name}/1")
-    made.ran("resume")
+    resumed = made.ran("resume", code=1)
 
+    assert "cancelled: 6 requests, 6 tokens generated" in resumed.lines
     assert (
         outcome.lines[0] == f"cancelled point 1-sampling.temperature=1 of {run.name}; it has 0 of 6 results"
     )
-    points = made.ran("status", "--json").json["points"]
+    status = made.ran("status", "--json", code=1).json
+    points = status["points"]
+    assert (status["state"], status["exit_code"]) == ("cancelled", 1)
     assert [(point["ok"], point["cancelled"]) for point in points] == [(6, False), (0, True)]
 
 
@@ -94,8 +97,8 @@ def test_cancel_drops_a_point_of_a_running_job(project: MakeProject) -> None:
     outcome = made.ran("cancel", "last", "1")
 
     assert outcome.lines[1].endswith("and goes on with its other points")
-    made.ran("status", "--watch")
-    assert made.ran("status", "--json").json["points"][0]["ok"] == 6
+    made.ran("status", "--watch", code=1)
+    assert made.ran("status", "--json", code=1).json["points"][0]["ok"] == 6
 
 
 def test_cancel_knows_what_there_is(project: MakeProject) -> None:

@@ -1,21 +1,57 @@
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from tests.commands.conftest import MakeProject
 
 FAILING = ("engine.error=server_error", "engine.error_rate=0.5", "engine.max_attempts=1")
+SWEEP = "-m sampling.temperature=0,1,2,3"
 
 
 def test_run_ends_with_a_table_and_its_results(project: MakeProject) -> None:
-    """The score and where the results are; on a server no sweep is proposed."""
+    """The score, where the results are, and what to do next: on a server a plan, since that costs nothing."""
     outcome = project({}).ran("run", "sums.yaml")
 
     assert [line.split() for line in outcome.lines[1:3]] == [
         ["point", "answered", "exact_match"],
         ["0", "6", "0.500", "±", "0.224"],
     ]
-    assert outcome.lines[-1].startswith("results: runs/sums/")
+    folder = outcome.lines[0].split()[-1]
+    assert outcome.lines[-3:] == [
+        f"run:     {folder}",
+        f"results: {folder}/points/0/results.jsonl",
+        f"next:    runner plan sums.yaml {SWEEP}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["sampling.temperature=0.7"], f"plan sums.yaml {SWEEP}"),
+        (
+            ["dataset.limit=2", 'prompt="{{ row.id }}?"', "sampling.temperature=1", "--runs", "else where"],
+            f"plan sums.yaml dataset.limit=2 'prompt=\"{{{{ row.id }}}}?\"' --runs 'else where' {SWEEP}",
+        ),
+        (["-m", "sampling.temperature=0,1"], "status RUN --json"),
+        (["model={name: parrot, omit: [temperature]}"], "status RUN --json"),
+    ],
+    ids=["overrides", "elsewhere", "sweep", "no temperature"],
+)
+def test_every_complete_run_names_a_next_command(
+    project: MakeProject, words: list[str], command: str
+) -> None:
+    """Run, resume and status alike; it can be typed as it stands."""
+    made = project({})
+
+    ran = made.ran("run", "sums.yaml", *words)
+    where = ran.lines[-3].removeprefix("run:     ")
+    name = where.removeprefix("runs/")
+
+    assert ran.lines[-1] == f"next:    runner {command.replace('RUN', name)}"
+    assert made.ran("status", where).lines[-3:] == made.ran("resume", where).lines[-3:] == ran.lines[-3:]
+    made.ran(*shlex.split(ran.lines[-1])[2:])
 
 
 def test_run_of_what_is_cached_starts_no_job(project: MakeProject) -> None:
