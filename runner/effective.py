@@ -45,6 +45,15 @@ def effective_sampling(
     return sampling, (*notes, *note)
 
 
+def choice_note(sampling: Mapping[str, Json], prompt: PromptSource) -> tuple[str, ...]:
+    """Return a note where a response may have more choices than the one that results and scorers see."""
+    asked = [sampling.get("n"), *(slot.sampling.get("n") for slot in prompt.slots)]
+    if not any(is_template(n) or (isinstance(n, int) and n > 1) for n in asked):
+        return ()
+    seen = "results.jsonl and scorers see the first of n choices, the others are in the cache alone"
+    return (f"sampling.n: {seen}; samples asks for answers that are each scored",)
+
+
 def _defaults(experiment: Experiment, kind: EngineKind) -> tuple[Mapping[str, Json], list[str]]:
     """Return the values of what nobody declared: neutral ones, or the model's own."""
     if experiment.task in VALUE_TASKS:

@@ -13,7 +13,7 @@ import platformdirs
 
 from runner.values import canonical_json
 
-_WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".onnx", ".h5", ".msgpack"})
+WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".onnx", ".h5", ".msgpack"})
 
 _BUSY_SECONDS = 60
 
@@ -43,7 +43,7 @@ def counted_files(folder: Path, *, weights: bool = True) -> Iterator[Path]:
     """Yield the files of a folder that its hash is made of."""
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        left_out = file.suffix == ".md" or (file.suffix in _WEIGHTS and not weights)
+        left_out = file.suffix == ".md" or (file.suffix in WEIGHTS and not weights)
         if file.is_file() and not hidden and not left_out:
             yield file
 

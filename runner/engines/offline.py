@@ -11,7 +11,15 @@ from pydantic import Field
 
 from runner.engines.adapters import adapter_fault
 from runner.engines.remote import EmbeddingSettings
-from runner.engines.served import FLAG_NAME, Arguments, Flag, Launched, Serving
+from runner.engines.served import (
+    CONFIGS,
+    FLAG_NAME,
+    Arguments,
+    Flag,
+    Launched,
+    Serving,
+    needs_no_weights,
+)
 from runner.engines.weights import weights_fault
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
@@ -77,7 +85,8 @@ class Offline:
     def faults(self, settings: EngineSettings, model: Model) -> list[Fault]:
         """Find what would stop it: weights that aren't here, flags that aren't the user's."""
         assert isinstance(settings, OfflineSettings)
-        found = [fault for fault in (weights_fault(model), adapter_fault(model)) if fault is not None]
+        weights = weights_fault(model, CONFIGS, bare=needs_no_weights(settings.args))
+        found = [fault for fault in (weights, adapter_fault(model)) if fault is not None]
         return found + self.serving.owned_faults(settings.args, model)
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from runner.errors import Fault
+from runner.hashes import WEIGHTS
 from runner.spec import Model
 
 _REPOSITORY = "models--"
 _HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
+
+_CONFIGS = ("config.json",)
 
 PATH_LIKE = ("./", "../", "/", "~/")
 """How names begin that can only be paths."""
@@ -92,10 +96,33 @@ def weights_size(folder: Path) -> int:
     return sum(file.stat().st_size for file in own)
 
 
-def weights_fault(model: Model) -> Fault | None:
-    """Return the fault of a model whose weights aren't here."""
-    if weights_folder(model) is not None:
+def folder_fault(name: str, configs: Sequence[str] = _CONFIGS, *, bare: bool = False) -> Fault | None:
+    """Return the fault of a name that is a folder's without anything in it that an engine could load.
+
+    Args:
+        name: of the model.
+        configs: files of which one says what the weights are; ``.gguf`` stands for any that says it itself.
+        bare: the engine needs no weights to be there.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_absolute() or not folder.is_dir():
         return None
+    files = [file for file in folder.iterdir() if file.is_file()]
+    if any(file.suffix == ".gguf" for file in files) and ".gguf" in configs:
+        return None
+    lacking = [] if {file.name for file in files} & {*configs} else [f"no {configs[0]}"]
+    if not bare and not any(file.suffix in WEIGHTS for file in files):
+        lacking.append("no weights, such as model.safetensors")
+    if not lacking:
+        return None
+    problem = f"there is nothing to load in the folder {name}: {' and '.join(lacking)}"
+    return Fault("model.name", problem, "give a folder that a model was saved in, or a hub name")
+
+
+def weights_fault(model: Model, configs: Sequence[str] = _CONFIGS, *, bare: bool = False) -> Fault | None:
+    """Return the fault of a model whose weights aren't here; for the others see `folder_fault`."""
+    if weights_folder(model) is not None:
+        return folder_fault(model.name, configs, bare=bare)
     revision = f" at revision {model.revision}" if model.revision else ""
     download = f"hf download {model.name}" + (f" --revision {model.revision}" if model.revision else "")
     return Fault(

@@ -18,24 +18,22 @@ from runner.progress import Progress
 from runner.start import jobs_of, launch_jobs
 from tests.commands.conftest import MakeProject
 from tests.commands.test_command_run import FAILING
-from tests.http_server import HttpServer
+from tests.http_server import HttpServer, resets
 from tests.launch.launch_kit import wait_for
 
 
 def test_retries_are_told_while_they_last(project: MakeProject) -> None:
     """Why, and which attempt comes next, before the run has failed."""
-    with HttpServer({}) as server:
-        url = server.url("/v1")
-    engine = f"engine={{kind: openai_compatible, base_url: '{url}', max_attempts: 2}}"
-
-    told = project({}).ran("run", "sums.yaml", engine, code=1).err.splitlines()
+    with HttpServer({"/v1/chat/completions": resets}) as server:
+        engine = f"engine={{kind: openai_compatible, base_url: '{server.url('/v1')}', max_attempts: 2}}"
+        told = project({}).ran("run", "sums.yaml", engine, code=1).err.splitlines()
 
     retrying = next(
         number for number, line in enumerate(told) if "retrying (attempt 2 of 2): http://" in line
     )
     failed = next(number for number, line in enumerate(told) if line.startswith("0-parrot: failed"))
     assert retrying < failed
-    assert "Could not connect to server" in told[retrying]
+    assert "Connection reset by peer" in told[retrying]
 
 
 def test_trouble_is_told_beside_the_rates_once_something_was_answered() -> None:
@@ -69,7 +67,7 @@ def test_resume_counts_no_cancelled_point(project: MakeProject) -> None:
     run = made.prepare("sampling.temperature=0,1")
     made.ran("cancel", f"{run.name}/1")
 
-    assert made.ran("resume").lines[0] == f"resuming {run.name}: 6 of 6 results missing, 1 job"
+    assert made.ran("resume", code=1).lines[0] == f"resuming {run.name}: 6 of 6 results missing, 1 job"
 
 
 def test_logs_of_a_job_that_writes_none_say_what_is_followed(project: MakeProject) -> None:

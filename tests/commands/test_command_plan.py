@@ -57,6 +57,33 @@ def test_plan_of_a_sweep_shows_each_point_and_the_sampling_they_share(project: M
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sampling.n=2"], True),
+        (["sampling.n='{{ row.answer }}'"], True),
+        (["sampling.n=1"], False),
+        (["samples=2"], False),
+    ],
+    ids=["n", "by row", "one", "samples"],
+)
+def test_plan_says_that_one_choice_of_several_is_scored(
+    project: MakeProject, words: list[str], told: bool
+) -> None:
+    """Nothing else would tell that the others are in no result."""
+    outcome = project({}).ran("plan", "sums.yaml", *words, "--verbose")
+
+    note = "  sampling.n: results.jsonl and scorers see the first of n choices, "
+    assert any(line.startswith(note) for line in outcome.lines) is told
+
+
+def test_plan_says_that_of_a_turns_choices_too(project: MakeProject) -> None:
+    """A slot may ask for several by itself."""
+    outcome = project({"turns.yaml": TURNS}).ran("plan", "turns.yaml", "prompt.turns.3.generate.n=2")
+
+    assert any(line.startswith("  sampling.n: results.jsonl") for line in outcome.lines)
+
+
 def test_plan_says_what_was_replaced(project: MakeProject) -> None:
     """A note names the value, where it was written, and what it replaces."""
     outcome = project({}).ran("plan", "sums.yaml", "sampling.temperature=1", "--no-count")

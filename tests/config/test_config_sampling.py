@@ -225,6 +225,7 @@ def test_neutral_sampling_is_sent_to_a_server_whoever_started_it(project: Projec
 def test_models_own_generation_config_is_read_when_asked_for(project: Project) -> None:
     """Its values stand in the plan; those of the experiment win."""
     project.write("weights/config.json", '{"dtype": "float32"}')
+    project.write("weights/model.safetensors", "")
     project.write("weights/generation_config.json", '{"top_p": 0.8, "temperature": 0.6, "max_new_tokens": 9}')
     engine = "engine={kind: vllm, python: /bin/sh, generation_config: model}"
     point = planned(project.composed("model=weights", engine))
@@ -239,6 +240,7 @@ def test_auto_is_the_best_engine_that_is_installed(project: Project, monkeypatch
     """The plan says which one it is, and why."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     project.write("weights/config.json", "{}")
+    project.write("weights/model.safetensors", "")
     point = planned(project.composed("model=weights", "engine=auto"))
 
     assert point.kind.name in {"transformers", "mistralrs"}
