@@ -11,16 +11,8 @@ from pydantic import Field
 
 from runner.engines.adapters import adapter_fault
 from runner.engines.remote import EmbeddingSettings
-from runner.engines.served import (
-    CONFIGS,
-    FLAG_NAME,
-    Arguments,
-    Flag,
-    Launched,
-    Serving,
-    needs_no_weights,
-)
-from runner.engines.weights import weights_fault
+from runner.engines.served import FLAG_NAME, Arguments, Flag, Launched, Serving
+from runner.engines.weights import absent_fault, served_folder_fault
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
 
@@ -85,7 +77,7 @@ class Offline:
     def faults(self, settings: EngineSettings, model: Model) -> list[Fault]:
         """Find what would stop it: weights that aren't here, flags that aren't the user's."""
         assert isinstance(settings, OfflineSettings)
-        weights = weights_fault(model, CONFIGS, bare=needs_no_weights(settings.args))
+        weights = absent_fault(model) or served_folder_fault(model, settings.args)
         found = [fault for fault in (weights, adapter_fault(model)) if fault is not None]
         return found + self.serving.owned_faults(settings.args, model)
 

@@ -19,15 +19,12 @@ from runner.engines.openai_body import Body, Constrain
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.remote import REMOTE_NEUTRAL, AttachedSettings, BaseUrl, EmbeddingSettings
 from runner.engines.task_wire import Wire
-from runner.engines.weights import find_weights, folder_fault, stored_dtype
+from runner.engines.weights import find_weights, served_folder_fault, stored_dtype
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
 from runner.values import Json
 
 Flag: TypeAlias = bool | int | float | str
-CONFIGS = ("config.json", "params.json", ".gguf")
-"""What tells a server what weights are: the hub's form, Mistral's own, or the weights themselves."""
-
 FLAG_NAME = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 
 
@@ -115,8 +112,7 @@ class Serving:
         assert isinstance(settings, ServerSettings)
         if settings.base_url is not None:
             return settings.variable_faults() + served_model_faults(self.name, model) + _unused(settings)
-        bare = needs_no_weights(settings.args)
-        found = (folder_fault(model.name, CONFIGS, bare=bare), adapter_fault(model))
+        found = (served_folder_fault(model, settings.args), adapter_fault(model))
         faults = self.owned_faults(settings.args, model) + _unsent(settings) + _program_faults(settings)
         return faults + [fault for fault in found if fault is not None]
 
@@ -168,11 +164,6 @@ class Launched:
     task: str = "chat"
     adapter: Adapter | None = None
     folder: Path | None = None
-
-
-def needs_no_weights(args: Mapping[str, object]) -> bool:
-    """Tell whether arguments name a load format: some make the weights up, or have them elsewhere."""
-    return any(flag_name(flag) == "load-format" for flag in args)
 
 
 def _program_faults(settings: ServerSettings) -> list[Fault]:

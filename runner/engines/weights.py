@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from runner.engines.base import flag_name
 from runner.errors import Fault
 from runner.hashes import WEIGHTS
 from runner.spec import Model
@@ -18,6 +19,8 @@ _REPOSITORY = "models--"
 _HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 _CONFIGS = ("config.json",)
+_SERVED_CONFIGS = (*_CONFIGS, "params.json", ".gguf")
+"""What tells a server what weights are: the hub's form, Mistral's own, or the weights themselves."""
 
 PATH_LIKE = ("./", "../", "/", "~/")
 """How names begin that can only be paths."""
@@ -96,7 +99,7 @@ def weights_size(folder: Path) -> int:
     return sum(file.stat().st_size for file in own)
 
 
-def folder_fault(name: str, configs: Sequence[str] = _CONFIGS, *, bare: bool = False) -> Fault | None:
+def _folder_fault(name: str, configs: Sequence[str], *, bare: bool = False) -> Fault | None:
     """Return the fault of a name that is a folder's without anything in it that an engine could load.
 
     Args:
@@ -119,10 +122,26 @@ def folder_fault(name: str, configs: Sequence[str] = _CONFIGS, *, bare: bool = F
     return Fault("model.name", problem, "give a folder that a model was saved in, or a hub name")
 
 
-def weights_fault(model: Model, configs: Sequence[str] = _CONFIGS, *, bare: bool = False) -> Fault | None:
-    """Return the fault of a model whose weights aren't here; for the others see `folder_fault`."""
+def served_folder_fault(model: Model, args: Iterable[str]) -> Fault | None:
+    """Return the fault of a folder that a server, or its engine in this process, could load nothing from.
+
+    Args:
+        model: to be loaded.
+        args: names of the engine's arguments. A load format may make weights up, or have them elsewhere.
+    """
+    bare = any(flag_name(flag) == "load-format" for flag in args)
+    return _folder_fault(model.name, _SERVED_CONFIGS, bare=bare)
+
+
+def weights_fault(model: Model) -> Fault | None:
+    """Return the fault of a model whose weights aren't here, or not in the hub's form."""
+    return absent_fault(model) or _folder_fault(model.name, _CONFIGS)
+
+
+def absent_fault(model: Model) -> Fault | None:
+    """Return the fault of a model that is neither a folder nor in the hub cache."""
     if weights_folder(model) is not None:
-        return folder_fault(model.name, configs, bare=bare)
+        return None
     revision = f" at revision {model.revision}" if model.revision else ""
     download = f"hf download {model.name}" + (f" --revision {model.revision}" if model.revision else "")
     return Fault(
