@@ -45,10 +45,12 @@ def effective_sampling(
     return sampling, (*notes, *note)
 
 
-def choice_note(sampling: Mapping[str, Json], prompt: PromptSource) -> tuple[str, ...]:
+def choice_note(experiment: Experiment, slots: Sequence[SlotSource]) -> tuple[str, ...]:
     """Return a note where a response may have more choices than the one that results and scorers see."""
-    asked = [sampling.get("n"), *(slot.sampling.get("n") for slot in prompt.slots)]
-    if not any(is_template(n) or (isinstance(n, int) and n > 1) for n in asked):
+    asked = [experiment.sampling.given().get("n"), *(slot.sampling.get("n") for slot in slots)]
+    if "n" in experiment.model.omit or not any(
+        is_template(n) or (isinstance(n, int) and n > 1) for n in asked
+    ):
         return ()
     seen = "results.jsonl and scorers see the first of n choices, the others are in the cache alone"
     return (f"sampling.n: {seen}; samples asks for answers that are each scored",)

@@ -168,7 +168,7 @@ class _Resolver:
             return placed(faults, point.axes), None
         name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
         sampling, notes = effective_sampling(experiment, kind, prompt.slots)
-        notes = (*point.notes, *notes, *choice_note(sampling, prompt), *left_out(experiment))
+        notes = (*point.notes, *notes, *choice_note(experiment, prompt.slots), *left_out(experiment))
         return [], PlannedPoint(point, name, sampling, prompt, notes, tuple(placed(faults, point.axes)))
 
     def _prompt(self, experiment: Experiment) -> tuple[list[Fault], PromptSource | None]:

@@ -47,6 +47,7 @@ IN_THIS_PROCESS = [kind for kind in EXTRAS if kind not in {"vllm", "sglang"}]
 PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
+from runner.commands.launchable import less_stopped
 from runner.config import compose
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, EngineStartError
@@ -67,7 +68,7 @@ for name in json.loads(sys.argv[1]):
         "model": {"name": sys.argv[2]}, "engine": name, "prompt": "{{ row.q }}", "dataset": "rows.jsonl"
     }))
     try:
-        make_plan(compose(file, ()))
+        less_stopped(make_plan(compose(file, ())), skip_refused=False)
     except ConfigError as error:
         told[name] = [str(error), asyncio.run(started(engine_kinds()[name]))]
 print(json.dumps(told))
