@@ -61,7 +61,7 @@ class GoogleClient:
             return await self._put_together(request)
         answer = await self._sdk.aio.models.generate_content(
             model=self._model,
-            contents=contents_of(request),
+            contents=cast("types.ContentListUnion", contents_of(request)),
             config=types.GenerateContentConfig(**config_of(request), should_return_http_response=True),
         )
         told = answer.sdk_http_response
@@ -102,7 +102,7 @@ class GoogleClient:
     async def _events(self, request: Request) -> AsyncGenerator[types.GenerateContentResponse]:
         config = types.GenerateContentConfig(**config_of(request))
         events = await self._sdk.aio.models.generate_content_stream(
-            model=self._model, contents=contents_of(request), config=config
+            model=self._model, contents=cast("types.ContentListUnion", contents_of(request)), config=config
         )
         async with aclosing(cast("AsyncGenerator[types.GenerateContentResponse]", events)):
             try:
