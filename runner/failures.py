@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from runner.errors import one_line, unvaried
-from runner.fold import Failure
+from runner.export import Failure
 from runner.questions import ResultLine
 from runner.records import ERROR, Result
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby, islice
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import msgspec
 
 from runner.cache import add_responses
-from runner.errors import RenderError, RunnerError, UserError
+from runner.errors import RunnerError, UserError
+from runner.export import export
 from runner.jobs import Job, PointSpec, read_job
 from runner.points import PointRecords, by_point
 from runner.questions import ResultLine
-from runner.records import ERROR, OK, RECORDS_FILE, STEP, Record, read_records
+from runner.records import ERROR, OK, RECORDS_FILE, Record, read_records
 from runner.runs import RunFolder, read_file, write_file
-from runner.scoring.base import Score
-from runner.scoring.metrics import Metrics
 from runner.spec import Experiment
-from runner.values import VALUE_TASKS, Json
 from runner.vectors import export_vectors
 
 _FOLD = 2_000
@@ -51,44 +49,8 @@ class PointCounts(msgspec.Struct, frozen=True):
         return self.expected - self.ok - self.errors
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """Rows without an answer, by what went wrong; ``id``, ``message``, ``status`` are of the first."""
-
-    kind: str
-    count: int
-    id: str
-    message: str
-    status: int | None = None
-
-    @property
-    def fault(self) -> tuple[str, str]:
-        """What failures that count as one share: of a template's, the message less what a row gave."""
-        template = self.kind == RenderError.__name__
-        return self.kind, self.message.partition(" (")[0] if template else ""
-
-
-class Unmatched(msgspec.Struct, frozen=True):
-    """Answers in which a scorer found nothing to compare.
-
-    Attributes:
-        count: how many.
-        id: row of the first of them.
-        text: the end of that one.
-    """
-
-    count: int
-    id: str
-    text: str
-
-
 REMAKE = "delete it, and it is made anew"
 """What helps where a file is damaged that a fold writes."""
-
-_MOST_FAULTS = 20
-"""More of a class of error count as its first."""
-
-_LONGEST_END = 80
-"""Characters of an answer that a scorer found nothing in."""
 
 
 def fold_run(run: RunFolder, tell: Callable[[str], None] = lambda _: None) -> dict[str, PointCounts]:
@@ -226,80 +188,3 @@ def _vectors_fault(folder: Path, experiment: Experiment, records: PointRecords) 
         except RunnerError as error:
             return str(error)
     return ""
-
-
-def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = "") -> None:
-    """Write results.jsonl in dataset order and metrics.json, in one pass over the results."""
-    experiment = spec.experiment()
-    samples = experiment.samples
-    metrics = {name: Metrics(scorer.report, samples) for name, scorer in experiment.scorers.items()}
-    failures: dict[tuple[str, str], Failure] = {}
-    unmatched: dict[str, Unmatched] = {}
-    temporary = folder / ".results.jsonl.tmp"
-    with temporary.open("wb") as out:
-        for row, group in groupby(_written(records, out), key=lambda line: line.id):
-            lines = {line.sample: line for line in group}
-            _note_failures(failures, lines.values())
-            for name, metric in metrics.items():
-                metric.add(row, [_score(lines.get(sample), name) for sample in range(samples)])
-                _note_unmatched(unmatched, name, experiment.scorers[name].of, lines.values())
-    temporary.replace(folder / "results.jsonl")
-    counts = records.counts()
-    summary: dict[str, Json] = {
-        "point": spec.name,
-        "axes": spec.axes,
-        "step": STEP,
-        "expected": spec.expected,
-        "ok": counts.get(OK, 0),
-        "errors": counts.get(ERROR, 0),
-        "missing": spec.expected - counts.get(OK, 0) - counts.get(ERROR, 0),
-        "served": records.mark("served"),
-        "fault": fault,
-        "failures": list(failures.values()),
-        "scores": {name: metric.result() for name, metric in metrics.items()},
-        "unmatched": unmatched,
-        "times": records.times() if _in_pieces(experiment) else {},
-    }
-    write_file(folder / "metrics.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
-
-
-def _in_pieces(experiment: Experiment) -> bool:
-    return bool(getattr(experiment.engine, "stream", False)) and experiment.task not in VALUE_TASKS
-
-
-def _note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[ResultLine]) -> None:
-    for line in lines:
-        if (error := line.error) is not None:
-            new = Failure(error.kind, 0, line.id, error.message, error.status)
-            fault = new.fault
-            if fault not in failures and len(failures) >= _MOST_FAULTS:
-                fault = next((known for known in failures if known[0] == error.kind), fault)
-            known = failures.get(fault, new)
-            failures[fault] = msgspec.structs.replace(known, count=known.count + 1)
-
-
-def _note_unmatched(
-    unmatched: dict[str, Unmatched], scorer: str, slot: str | None, lines: Iterable[ResultLine]
-) -> None:
-    for line in lines:
-        score = line.scores.get(scorer)
-        if score is None or score.answer is not None or score.value:
-            continue
-        known = unmatched.get(scorer)
-        if known is None:
-            last = next(reversed(line.slots), "")
-            text = line.slots.get(slot or last, "")
-            end = text if len(text) <= _LONGEST_END else f"...{text[-_LONGEST_END:]}"
-            known = Unmatched(0, line.id, end)
-        unmatched[scorer] = msgspec.structs.replace(known, count=known.count + 1)
-
-
-def _written(records: PointRecords, out: BinaryIO) -> Iterator[ResultLine]:
-    for _, line in records.lines():
-        out.write(line + b"\n")
-        yield _decode.decode(line)
-
-
-def _score(line: ResultLine | None, scorer: str) -> Score | None:
-    score = None if line is None else line.scores.get(scorer)
-    return None if score is None else Score(score.value, score.answer)

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from runner.errors import UserError
-from runner.fold import REMAKE, Failure, PointCounts, Unmatched, fold_run
+from runner.export import Failure, Unmatched
+from runner.fold import REMAKE, PointCounts, fold_run
 from runner.jobs import read_job
 from runner.launch.attempts import STATE_FILE, State, attempts, read_state
 from runner.launch.job_state import JobState
@@ -45,8 +46,9 @@ class JobOutcome(msgspec.Struct, frozen=True):
 class PointOutcome(msgspec.Struct, frozen=True):
     """One point: its counts and scores; ``served`` were completed by the cache without a job.
 
-    ``unmatched`` tells by scorer of answers in which there was nothing to compare; ``fault`` says why the
-    vectors of its answers could not be written, where they could not.
+    ``unmatched`` tells by scorer of answers in which there was nothing to compare; ``finish`` counts answers
+    by why they ended, other than by ``stop``; ``fault`` says why the vectors of its answers could not be
+    written, where they could not.
     """
 
     name: str
@@ -61,6 +63,7 @@ class PointOutcome(msgspec.Struct, frozen=True):
     failures: tuple[Failure, ...] = ()
     fault: str = ""
     unmatched: dict[str, Unmatched] = {}
+    finish: dict[str, int] = {}
 
 
 class PointMetrics(msgspec.Struct, frozen=True):
@@ -69,6 +72,7 @@ class PointMetrics(msgspec.Struct, frozen=True):
     scores: dict[str, dict[str, Json]] = {}
     failures: tuple[Failure, ...] = ()
     unmatched: dict[str, Unmatched] = {}
+    finish: dict[str, int] = {}
 
 
 class RunOutcome(msgspec.Struct, frozen=True):
@@ -183,6 +187,7 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
                 known.failures,
                 count.fault,
                 known.unmatched,
+                known.finish,
             )
         )
     return tuple(outcomes)

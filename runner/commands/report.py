@@ -17,7 +17,7 @@ from runner.commands.console import cell, console, count, print_table, shown, ta
 from runner.commands.lines import describe
 from runner.commands.planned import print_notes
 from runner.errors import one_line
-from runner.fold import Failure
+from runner.export import Failure
 from runner.jobs import Job
 from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
 from runner.plan import Plan
@@ -29,6 +29,11 @@ from runner.values import Json
 RESULTS_FILE = "results.jsonl"
 
 _FINE = UNDER_WAY | {"complete", "not_submitted"}
+_ENDED = {
+    "length": "cut off at max_tokens or at the end of the model's context",
+    "content_filter": "withheld by a content filter",
+}
+"""What a finish reason means for an answer that is scored all the same."""
 _MANY = 5
 """Jobs that went wrong, beyond this number, are only counted."""
 
@@ -84,8 +89,11 @@ def print_outcome(outcome: RunOutcome) -> int:
 
 
 def print_results(out: Console, points: Sequence[PointOutcome]) -> None:
-    """Print the table of results, and below it which scorers found nothing in answers."""
+    """Print the table of results, and below it which answers were cut and what scorers found nothing in."""
     print_table(out, _results_table(points))
+    for reason, ended in _ENDED.items():
+        if number := sum(point.finish.get(reason, 0) for point in points):
+            out.print(f"{count(number, 'answer')} {ended}; results.jsonl says which: finish", style="yellow")
     for name in dict.fromkeys(name for point in points for name in point.unmatched):
         found = [point.unmatched[name] for point in points if name in point.unmatched]
         scored = count(sum(point.ok for point in points if name in point.scores), "answer")

@@ -15,7 +15,7 @@ from runner.cache import BATCH
 from runner.config import Composition, compose, literal
 from runner.data import columns
 from runner.errors import ConfigError, Fault, RowError, UserError
-from runner.fold import export
+from runner.export import export
 from runner.jobs import DatasetFile, PointSpec
 from runner.outcome import PointMetrics, PointOutcome
 from runner.places import Places
@@ -167,6 +167,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
         cancelled=False,
         scores=metrics.scores,
         unmatched=metrics.unmatched,
+        finish=metrics.finish,
     )
 
 

@@ -92,3 +92,20 @@ def test_scorer_that_compares_whole_answers_says_nothing(project: MakeProject) -
     outcome = made.ran("run", "sums.yaml")
 
     assert "found nothing" not in outcome.out
+
+
+def test_answers_that_were_cut_off_are_told_under_the_table(project: MakeProject) -> None:
+    """A score of 0 may be the limit's doing: run and status say so, metrics.json counts by finish reason."""
+    made = project({})
+
+    ran = made.ran("run", "sums.yaml", "sampling.max_tokens=1", "engine.template=two words")
+    status = made.ran("status")
+    metrics = json.loads((made.last.path / "points" / "0" / "metrics.json").read_bytes())
+
+    line = (
+        "6 answers cut off at max_tokens or at the end of the model's context; "
+        "results.jsonl says which: finish"
+    )
+    assert line in ran.lines
+    assert line in status.lines
+    assert metrics["finish"] == {"length": 6}
