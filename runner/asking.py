@@ -14,6 +14,7 @@ from runner.errors import (
     AskError,
     BadRequestError,
     EngineError,
+    IncompleteResponseError,
     MalformedError,
     RenderError,
     RowError,
@@ -29,6 +30,9 @@ from runner.questions import OpenPoint, Question
 from runner.records import ERROR, MISSING, OK, Record
 from runner.survey import Serving, batches
 from runner.values import Response
+
+_WAITING = (BadRequestError, IncompleteResponseError, MalformedError)
+"""Errors of rows that are the engine's, if it never gave an answer that would do."""
 
 
 class StoppedError(RunnerError):
@@ -93,6 +97,9 @@ class Asking:
                 feeder.cancel()
                 self._feeding.close(discard=True)
                 await asyncio.wait(workers, timeout=GRACE_SECONDS)
+                if isinstance(self._stop.exception(), TooManyErrorsError):
+                    # Final: a resume would else be refused by the same rows again.
+                    self._settle_refusals()
             else:
                 everything.result()
                 self._settle_refusals()
@@ -263,17 +270,17 @@ class Asking:
 
         Until then the row is missing, unless it failed for good before: such a row stays as it was.
         """
-        waits = isinstance(error, BadRequestError | MalformedError) and not self._succeeded
+        waits = isinstance(error, _WAITING) and not self._succeeded
         failed_before = waits and await self._desk.journal.failed(question)
         batch: Batch | None = None
-        if not isinstance(error, BadRequestError | MalformedError) or self._succeeded:
+        if not isinstance(error, _WAITING) or self._succeeded:
             batch = self._finish(question.failed(error))
         else:
             self._refused.append((question, error))
             self._check_errors(question.point.spec.index)
             if not failed_before:
                 batch = self._desk.journal.commit(question.failed(error, state=MISSING))
-        if not self._succeeded and (fault := self._breaker.failed(error)) is not None:
+        if not self._succeeded and (fault := self._breaker.failed(error)) and not self._stop.done():
             self._refused.clear()
             self.stop(fault)
         if batch is not None:

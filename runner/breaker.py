@@ -9,6 +9,7 @@ from runner.errors import (
     BadRequestError,
     EngineError,
     EngineFailingError,
+    IncompleteResponseError,
     MalformedError,
     RetryableError,
     unvaried,
@@ -38,7 +39,7 @@ class Breaker:
             refused = self._refused.total()
             if self._refused[kind] >= SAME_REFUSALS or refused >= MANY_REFUSALS:
                 return EngineError(f"all of {refused} requests were refused, such as: {error}")
-        elif isinstance(error, RetryableError | MalformedError):
+        elif isinstance(error, RetryableError | MalformedError | IncompleteResponseError):
             self._in_vain[type(error).__name__] += 1
             failed = self._in_vain.total()
             if failed >= IN_VAIN:

@@ -124,8 +124,8 @@ class Known:
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the responses that are in a log, by `records.stored_key`."""
         if len(self._recent) >= _RECENT:
-            self._insert(sorted((key, 0, start) for key, start in self._recent.items()))
-            self._recent.clear()
+            recent, self._recent = self._recent, {}
+            self._insert(sorted((key, 0, start) for key, start in recent.items()))
         places = {key: (0, start) for key in keys if (start := self._recent.get(key)) is not None}
         if self._any_seen:
             query = f"SELECT key, log, start FROM seen WHERE key IN ({marks(keys)})"

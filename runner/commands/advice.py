@@ -133,8 +133,11 @@ def _variation(outcome: RunOutcome) -> str | None:
 
 def _typed_words(run: RunFolder) -> str | None:
     """Return what of a run's command names all but its temperature; None where that can't be typed again."""
-    file = Path(msgspec.json.decode((run.path / "provenance.json").read_bytes())["sources"][0])
-    overrides = (run.path / "overrides.txt").read_text().splitlines()
+    try:
+        file = Path(msgspec.json.decode((run.path / "provenance.json").read_bytes())["sources"][0])
+        overrides = (run.path / "overrides.txt").read_text().splitlines()
+    except (OSError, msgspec.DecodeError):  # a folder that somebody tidied up
+        return None
     if not file.is_file() or not all(map(_OVERRIDE.match, overrides)):
         return None
     ships = file.parent == shipped() / "experiments" and not file.is_relative_to(Path.cwd())

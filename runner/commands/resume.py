@@ -9,9 +9,8 @@ A resume takes no overrides: what should change is a new run, which the cache ma
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from rich.text import Text
 
@@ -55,9 +54,11 @@ def main(arguments: argparse.Namespace) -> int:
     with ExitStack() as held:
         held.enter_context(run.launching("resume"))
         _refuse_living(run)
-        marker = None if point is None else _take_up(run, point)
         with resumable(run):
-            return _resume(run, held, marker, retry_final=arguments.retry_final, wait=arguments.wait)
+            jobs = _resume(run, point, retry_final=arguments.retry_final)
+            if not jobs:
+                return print_outcome(run_outcome(run))
+            return launch_and_show(run, jobs, held, wait=arguments.wait)
 
 
 def _is_override(word: str) -> bool:
@@ -66,12 +67,16 @@ def _is_override(word: str) -> bool:
     return bool(equals) and not key.rpartition("/")[2][:1].isdecimal()
 
 
-def _take_up(run: RunFolder, given: str) -> Path:
-    """Have a point that was cancelled count as wanted again; return the marker that said that it was.
+@contextmanager
+def _taken_up(run: RunFolder, given: str | None) -> Iterator[None]:
+    """Have a point that was cancelled count as wanted again; it is as before if that comes to nothing.
 
     Raises:
         UserError: there is no such point, or it isn't cancelled.
     """
+    if given is None:
+        yield
+        return
     name = point_name(run, jobs_of(run), given)
     if not _cancelled(run, name):
         raise UserError(
@@ -80,11 +85,19 @@ def _take_up(run: RunFolder, given: str) -> Path:
         )
     marker = run.point(name) / CANCELLED
     marker.unlink(missing_ok=True)
-    return marker
+    with ExitStack() as undoing:
+        undoing.callback(marker.touch)
+        yield
+        undoing.pop_all()
 
 
-def _resume(run: RunFolder, held: ExitStack, marker: Path | None, *, retry_final: bool, wait: bool) -> int:
-    """Go on with a run; a point that was taken up gets its *marker* back if nothing can be asked."""
+def _resume(run: RunFolder, point: str | None, *, retry_final: bool) -> list[Job]:
+    """Have the cache complete what it can; return the jobs that go on with the rest, of which it tells."""
+    with _taken_up(run, point):
+        return _to_be_resumed(run, retry_final=retry_final)
+
+
+def _to_be_resumed(run: RunFolder, *, retry_final: bool) -> list[Job]:
     before = fold_run(run)
     counts = _served(run, before)
     jobs = unfinished(run, counts, retry_final=retry_final)
@@ -95,22 +108,14 @@ def _resume(run: RunFolder, held: ExitStack, marker: Path | None, *, retry_final
         left = sum(one.missing for name, one in counts.items() if _cancelled(run, name))
         but = f" but {count(left, 'result')} of cancelled points" if left else ""
         out.print(f"{run.name}: nothing is missing{but}{cached}")
-        return print_outcome(run_outcome(run))
-    try:
-        _check_engines(run, jobs)
-    except UserError:
-        if marker is not None:
-            marker.touch()
-        raise
+        return []
+    _check_engines(run, jobs)
     for job in jobs:
         marker = run.job(job.name) / RETRY_FINAL
         marker.touch() if retry_final else marker.unlink(missing_ok=True)
-    out.print(
-        Text.assemble(
-            "resuming ", (run.name, "bold"), f": {_what(run, jobs, counts, retry_final=retry_final)}"
-        )
-    )
-    return launch_and_show(run, jobs, held, wait=wait)
+    what = _what(run, jobs, counts, retry_final=retry_final)
+    out.print(Text.assemble("resuming ", (run.name, "bold"), f": {what}"))
+    return jobs
 
 
 def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:

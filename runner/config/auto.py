@@ -49,14 +49,20 @@ class AutoEngine:
         if faults := _setting_faults(config["engine"]):
             return _engine_of(config, engine_kinds()[ANYWHERE[-1]]), Choice("", ""), faults
         key = b"" if self._once else canonical_json([config.get(name) for name in _DECISIVE])
-        if key not in self._known:
-            self._known[key] = self._choose(config)
-        choice = self._known[key]
+        choice = self._known.get(key)
+        if choice is None:
+            choice, certain = self._choose(config)
+            if certain:
+                self._known[key] = choice
         if not choice.kind:
             faults = [Fault("engine", "auto finds no engine that can run this here", choice.reason)]
         return _engine_of(config, engine_kinds()[choice.kind or ANYWHERE[-1]]), choice, faults
 
-    def _choose(self, config: Mapping[str, Json]) -> Choice:
+    def _choose(self, config: Mapping[str, Json]) -> tuple[Choice, bool]:
+        """Return the choice, and whether it is that of all that agree in what decides.
+
+        A point that is no experiment on any engine has something wrong that the others may not have.
+        """
         tried = {name: self._experiment(config, engine_kinds()[name]) for name in (*ON_GPU, *ANYWHERE)}
         able = next((experiment for experiment in tried.values() if experiment is not None), None)
         gpus = "" if able is None or _on_cpu(config) else _gpus(able)
@@ -65,8 +71,8 @@ class AutoEngine:
         )
         experiment = tried.get(choice.kind)
         if experiment is None:
-            return choice
-        return Choice(choice.kind, choice.reason + _too_large(experiment, engine_kinds()[choice.kind]))
+            return choice, able is not None
+        return Choice(choice.kind, choice.reason + _too_large(experiment, engine_kinds()[choice.kind])), True
 
     def _experiment(self, config: Mapping[str, Json], kind: EngineKind) -> Experiment | None:
         """Return the experiment as it would be on an engine, or None where that makes none."""
@@ -146,7 +152,7 @@ def _holds(python: str, distribution: str) -> bool:
     command = [program, "-c", _PROBE, distribution]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_PROBE_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
+    except (OSError, subprocess.TimeoutExpired):  # it isn't even a program
         return False
     return done.returncode == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from runner.config.layers import split
 from runner.config.point import Point, RefusedPoint
@@ -78,7 +79,7 @@ class Verdict:
 
 def located(fault: Fault, where: Sequence[Mapping[str, Json]]) -> Fault:
     """Return a fault that only some points have with the axes of the first of them behind its place."""
-    return Fault(fault.place + axes_text(where), fault.problem, fault.hint, fault.source)
+    return replace(fault, place=fault.place + axes_text(where))
 
 
 def axes_text(where: Sequence[Mapping[str, Json]]) -> str:

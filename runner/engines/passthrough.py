@@ -21,6 +21,7 @@ _SET: Mapping[str, str] = MappingProxyType({
     "system_instruction": "prompt",
     "stream": "engine.stream",
     "stream_options": "engine.stream",
+    "lora_path": "model.adapter",
 })
 """Fields of a body that the runner fills -> where one says it."""
 

@@ -31,7 +31,7 @@ from runner.launch.submission import (
     write_submission,
 )
 from runner.spec import SlurmCluster
-from runner.spec.cluster import gres_gpus
+from runner.spec.cluster import gres_gpus, gres_names_gpus
 
 _OWN_KEYS = {
     "account": "account",
@@ -185,7 +185,8 @@ def _parameters(
     flags = {"requeue": "no_requeue" not in flags, **flags}
     if after:
         flags["dependency"] = ",".join(filter(None, [str(flags.get("dependency", "")), f"afterany:{after}"]))
-    gpus = cluster.gpus if cluster.gpus is not None else None if cluster.gres else jobs[0].devices
+    needed = None if gres_names_gpus(cluster.gres) else jobs[0].devices
+    gpus = needed if cluster.gpus is None else cluster.gpus
     exports = [f"export {name}={shlex.quote(value)}" for name, value in cluster.env.items()]
     return {
         "job_name": f"runner-{run_dir.parent.name}",

@@ -57,7 +57,7 @@ class SlurmCluster(_Cluster):
     time: _Time | None = None
     """sbatch --time: minutes, minutes:seconds, hours:minutes:seconds or days-hours."""
     gres: str | None = None
-    """sbatch --gres, such as gpu:h100:2; left out means as many GPUs as the topology needs."""
+    """sbatch --gres, such as gpu:h100:2; GPUs that it doesn't ask for are as many as the topology needs."""
     gpus: int | None = Field(None, ge=0)
     """GPUs for each job, where gres asks for none; left out means as many as the topology needs."""
     cpus: int | None = Field(None, ge=1)
@@ -77,9 +77,22 @@ class SlurmCluster(_Cluster):
 _GRES_GPU = re.compile(r"(?:gres[:/])?gpu(?::[^,:(]*?[^\d,:(][^,:(]*)?(?::(\d+))?(?:\(.*?\))?")
 
 
+_SHARES = re.compile(r"(?:gres[:/])?(?:gpu|mps|shard)\b")
+
+
+def _gres(gres: str | None) -> list[str]:
+    """Return what a `gres` lists; which sockets or devices stand in parentheses."""
+    return [part.strip() for part in re.split(r",(?![^(]*\))", gres or "")]
+
+
+def gres_names_gpus(gres: str | None) -> bool:
+    """Tell whether a `gres` asks for GPUs, whole or shared, so that nothing is added to it."""
+    return any(map(_SHARES.match, _gres(gres)))
+
+
 def gres_gpus(gres: str | None) -> int:
     """Return how many GPUs a `gres` asks for: gpu, gpu:2, gpu:h100:2, each maybe one of several in a list."""
-    found = [_GRES_GPU.fullmatch(part.strip()) for part in (gres or "").split(",")]
+    found = [_GRES_GPU.fullmatch(part) for part in _gres(gres)]
     return sum(int(one[1] or 1) for one in found if one is not None)
 
 
@@ -95,4 +108,4 @@ def gpus_of(cluster: Cluster, devices: int) -> int:
         return devices
     if cluster.gpus is not None:
         return cluster.gpus
-    return gres_gpus(cluster.gres) if cluster.gres else devices
+    return gres_gpus(cluster.gres) if gres_names_gpus(cluster.gres) else devices

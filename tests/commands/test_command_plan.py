@@ -305,6 +305,7 @@ def test_plan_says_that_sampling_is_set_by_the_points(project: MakeProject) -> N
         ("gres: 'gpu:h100'", "1"),
         ("gres: 'lustre:1,gpu:1g.5gb:3'", "3"),
         ("gres: 'mps:50'", "mps:50"),
+        ("gres: 'gpu:tesla:1(S:0,1),gpu:a100:2(IDX:0-1)'", "3"),
         ("gres: 'lustre:1', gpus: 8", "8"),
         ("time: 30", "0"),
     ],

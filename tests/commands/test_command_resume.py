@@ -4,7 +4,7 @@ import os
 import socket
 
 from runner.launch.attempts import attempts
-from runner.runs import RETRY_FINAL
+from runner.runs import CANCELLED, RETRY_FINAL
 from runner.start import jobs_of, launch_jobs, serve_cached
 from tests.commands.conftest import MakeProject
 
@@ -72,6 +72,18 @@ def test_cancel_of_a_point_leaves_the_others(project: MakeProject) -> None:
     points = status["points"]
     assert (status["state"], status["exit_code"]) == ("cancelled", 1)
     assert [(point["ok"], point["cancelled"]) for point in points] == [(6, False), (0, True)]
+
+
+def test_point_stays_cancelled_where_its_resume_is_refused(project: MakeProject) -> None:
+    """Whatever is in the way, be it long before a launch: the next resume of the run doesn't pay for it."""
+    made = project({})
+    run = made.prepare("sampling.temperature=0,1")
+    made.ran("cancel", f"{run.name}/1")
+    run.cache.write_bytes(b"no database, and long enough to be told from an empty one" * 20)
+
+    made.ran("resume", run.name, "1", code=2)
+
+    assert (run.point("1-sampling.temperature=1") / CANCELLED).exists()
 
 
 def test_cancel_of_every_point_stops_the_job(project: MakeProject) -> None:

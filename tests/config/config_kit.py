@@ -53,9 +53,15 @@ class Project:
     def file(self, text: str, name: str = "case") -> Path:
         return self.write(f"experiments/{name}.yaml", text)
 
-    def composed(self, *overrides: str, file: str | Path = "base", multirun: bool = False) -> Composition:
+    def composed(
+        self,
+        *overrides: str,
+        file: str | Path = "base",
+        multirun: bool = False,
+        skip_refused: bool = False,
+    ) -> Composition:
         path = file if isinstance(file, Path) else self.root / "experiments" / f"{file}.yaml"
-        return compose(path, overrides, multirun=multirun)
+        return compose(path, overrides, multirun=multirun, skip_refused=skip_refused)
 
     def one(self, *overrides: str, file: str | Path = "base") -> Experiment:
         (point,) = self.composed(*overrides, file=file).points

@@ -102,6 +102,30 @@ def test_order_follows_from_gpus_and_what_is_installed(
     assert (choice.kind, choice.reason) == (kind, reason)
 
 
+def test_a_point_that_is_none_decides_nothing_for_others(project: Project, install: Install) -> None:
+    """Whatever the order of the points, the one that can run gets the engine that can run it."""
+    install("transformers", modules=("torch",))
+    options = ("model=weights", "model.quantization=Q4K", "engine=auto")
+    chosen = [
+        project.composed(*options, f"samples={samples}", multirun=True, skip_refused=True).points
+        for samples in ("0,1", "1,0")
+    ]
+
+    kinds = [[point.experiment.engine.kind for point in points] for points in chosen]
+    assert kinds == [["mistralrs"], ["mistralrs"]]
+
+
+def test_interpreter_that_is_no_program_holds_nothing(project: Project) -> None:
+    """It is told as one that lacks the engines."""
+    program = project.write("nopython", "neither a script nor a binary")
+    program.chmod(0o755)
+    point = planned(
+        project.composed("model=weights", "engine=auto", f"engine.python={program}", "cluster={kind: slurm}")
+    )
+
+    assert f"vllm, sglang: not in {program}" in why(point)
+
+
 @pytest.mark.usefixtures("two_gpus")
 def test_servers_are_chosen_with_a_gpu(project: Project, install: Install) -> None:
     """SGLang where it alone is installed, vLLM once it is too."""

@@ -92,6 +92,7 @@ def test_field_that_has_a_key_of_its_own_is_refused(
         ("openai", "stream", "engine.stream"),
         ("anthropic", "system", "prompt"),
         ("google", "systemInstruction", "prompt"),
+        ("sglang", "lora_path", "model.adapter"),
     ],
 )
 def test_field_that_the_runner_fills_is_refused(project: Project, kind: str, field: str, key: str) -> None:

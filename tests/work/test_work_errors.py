@@ -197,15 +197,27 @@ def test_max_errors_stops_the_job(lab: Lab) -> None:
 
 
 def test_max_errors_counts_what_is_refused_before_any_success(lab: Lab) -> None:
-    """Whoever sets max_errors pays for no more refusals than that; a resume asks those rows again."""
+    """Whoever sets max_errors pays for no more refusals than that; a resume goes on with the next rows."""
     lab.rows(sums(500))
     echo = Echo(lambda text: (400, f"no {text}"))
     with HttpServer({CHAT: echo}) as server:
         result = lab.run(engine=served(server.url("/v1"), concurrency=1), max_errors=3)
+        resumed = lab.work(result.run)
 
-    assert sum(echo.asked.values()) == 3
-    assert result.count.missing == 500
+    assert (result.count.errors, result.count.missing) == (3, 497)
     assert "max_errors" in result.state()["error"]
+    assert (resumed.count.errors, resumed.count.missing) == (6, 494)
+    assert set(echo.asked.values()) == {1}
+
+
+def test_max_errors_that_all_rows_come_to_is_no_failure(lab: Lab) -> None:
+    """With no row left to be asked nothing is stopped, refused before any success or not."""
+    lab.rows(sums(5))
+    with HttpServer({CHAT: Echo(lambda text: (400, f"no {text}"))}) as server:
+        result = lab.run(engine=served(server.url("/v1")), max_errors=5)
+
+    assert result.count.errors == 5
+    assert result.state()["state"] == "complete"
 
 
 def test_target_that_nothing_compares_with_is_never_asked_for(lab: Lab) -> None:

@@ -111,3 +111,15 @@ def test_failures_after_a_success_stop_nothing(lab: Lab) -> None:
     assert (result.count.ok, result.count.missing) == (1, ROWS - 1)
     assert result.state()["state"] == "incomplete"
     assert len(echo.asked) == ROWS
+
+
+def test_answers_that_lack_what_was_asked_are_no_success(lab: Lab) -> None:
+    """A server that drops log probabilities in silence is not paid for row after row."""
+    lab.rows(sums(ROWS))
+    echo = Echo()
+    with HttpServer({CHAT: echo}) as server:
+        result = lab.run(engine=served(server.url("/v1")), sampling={"logprobs": True})
+
+    assert (result.count.errors, result.count.missing) == (0, ROWS)
+    assert "(20 IncompleteResponseError)" in result.state()["error"]
+    assert sum(echo.asked.values()) < 40
