@@ -25,6 +25,9 @@ CACHE_FILE = ".cache.sqlite"
 CANCELLED = "cancelled"
 """Marker in a job's folder: it was told to stop for good; in a point's: ask nothing more for it."""
 
+STOPPED = "stopped"
+"""Marker in a job's folder: it was told to stop for now, by Ctrl-C."""
+
 RETRY_FINAL = "retry-final"
 """Marker in a job's folder: ask rows again whose error was final."""
 

@@ -16,7 +16,7 @@ from runner.launch.processes import is_running, this_process
 from runner.launch.query import job_states
 from runner.launch.slurm_commands import run_slurm
 from runner.launch.submission import read_submission
-from runner.runs import CANCELLED
+from runner.runs import CANCELLED, STOPPED
 
 KILL_SECONDS = 2 * GRACE_SECONDS
 """When a local worker that was told to stop is killed: well after its own grace, so that it can say how
@@ -49,6 +49,9 @@ def cancel(
         for state in chosen:
             (run_dir / "jobs" / state.name / CANCELLED).touch()
         chosen = _with_late_workers(run_dir, chosen)
+    else:
+        for state in chosen:
+            (run_dir / "jobs" / state.name / STOPPED).touch()
     inline = [state for state in active if _is_inline(run_dir, state)]
     _stop_inline([state for state in inline if state in chosen], inline)
     try:

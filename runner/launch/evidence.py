@@ -15,7 +15,7 @@ from runner.launch.output import STDERR_FILE
 from runner.launch.processes import Process
 from runner.launch.slurm_answer import SlurmJob
 from runner.launch.submission import Intent, Submission, read_intent, read_submission, submitit_stderr
-from runner.runs import CANCELLED
+from runner.runs import CANCELLED, STOPPED
 from runner.secrets import Secrets
 
 
@@ -54,6 +54,11 @@ class Evidence:
     def cancelled(self) -> bool:
         """Whether it was told to stop for good."""
         return (self.job_dir / CANCELLED).exists()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped for now; its worker may have had no time to say so."""
+        return (self.job_dir / STOPPED).exists()
 
     @property
     def last_words(self) -> str:

@@ -163,6 +163,8 @@ def _dead(files: Evidence, state: JobStateName, reason: str, job: SlurmJob | Non
     """Return the state of a job that ended without a word of its worker."""
     if files.cancelled:
         return files.state("cancelled", _WORDS["cancelled"], job)
+    if files.stopped:
+        return files.state("interrupted", "Ctrl-C", job)
     last = f"; last error: {files.last_words}" if files.last_words else ""
     return files.state(state, reason + last, job)
 

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from runner.launch.processes import Process
-from runner.runs import CANCELLED, read_file, write_file
+from runner.runs import CANCELLED, STOPPED, read_file, write_file
 
 SUBMISSION_FILE = "submission.json"
 INTENT_FILE = "submitting.json"
@@ -82,8 +82,9 @@ def read_intent(job_dir: Path) -> Intent | None:
 
 
 def forget_cancellation(job_dir: Path) -> None:
-    """Remove the marker of an earlier cancellation; before a job is handed over, so as to keep a new one."""
-    (job_dir / CANCELLED).unlink(missing_ok=True)
+    """Remove the markers of an earlier cancellation; before a job is handed over, so as to keep new ones."""
+    for marker in (CANCELLED, STOPPED):
+        (job_dir / marker).unlink(missing_ok=True)
 
 
 def write_submission(job_dir: Path, submission: Submission) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -26,8 +27,10 @@ from tests.launch.launch_kit import ROOT, wait_for
 TWO_JOBS = ("sums.yaml", "-m", "sampling.temperature=0,1", "cluster.max_jobs=2", "engine.concurrency=1")
 
 
-def _start(made: Project, *words: str) -> tuple[subprocess.Popen[str], RunFolder]:
-    """Start ``runner run`` and return once its first job asks."""
+def _start(
+    made: Project, *words: str, reached: Callable[[RunFolder], bool] | None = None
+) -> tuple[subprocess.Popen[str], RunFolder]:
+    """Start ``runner run`` and return once its first job asks, or has *reached* what is named."""
     process = subprocess.Popen(
         [sys.executable, "-m", "runner", "run", *words],
         stdout=subprocess.PIPE,
@@ -37,13 +40,17 @@ def _start(made: Project, *words: str) -> tuple[subprocess.Popen[str], RunFolder
         start_new_session=True,
     )
     runs = made.root / "runs"
-    wait_for(lambda: process.poll() is not None or any(map(_asks, all_runs(runs))))
+    wait_for(lambda: process.poll() is not None or any(map(reached or _asks, all_runs(runs))))
     assert process.poll() is None, process.communicate()[0]
     return process, made.last
 
 
 def _asks(run: RunFolder) -> bool:
     return any(state.reason == "asking" for state in job_states(run.path).values())
+
+
+def _is_started(run: RunFolder) -> bool:
+    return any(run.path.glob("jobs/*/submission.json"))
 
 
 def _begun(run: RunFolder) -> list[str]:
@@ -115,6 +122,20 @@ def test_inline_jobs_end_with_their_command(project: MakeProject, number: signal
     assert f"go on with: runner resume {run.name}" in printed
     assert _begun(run) == ["0-parrot"]
     assert job_states(run.path)["0-parrot"].state == "interrupted"
+
+
+def test_ctrl_c_before_the_worker_is_up_interrupts_the_job(project: MakeProject) -> None:
+    """It is too young to say how it ended, but nobody killed it: a resume goes on."""
+    made = project({})
+    process, run = _start(made, "sums.yaml", "cluster=local", reached=_is_started)
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+
+    state = job_states(run.path)["0-parrot"]
+    assert (state.state, state.reason) == ("interrupted", "Ctrl-C")
+    assert made.ran("status", code=INTERRUPTED).lines[0].split()[1].startswith("interrupted")
+    made.ran("resume")
+    assert job_states(run.path)["0-parrot"].state == "complete"
 
 
 def test_further_ctrl_c_stops_at_once_and_says_how_to_go_on(project: MakeProject) -> None:
