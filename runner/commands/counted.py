@@ -80,6 +80,8 @@ def _remarks(plan: Plan, counts: list[PointCount]) -> Iterator[str]:
         yield "Shared: an equal request is sent once in a job, whichever points and rows need its answer."
     if any(counted.exact for counted in counts):
         yield "Prompt tokens are those of the texts alone, without the chat template."
+    if any(not counted.exact and counted.survey.prompt_tokens for counted in counts):
+        yield "About: four bytes of the texts count as a token, and the chat template as none."
     for job in plan.jobs:
         if all(c.survey.requests == 0 for c in counts if c.job == job.name):
             yield f"{job.name}: not started, {NOTHING_TO_ASK}"

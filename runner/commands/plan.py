@@ -49,11 +49,13 @@ def main(arguments: argparse.Namespace) -> int:
         print_counts(plan, counts)
         asking = {one.job for one in counts if one.survey.requests}
         asks = asking.__contains__
+    how = "to run it"
     try:
         check_clusters(plan, asks)
     except UserError as error:
         console().print(f"\nnot to be run here: {error}", style="yellow")
-    console().print(f"\nnothing was run; to run it: {_run_command(arguments)}")
+        how = "where it can be run"
+    console().print(f"\nnothing was run; {how}: {_run_command(arguments)}")
     return 0
 
 

@@ -32,6 +32,13 @@ def test_plan_writes_nothing(project: MakeProject) -> None:
     assert not (made.root / "runs").exists()
 
 
+def test_plan_says_how_it_guesses_prompt_tokens(project: MakeProject) -> None:
+    """Where no tokenizer is at hand, a figure that says about says of what."""
+    outcome = project({}).ran("plan", "sums.yaml")
+
+    assert "About: four bytes of the texts count as a token, and the chat template as none." in outcome.lines
+
+
 def test_plan_counts_requests_with_a_bias(project: MakeProject) -> None:
     """Tokens are numbers in a file, and text in the keys that a plan looks up, as in those of a run."""
     biased = SUMS.replace("kind: fake", "kind: openai_compatible, base_url: 'http://127.0.0.1:9/v1'")

@@ -46,7 +46,7 @@ def test_plan_counts_requests_and_no_completion_tokens(
 
     shown = capsys.readouterr().out
     assert "sampling  none: nothing is drawn" in shown
-    assert shown.splitlines()[-3].split() == ["0", "2", "0", "2", "6", "0"]
+    assert ["0", "2", "0", "2", "6", "0"] in [line.split() for line in shown.splitlines()]
 
 
 def test_embedding_without_pyarrow_is_refused_with_what_installs_it(

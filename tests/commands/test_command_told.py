@@ -153,6 +153,7 @@ def test_silent_slurm_is_found_before_anything_is_written(
 
     assert "Slurm does not answer here: two\n    run this where jobs are submitted from" in ran.err
     assert "not to be run here: cluster=slurm: Slurm does not answer here: two" in planned.lines
+    assert "nothing was run; where it can be run: runner run" in planned.out
     assert not (made.root / "runs").exists()
 
 
