@@ -78,10 +78,7 @@ def _remarks(plan: Plan, counts: list[PointCount]) -> Iterator[str]:
     """Say what the columns mean, where that isn't plain."""
     if any(counted.survey.shared for counted in counts):
         yield "Shared: an equal request is sent once in a job, whichever points and rows need its answer."
-    if any(counted.exact for counted in counts):
-        yield "Prompt tokens are those of the texts alone, without the chat template."
-    if any(not counted.exact and counted.survey.prompt_tokens for counted in counts):
-        yield "About: four bytes of the texts count as a token, and the chat template as none."
+    yield from _remarks_on_tokens(counts)
     for job in plan.jobs:
         if all(c.survey.requests == 0 for c in counts if c.job == job.name):
             yield f"{job.name}: not started, {NOTHING_TO_ASK}"
@@ -96,6 +93,13 @@ def _remarks(plan: Plan, counts: list[PointCount]) -> Iterator[str]:
             f"{everything.unlimited:,} {have} no max_tokens, or one that an earlier answer fills in; "
             f"the others come to at most {everything.completion_tokens:,} completion tokens."
         )
+
+
+def _remarks_on_tokens(counts: list[PointCount]) -> Iterator[str]:
+    if any(counted.exact for counted in counts):
+        yield "Prompt tokens are those of the texts alone, without the chat template."
+    if any(not counted.exact and counted.survey.prompt_tokens for counted in counts):
+        yield "About: four bytes of the texts count as a token, and the chat template as none."
 
 
 def _columns(everything: PointSurvey) -> dict[str, str]:
