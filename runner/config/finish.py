@@ -151,8 +151,10 @@ class Finisher:
     def _kinds(self, raw: Raw, config: dict[str, Json]) -> dict[str, Json]:
         """Fill in kinds that can be told, and refuse those of later parts by name."""
         dataset = config.get("dataset")
-        if isinstance(dataset, dict) and "kind" not in dataset and isinstance(dataset.get("path"), str):
-            suffix = PurePath(dataset["path"]).suffix
+        if isinstance(dataset, dict) and "kind" not in dataset:
+            # Without a path that is what's wrong, and not the kind, which one need not give.
+            path = dataset.get("path")
+            suffix = PurePath(path).suffix if isinstance(path, str) else ""
             config["dataset"] = {"kind": _SUFFIXES.get(suffix, "jsonl"), **dataset}
         scorers = config.get("scorers")
         if isinstance(scorers, dict):

@@ -163,3 +163,13 @@ def test_option_that_sets_other_keys_is_refused(project: Project) -> None:
     project.write("conf/sampling/wide.yaml", "# @package _global_\nsamples: 3\n")
 
     assert "the option wide also sets samples" in project.refused("sampling=wide")
+
+
+def test_dataset_with_a_misspelt_path_tells_of_that(project: Project) -> None:
+    """Its kind would have been told by the path: all else that is wrong is told beside it."""
+    file = project.file(BASE.replace("data/sums.jsonl", "{pth: data/sums.jsonl, limit: x}"))
+    message = project.refused(file=file)
+
+    assert "kind is missing" not in message
+    assert "did you mean path?" in message
+    assert "dataset.limit" in message
