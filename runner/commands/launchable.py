@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.engines.reachable import unreachable
 from runner.errors import ConfigError, Fault, UserError
 from runner.launch import check_cluster
 from runner.refusals import together
@@ -138,6 +137,9 @@ def check_servers(experiments: Mapping[str, Experiment], asks: Callable[[str], b
     Raises:
         ConfigError: nothing listens at an address, or its host is unknown.
     """
+    # A plan asks nobody, and needs no HTTP library.
+    from runner.engines.reachable import unreachable
+
     urls = {name: url for name, one in experiments.items() if (url := _asked_from_here(one)) is not None}
     missing = unreachable(urls.values())
     if faults := [_absent(url, missing[url]) for name, url in urls.items() if url in missing and asks(name)]:

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
 
-import psutil
 from pydantic import ValidationError
 
 from runner.config.keys import nearest
@@ -184,6 +183,8 @@ def _room(experiment: Experiment, kind: EngineKind) -> tuple[int, str] | None:
     topology = experiment.topology
     count = kind.devices(experiment.engine, topology) // topology.data_parallel_size
     if not count:
+        import psutil  # not for every plan
+
         return psutil.virtual_memory().total, "this machine's memory"
     each = device_memory(devices_of(experiment.cluster))
     return (count * each, f"the memory of {count} GPU{'s' * (count > 1)}") if each else None
