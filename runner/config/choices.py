@@ -118,7 +118,10 @@ class Chooser:
         if not hint and is_hub_name(name):
             hint = f"did you mean hf:{name}?"
         known = f"options: {', '.join(options) or 'none'}"
-        forms = "; or write hf:ORG/NAME for the hub, KIND:NAME for an engine, ./FOLDER for weights"
+        forms = (
+            "; or write hf:ORG/NAME for the hub, KIND:NAME for an engine, ./FOLDER for weights, "
+            "{name: NAME} for what a server calls it"
+        )
         problem = f"{name} is neither an option of conf/model/ nor a folder"
         raise self._fault("model", problem, f"{hint} {known}{forms}".strip(), origin)
 
