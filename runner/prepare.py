@@ -128,12 +128,12 @@ def specify_point(planned: PlannedPoint, dataset: DatasetFile, hashed: Hash = co
 
 
 def refuse_secrets(plan: Plan) -> None:
-    """Refuse a plan that a secret's value stands in.
+    """Refuse a plan that a secret's value stands in, be it that of a variable which the plan doesn't name.
 
     Raises:
         ConfigError: in the file, on the command line, or in what they come to.
     """
-    secrets = Secrets.of(secret_names(plan))
+    secrets = Secrets.not_to_be_typed(secret_names(plan))
     composition = plan.composition
     secrets.refuse(composition.file.read_text(errors="replace"), str(composition.file))
     secrets.refuse("\n".join(composition.overrides), "command line")

@@ -12,6 +12,8 @@ from runner.errors import ConfigError, Fault
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _SHORTEST = 6
+_UNMISTAKABLE = 16
+"""Characters of a value that stands nowhere by chance."""
 
 MASK = "***"
 
@@ -43,6 +45,16 @@ class Secrets:
         names = {*named, *(name for name in read if _SECRET_NAME.search(name))}
         found = {name: os.environ.get(name, "") for name in sorted(names)}
         return cls({name: value for name, value in found.items() if len(value) >= _SHORTEST})
+
+    @classmethod
+    def not_to_be_typed(cls, named: Iterable[str]) -> Secrets:
+        """Collect the values of *named* variables, and long ones of any whose name says secret."""
+        others = [
+            name
+            for name, value in os.environ.items()
+            if _SECRET_NAME.search(name) and len(value) >= _UNMISTAKABLE
+        ]
+        return cls.of([*named, *others])
 
     @classmethod
     def of_environment(cls, named: Iterable[str] = ()) -> Secrets:

@@ -203,3 +203,17 @@ def test_composed_config_is_shown_without_a_key(
     assert shown.count("***") == 2
     assert "abc123456" not in shown
     assert "plain-9876" not in shown
+
+
+def test_key_that_is_typed_by_itself_is_refused(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing names its variable: it would stand in overrides.txt and in every request."""
+    monkeypatch.setenv("A_VENDORS_API_KEY", "sk-0123456789abcdef")
+    made = project({})
+
+    refused = made.ran("run", "sums.yaml", 'prompt="sk-0123456789abcdef {{ row.question }}"', code=2)
+
+    assert "the value of A_VENDORS_API_KEY would be written into the run folder" in refused.err
+    assert "sk-0123456789abcdef" not in refused.out + refused.err
+    assert not (made.root / "runs").exists()
