@@ -51,7 +51,8 @@ def cancel(
         chosen = _with_late_workers(run_dir, chosen)
     else:
         for state in chosen:
-            (run_dir / "jobs" / state.name / STOPPED).touch()
+            if state.slurm is None:  # of its own jobs Slurm tells how they ended
+                (run_dir / "jobs" / state.name / STOPPED).touch()
     inline = [state for state in active if _is_inline(run_dir, state)]
     _stop_inline([state for state in inline if state in chosen], inline)
     try:
