@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
-from runner.breaker import Breaker
+from runner.breaker import Breaker, TooManyErrorsError
 from runner.claims import Claims, Recent
 from runner.engines.base import Engine
 from runner.errors import (
@@ -33,14 +33,6 @@ from runner.values import Response
 
 _WAITING = (BadRequestError, IncompleteResponseError, MalformedError)
 """Errors of rows that are the engine's, if it never gave an answer that would do."""
-
-
-class StoppedError(RunnerError):
-    """Raised when the job was told to stop before its rows were done."""
-
-
-class TooManyErrorsError(RunnerError):
-    """Raised when as many rows failed for good as max_errors allows."""
 
 
 @dataclass(slots=True)
@@ -273,7 +265,7 @@ class Asking:
         waits = isinstance(error, _WAITING) and not self._succeeded
         failed_before = waits and await self._desk.journal.failed(question)
         batch: Batch | None = None
-        if not isinstance(error, _WAITING) or self._succeeded:
+        if not isinstance(error, _WAITING) or self._succeeded:  # meanwhile another may have been answered
             batch = self._finish(question.failed(error))
         else:
             self._refused.append((question, error))

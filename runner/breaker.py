@@ -1,4 +1,4 @@
-"""Stops a job whose engine never answered: a circuit breaker, which the first answer takes out."""
+"""What stops a job before its rows are done; a circuit breaker for an engine that never answered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from runner.errors import (
     IncompleteResponseError,
     MalformedError,
     RetryableError,
+    RunnerError,
     unvaried,
 )
 
@@ -25,8 +26,16 @@ IN_VAIN = 20
 """The same for requests that failed in all their attempts, each for whatever reason."""
 
 
+class StoppedError(RunnerError):
+    """Raised when the job was told to stop before its rows were done."""
+
+
+class TooManyErrorsError(RunnerError):
+    """Raised when as many rows failed for good as max_errors allows."""
+
+
 class Breaker:
-    """Counts what failed while nothing was answered."""
+    """Counts what failed while nothing was answered; the first answer takes it out."""
 
     def __init__(self) -> None:
         self._refused: Counter[tuple[int | None, str | None, str]] = Counter()

@@ -47,14 +47,14 @@ class Secrets:
         return cls({name: value for name, value in found.items() if len(value) >= _SHORTEST})
 
     @classmethod
-    def not_to_be_typed(cls, named: Iterable[str]) -> Secrets:
-        """Collect the values of *named* variables, and long ones of any whose name says secret."""
+    def not_to_be_typed(cls, named: Iterable[str], read: Iterable[str] = ()) -> Secrets:
+        """Collect what `of` does, and long values of any variable whose name says secret."""
         others = [
             name
             for name, value in os.environ.items()
             if _SECRET_NAME.search(name) and len(value) >= _UNMISTAKABLE
         ]
-        return cls.of([*named, *others])
+        return cls.of([*named, *others], read)
 
     @classmethod
     def of_environment(cls, named: Iterable[str] = ()) -> Secrets:

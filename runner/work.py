@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from runner.asking import Asking, Desk, StoppedError
+from runner.asking import Asking, Desk
+from runner.breaker import StoppedError
 from runner.collector import spare_the_collector
 from runner.engines.auto import chosen_among
 from runner.engines.base import EngineContext

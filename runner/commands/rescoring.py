@@ -50,7 +50,7 @@ def rescored_points(run: RunFolder, overrides: Sequence[str]) -> list[PointSpec]
     experiments: list[Experiment] = []
     for spec in specs:
         composed = _composed(run, spec, overrides, places)
-        secrets = Secrets.of(secret_env, composed.env_read)
+        secrets = Secrets.not_to_be_typed(secret_env, composed.env_read)
         experiment = _changed(spec.experiment(), composed.points[0].experiment)
         secrets.refuse("\n".join(overrides), "command line")
         secrets.refuse(experiment.model_dump_json(), "resolved config")
