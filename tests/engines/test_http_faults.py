@@ -61,6 +61,23 @@ def test_an_answer_that_does_not_come_is_a_timeout(run: Run, behaviour: Any) -> 
 
 
 @both_loops
+def test_times_that_run_out_all_the_while_are_timeouts_each(run: Run) -> None:
+    """Twenty at a time, some milliseconds each, so that one runs out while others begin."""
+
+    async def chain(client: HttpClient, url: str, at: int) -> None:
+        for turn in range(50):
+            with pytest.raises((HttpTimeout, HttpConnectError), match="time(d )?out"):
+                await post(client, url, timeout=0.03 + 0.001 * ((at + turn) % 9))
+
+    async def ask(server: HttpServer) -> None:
+        async with HttpClient() as client:
+            await asyncio.gather(*(chain(client, server.url("/"), at) for at in range(20)))
+
+    with HttpServer({"/": stalls}) as server:
+        run(ask(server))
+
+
+@both_loops
 @pytest.mark.parametrize(
     "behaviour",
     [resets, closes_in_body, closes_in_chunks, resets_in_body, speaks_gibberish, compresses_badly],

@@ -49,7 +49,8 @@ class Driver:
         self.loop = asyncio.get_running_loop()
         self._running: dict[pycurl.Curl, Transfer] = {}
         self._due: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings = 0.0  # when; uvloop's handle of a timer that is due now doesn't say
         self._kick: asyncio.Handle | None = None
         self._epoll = select.epoll()
         self._multi = pycurl.CurlMulti()
@@ -113,17 +114,21 @@ class Driver:
             self._due = None
         else:
             self._due = self.loop.time() + milliseconds / 1000
-            if self._timer is None or self._due < self._timer.when():
+            if self._timer is None or self._due < self._rings:
                 if self._timer is not None:
                     self._timer.cancel()
-                self._timer = self.loop.call_at(self._due, self._on_timer)
+                self._ring(self._due)
+
+    def _ring(self, due: float) -> None:
+        self._rings = due
+        self._timer = self.loop.call_at(due, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
         if self._due is None:
             return
         if self.loop.time() < self._due:
-            self._timer = self.loop.call_at(self._due, self._on_timer)
+            self._ring(self._due)
         else:
             self._due = None
             self._on_due()
