@@ -148,8 +148,11 @@ def _together(
             where = slot if "passthrough" in own else "sampling"
             takes = kind.honours(experiment.engine).takes(experiment.task)
             faults += passthrough_faults(where, sent, takes, experiment.task)
-        if sent.get(BEAM_SEARCH) and getattr(experiment.engine, "stream", False):
-            faults.append(Fault("engine.stream", "beam search gives an answer at once", "leave it out"))
+        what = kind.honours(experiment.engine).no_pieces(experiment.task, sent)
+        if what and getattr(experiment.engine, "stream", False):
+            faults.append(
+                Fault("engine.stream", f"engine {kind.name} gives no pieces {what}", "leave it out")
+            )
         for name, other, problem, hint in [*_unfit(sent), *beams, *missing]:
             place = slot if {name, other} & own.keys() else "sampling"
             write = f"take {other} out of model.omit" if other in omit else hint.format(place)

@@ -73,6 +73,7 @@ class Capabilities:
         needs: task -> parameters that must be given there.
         features: what else it can do.
         unadapted: tasks that take no adapter, where others do.
+        unstreamed: tasks, and parameters of `sampling`, whose answers never come in pieces.
         beam_search: parameters of `sampling` that are read beside `use_beam_search`, where it takes that.
     """
 
@@ -87,6 +88,7 @@ class Capabilities:
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     features: frozenset[Feature] = frozenset()
     unadapted: frozenset[str] = frozenset()
+    unstreamed: frozenset[str] = frozenset()
     beam_search: frozenset[str] = frozenset()
 
     def takes(self, task: str) -> Mapping[str, Parameter]:
@@ -95,3 +97,14 @@ class Capabilities:
             return {name: own for name, own in self.sampling.items() if name == "passthrough"}
         lacking = self.lacks.get(task, frozenset())
         return {name: own for name, own in self.sampling.items() if name not in lacking}
+
+    def no_pieces(self, task: str, sampling: Mapping[str, Any]) -> str | None:
+        """Say what of a request has its answer come at once, if anything has: for task complete, with n."""
+        if task in self.unstreamed:
+            return f"for task {task}"
+        asked = [
+            name
+            for name in sorted(self.unstreamed)
+            if sampling.get(name) and (name, sampling[name]) != ("n", 1)
+        ]
+        return f"with {', '.join(asked)}" if asked else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import time
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
@@ -15,6 +14,7 @@ from pydantic import Field
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineContext, EngineKind
 from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.course import Course
 from runner.engines.stops import StoppedText, stops_of
 from runner.errors import (
     AskError,
@@ -30,7 +30,7 @@ from runner.errors import (
 )
 from runner.render import TemplateError, compile_template, unknown_names
 from runner.spec import EngineSettings, Model, Topology
-from runner.values import Choice, Request, Response, Timing, TokenLogprob, Usage, request_key
+from runner.values import Choice, Request, Response, TokenLogprob, Usage, request_key
 
 NAMES = ("messages", "prompt", "last", "sample")
 """What the template may use; `messages` is empty for task complete, `prompt` for task chat."""
@@ -69,6 +69,8 @@ class Fake(EngineSettings):
     """How they fail."""
     seed: int = Field(0, ge=0)
     """Draws other errors and delays."""
+    stream: bool = False
+    """Record the time to the first word and between them, all of which come at the end of the delay."""
     start_seconds: float = Field(0.0, ge=0, le=_LONGEST)
     """Seconds that starting takes, as if weights were loaded."""
     gpus: int = Field(0, ge=0)
@@ -109,13 +111,13 @@ class FakeEngine:
         self._attempts.clear()
 
     async def generate(self, request: Request) -> Response:
-        start = time.perf_counter()
+        course = Course("fake", 1)
         settings = self._settings
         if settings.error_rate or settings.latency_jitter:
             await self._trouble(request)
         elif settings.latency:
             await asyncio.sleep(settings.latency)
-        response = self._answer(request, start)
+        response = self._answer(request, course)
         require_asked(request, response)
         return response
 
@@ -139,19 +141,22 @@ class FakeEngine:
                 self._attempts[key] = attempt + 1
             raise type(failure)(failure.message, failure.status, failure.code)
 
-    def _answer(self, request: Request, start: float) -> Response:
+    def _answer(self, request: Request, course: Course) -> Response:
         text = self._template.render(_names(request))
         stopped = StoppedText(stops_of(request))
         stopped.add(text)
         choice = _choice(stopped.whole, request.sampling)
         count = request.sampling.get("n") or 1
+        words = len(choice.text.split())
+        for _ in range(words if self._settings.stream else 0):
+            course.spoke()
         return Response(
             choices=(choice,) * count,
             usage=Usage(
                 prompt_tokens=sum(len(part.split()) for part in _texts(request)),
-                completion_tokens=len(choice.text.split()) * count,
+                completion_tokens=words * count,
             ),
-            timing=Timing(seconds=time.perf_counter() - start),
+            timing=course.timing(),
             engine="fake",
         )
 
@@ -241,7 +246,16 @@ KIND = EngineKind(
     ),
     factory="runner.engines.fake:FakeEngine",
     summary="answers from a template, with delays and errors to order",
-    neutral=frozenset({"latency", "latency_jitter", "error_rate", "error", "seed", "start_seconds", "gpus"}),
+    neutral=frozenset({
+        "latency",
+        "latency_jitter",
+        "error_rate",
+        "error",
+        "seed",
+        "start_seconds",
+        "gpus",
+        "stream",
+    }),
     devices=_devices,
     check=check,
 )

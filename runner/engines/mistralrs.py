@@ -33,6 +33,8 @@ class Mistralrs(EngineSettings):
 
     kind: Literal["mistralrs"] = "mistralrs"
     """mistral.rs in this process; needs no server, no GPU and no torch."""
+    stream: bool = False
+    """Have answers come in pieces, and record the time to the first and between them."""
 
 
 def check(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG001 - the signature is shared
@@ -77,10 +79,13 @@ KIND = EngineKind(
         local=True,
         lacks={"complete": frozenset({"n", "logprobs", "top_logprobs"})},
         features=frozenset({"stream"}),
+        # Its pieces say neither why a second choice ended nor how likely an answer's end was.
+        unstreamed=frozenset({"complete", "n", "logprobs"}),
     ),
     factory="runner.engines.mistralrs_engine:MistralrsEngine",
     summary="mistral.rs in this process: no server, no GPU, no torch",
     distribution="mistralrs",
     extra="embedded",
+    neutral=frozenset({"stream"}),
     check=check,
 )

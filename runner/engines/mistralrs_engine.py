@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -20,7 +19,9 @@ from runner.engines.asked import require_asked
 from runner.engines.base import EngineContext
 from runner.engines.chat_templates import as_jinja
 from runner.engines.constraints import choice_regex, constraint_of, with_parsed
-from runner.engines.mistralrs import DTYPES, KIND
+from runner.engines.course import Course
+from runner.engines.mistralrs import DTYPES, KIND, Mistralrs
+from runner.engines.mistralrs_answers import choice_of, put_together
 from runner.engines.weights import stored_dtype, weights_fault, weights_folder
 from runner.errors import (
     BadRequestError,
@@ -30,7 +31,7 @@ from runner.errors import (
 )
 from runner.spec import EngineSettings, Model
 from runner.spec.sampling import CONSTRAINTS
-from runner.values import Choice, Message, Request, Response, Timing, TokenLogprob, Usage, request_key
+from runner.values import Choice, Message, Request, Response, Usage, request_key
 
 _ALL_TOKENS = 2**31 - 1
 """For top_k: left to itself mistral.rs may take 1, and then no temperature has any effect."""
@@ -46,7 +47,9 @@ class MistralrsEngine:
     """One model in one thread of its own: the library is not made for calls from several."""
 
     def __init__(self, settings: EngineSettings, model: Model, context: EngineContext) -> None:  # noqa: ARG002 - every engine gets all three
+        assert isinstance(settings, Mistralrs)
         self._timeout = settings.timeout
+        self._in_pieces = settings.stream
         self._model = model
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mistralrs")
         self._turn = asyncio.Lock()
@@ -73,16 +76,18 @@ class MistralrsEngine:
 
     async def generate(self, request: Request) -> Response:
         async with self._my_turn() as deadline:
-            response: Response = await self._bounded(deadline, self._generate, request)
+            generate = partial(self._generate, request, in_pieces=self._in_pieces)
+            response: Response = await self._bounded(deadline, generate)
         return response
 
     async def stream(self, request: Request) -> AsyncIterator[str]:
         """Yield the answer's text as it comes; a raw prompt's comes as one piece."""
-        if request.task == "complete":
-            yield (await self.generate(request)).text
-            return
         async with self._my_turn() as deadline:
-            chunks = iter(await self._bounded(deadline, partial(self._send, request, stream=True)))
+            if request.task == "complete":
+                whole = partial(self._generate, request, in_pieces=False)
+                yield (await self._bounded(deadline, whole)).text
+                return
+            chunks = self._pieces(request)
             while (chunk := await self._bounded(deadline, next, chunks, None)) is not None:
                 if text := chunk.choices[0].delta.content:
                     yield text
@@ -132,14 +137,20 @@ class MistralrsEngine:
                     f"mistralrs can't load {self._model.name}: {_first_line(error)}"
                 ) from error
 
-    def _generate(self, request: Request) -> Response:
-        start = time.perf_counter()
-        answer = self._send(request)
-        choices = tuple(_choice(choice) for choice in answer.choices)
+    def _generate(self, request: Request, *, in_pieces: bool) -> Response:
+        course = Course("mistralrs", 1)
+        if in_pieces:
+            if what := KIND.capabilities.no_pieces(request.task, request.sampling):
+                raise BadRequestError(f"mistralrs gives no pieces {what}: leave out engine.stream")
+            choice, usage = put_together(self._pieces(request), course)
+            choices: tuple[Choice, ...] = (choice,)
+        else:
+            answer = self._send(request)
+            choices, usage = tuple(map(choice_of, answer.choices)), answer.usage
         response = Response(
             choices=choices,
-            usage=self._usage(answer, choices),
-            timing=Timing(seconds=time.perf_counter() - start),
+            usage=self._usage(usage, choices),
+            timing=course.timing(),
             engine=KIND.name,
             engine_version=self._version,
         )
@@ -156,7 +167,7 @@ class MistralrsEngine:
             sampling.setdefault("top_logprobs", 0)
         if sampling.get("temperature") and not self._drawing:
             self._shift(request)
-        try:
+        with _refusals():
             if isinstance(request.input, str):
                 return self._runner.send_completion_request(
                     self._library.CompletionRequest(prompt=request.input, model="", **sampling)
@@ -165,10 +176,16 @@ class MistralrsEngine:
             return self._runner.send_chat_completion_request(
                 self._library.ChatCompletionRequest(messages=messages, model="", stream=stream, **sampling)
             )
-        except (TypeError, ValueError) as error:
-            line = _first_line(error)
-            kind = ContextLengthError if _TOO_LONG in line else BadRequestError
-            raise kind(line) from error
+
+    def _pieces(self, request: Request) -> Iterator[Any]:
+        """Yield the pieces of an answer, as the library has them; it is asked with the first."""
+        chunks = self._send(request, stream=True)
+        while True:
+            with _refusals():
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
     def _shift(self, request: Request) -> None:
         """Pass over random numbers, as many as the first request to draw any says.
@@ -191,14 +208,14 @@ class MistralrsEngine:
                 )
             )
 
-    def _usage(self, answer: Any, choices: tuple[Choice, ...]) -> Usage:
-        details = answer.usage.prompt_tokens_details
-        completion = answer.usage.completion_tokens
+    def _usage(self, usage: Any, choices: tuple[Choice, ...]) -> Usage:
+        details = usage.prompt_tokens_details
+        completion = usage.completion_tokens
         if len(choices) > 1:
             # The library counts one choice only.
             completion = sum(self._count(choice) for choice in choices)
         return Usage(
-            prompt_tokens=answer.usage.prompt_tokens,
+            prompt_tokens=usage.prompt_tokens,
             completion_tokens=completion,
             cached_tokens=(details.cached_tokens or 0) if details is not None else 0,
         )
@@ -208,6 +225,17 @@ class MistralrsEngine:
         return (
             len(self._runner.tokenize_text(choice.text, add_special_tokens=False, enable_thinking=None)) + end
         )
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say in our words what the library refuses."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        line = _first_line(error)
+        kind = ContextLengthError if _TOO_LONG in line else BadRequestError
+        raise kind(line) from error
 
 
 def _library() -> Any:
@@ -252,31 +280,6 @@ def _message(message: Message) -> Message:
     if not isinstance(message.get("content"), str | list) or not isinstance(message.get("role"), str):
         raise BadRequestError("a message needs a role and a content")
     return message
-
-
-def _choice(choice: Any) -> Choice:
-    message = getattr(choice, "message", None)
-    logprobs = _logprobs(choice.logprobs)
-    return Choice(
-        text=(choice.text if message is None else message.content) or "",
-        finish_reason=choice.finish_reason,
-        logprobs=logprobs,
-        cumulative_logprob=sum(token.logprob for token in logprobs) if logprobs is not None else None,
-        reasoning=message.reasoning_content if message is not None else None,
-    )
-
-
-def _logprobs(logprobs: Any) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None or logprobs.content is None:
-        return None
-    return tuple(
-        TokenLogprob(
-            token=token.token,
-            logprob=token.logprob,
-            top=tuple((other.bytes or "", other.logprob) for other in token.top_logprobs),
-        )
-        for token in logprobs.content
-    )
 
 
 def _first_line(error: Exception) -> str:

@@ -48,6 +48,8 @@ class Transformers(EngineSettings):
     """Most answers computed at once; auto is `concurrency`. Halved whenever the GPU's memory is full."""
     generation_config: Literal["neutral", "model"] = "neutral"
     """Where sampling that nobody declared comes from: neutral defaults, or the model's own."""
+    stream: bool = False
+    """Have answers come in pieces, and record the time to the first and between them."""
 
     @property
     def most_at_once(self) -> int:
@@ -137,7 +139,7 @@ KIND = EngineKind(
     summary="transformers on PyTorch in this process, batched, on a GPU or the CPU",
     distribution="transformers",
     extra="transformers",
-    neutral=frozenset({"device", "batch_size", "generation_config"}),
+    neutral=frozenset({"device", "batch_size", "generation_config", "stream"}),
     devices=devices,
     check=check,
 )

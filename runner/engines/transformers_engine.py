@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -72,7 +71,6 @@ class TransformersEngine:
     async def generate(self, request: Request) -> Response:
         if request.task == "loglikelihood":
             return await loglikelihood(request, self.generate)
-        start = time.perf_counter()
         ask = self._asked(request)
         try:
             async with asyncio.timeout(self._settings.timeout):
@@ -81,7 +79,7 @@ class TransformersEngine:
             raise self._late() from None
         finally:
             ask.cancelled = True
-        response = self._response(request, ask, time.perf_counter() - start)
+        response = self._response(request, ask)
         require_asked(request, response)
         return with_parsed(request, response)
 
@@ -156,13 +154,14 @@ class TransformersEngine:
             known = len(self._waiting)
             await asyncio.sleep(_LINGER)
 
-    def _response(self, request: Request, ask: Ask, seconds: float) -> Response:
+    def _response(self, request: Request, ask: Ask) -> Response:
+        timing = ask.course.timing()
         with_ids = bool(request.sampling.get("return_token_ids"))
         ids = ask.wanted.ids
         return Response(
             choices=tuple(_choice(row, with_ids=with_ids) for row in ask.rows),
             usage=Usage(prompt_tokens=len(ids), completion_tokens=sum(len(row.tokens) for row in ask.rows)),
-            timing=Timing(seconds=seconds),
+            timing=timing if self._settings.stream else Timing(timing.seconds),
             engine=KIND.name,
             engine_version=self.version,
             prompt_token_ids=ids if with_ids else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from runner.engines.course import Course
 from runner.engines.transformers_text import Decode, Text
 from runner.values import TokenLogprob
 
@@ -70,9 +71,11 @@ class Ask:
         done: set when all rows are finished, or to what went wrong.
         cancelled: nobody waits for it any more; its rows are dropped at the next token.
         prompt_logprobs: of the prompt's tokens, where they are wanted; the first token has none.
+        course: when pieces of the first choice's text came.
     """
 
     def __init__(self, wanted: Wanted, decode: Decode, on_text: Callable[[str], None] | None = None) -> None:
+        self.course = Course("transformers", wanted.n)
         self._loop = asyncio.get_running_loop()
         self.wanted = wanted
         self.done: asyncio.Future[None] = self._loop.create_future()
@@ -83,6 +86,7 @@ class Ask:
 
     def tell(self, piece: str) -> None:
         """Hand a piece of the first choice's text on."""
+        self.course.spoke()
         if self._on_text is not None:
             self._loop.call_soon_threadsafe(self._on_text, piece)
 

@@ -232,6 +232,7 @@ KIND = EngineKind(
         lacks={"complete": OF_CHAT},
         needs=COMPLETION_NEEDS,
         features=frozenset({"stream", "images", "token_ids", "adapters"}),
+        unstreamed=frozenset({"use_beam_search"}),
         beam_search=BESIDE_BEAM_SEARCH,
     ),
     factory="runner.engines.vllm:create",

@@ -10,6 +10,7 @@ from runner.drawing import Drawing
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, RenderError
 from runner.plan import make_plan
+from runner.shipped import shipped
 from runner.values import VALUE_TASKS, Row
 from tests.config.config_kit import Project, made
 
@@ -156,7 +157,26 @@ def test_beam_search_is_refused_where_answers_are_to_come_in_pieces(project: Pro
     """It has none, and its times would be none of its tokens."""
     told = refused(project, SERVED, "+engine.stream=true", "sampling={use_beam_search: true, n: 2}")
 
-    assert "engine.stream: beam search gives an answer at once" in told
+    assert "engine.stream: engine vllm gives no pieces with use_beam_search" in told
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        (["task=complete", "prompt='{{ row.question }}'"], "for task complete"),
+        (["sampling={n: 2, logprobs: true}"], "with logprobs, n"),
+        (["sampling={n: '{{ row.count }}'}"], "with n"),
+    ],
+)
+def test_what_an_engine_gives_at_once_only_is_refused_in_pieces(
+    project: Project, asked: list[str], what: str
+) -> None:
+    """Not so one choice, without log probabilities."""
+    streaming = "engine={kind: mistralrs, stream: true}"
+    assert f"engine.stream: engine mistralrs gives no pieces {what}" in refused(project, streaming, *asked)
+
+    tiny = f"model={{name: {shipped() / 'models' / 'tiny'}}}"
+    make_plan(project.composed(streaming, tiny, "sampling={n: 1, logprobs: false}"))
 
 
 def test_chats_parameters_are_refused_for_a_raw_prompt(project: Project) -> None:

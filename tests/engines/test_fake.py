@@ -71,6 +71,18 @@ def test_fake_streams_the_words_of_its_answer() -> None:
     assert asyncio.run(run()) == ["one", " two", "\n three"]
 
 
+def test_fake_has_the_times_of_pieces_when_asked() -> None:
+    """All its words come at the end of the delay; one word has no time to the next."""
+    words = answer(chat_request("one two three"), latency=0.05, stream=True).timing
+    word = answer(chat_request("one"), stream=True).timing
+
+    assert words.first_token is not None
+    assert words.inter_token is not None
+    assert 0.05 <= words.first_token <= words.first_token + 2 * words.inter_token <= words.seconds
+    assert (word.first_token is not None, word.inter_token) == (True, None)
+    assert answer(chat_request("one two")).timing.first_token is None
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

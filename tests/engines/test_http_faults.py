@@ -66,7 +66,7 @@ def test_times_that_run_out_all_the_while_are_timeouts_each(run: Run) -> None:
 
     async def chain(client: HttpClient, url: str, at: int) -> None:
         for turn in range(50):
-            with pytest.raises((HttpTimeout, HttpConnectError), match="time(d )?out"):
+            with pytest.raises((HttpTimeout, HttpConnectError), match=r"time(d )?out"):
                 await post(client, url, timeout=0.03 + 0.001 * ((at + turn) % 9))
 
     async def ask(server: HttpServer) -> None:

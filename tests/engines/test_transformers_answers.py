@@ -131,6 +131,25 @@ def test_stream_shows_nothing_that_a_stop_string_may_take_back() -> None:
     assert asyncio.run(pieces(n=3)) == list("gfedcba")
 
 
+def test_pieces_are_timed_when_asked() -> None:
+    """The answers are the same, and of one piece alone there is no time between two."""
+    requests = [
+        chat_request("reverse abcdefg", **GREEDY, n=2, logprobs=True),
+        chat_request("reverse abcdefg", **GREEDY, stop=["f"]),
+        text_request("<|user|>37+48<|assistant|>", **GREEDY),
+    ]
+    pieces, whole = ask(*requests, settings={"stream": True}), ask(*requests)
+
+    assert [response.choices for response in pieces] == [response.choices for response in whole]
+    reverse, stopped, sum_ = (response.timing for response in pieces)
+    for timing in (reverse, sum_):
+        assert timing.first_token is not None
+        assert timing.inter_token is not None
+        assert 0 < timing.first_token < timing.first_token + timing.inter_token <= timing.seconds
+    assert (stopped.first_token is not None, stopped.inter_token) == (True, None)
+    assert {response.timing.first_token for response in whole} == {None}
+
+
 def test_min_tokens_holds_for_stop_strings_too() -> None:
     """One that is complete before is part of the answer."""
     (response,) = ask(chat_request("reverse abcabcab", **GREEDY, stop=["c"], min_tokens=3))
