@@ -1,8 +1,9 @@
 """A worker with an engine in it: tells the processes that the engine runs in, then does as it is told.
 
-    python -m tests.contract.offline_worker KIND [die]
+    python -m tests.contract.offline_worker KIND [die|time]
 
-With ``die`` it kills the first of them and tells how the next request fails; else it asks until it is killed.
+With ``die`` it kills the first of them and tells how the next request fails; with ``time`` it tells the times
+of an answer in pieces, and the answer; else it asks until it is killed.
 """
 
 from __future__ import annotations
@@ -41,18 +42,26 @@ async def _failure(engine: Engine) -> None:
         _tell("gone", error.message.split(";")[0])
 
 
-async def _run(kind: str, *, die: bool) -> None:
+async def _times(engine: Engine) -> None:
+    response = await engine.generate(chat("reverse abcdefg", temperature=0.0))
+    timing = response.timing
+    _tell("times", timing.first_token, timing.inter_token, timing.seconds, response.text)
+
+
+async def _run(kind: str, todo: str) -> None:
     described = engine_kinds()[kind]
-    settings = described.settings(**SETTINGS[kind])
+    settings = described.settings(**SETTINGS[kind], stream=todo == "time")
     async with described.create(settings, Model(name=str(TINY))) as engine:
         _tell("processes", *(process.pid for process in _engines()))
-        if die:
+        if todo == "die":
             await _failure(engine)
+        elif todo == "time":
+            await _times(engine)
         else:
             while True:
                 await engine.generate(LONG)
 
 
 if __name__ == "__main__":
-    uvloop.run(_run(sys.argv[1], die="die" in sys.argv))
+    uvloop.run(_run(sys.argv[1], "".join(sys.argv[2:])))
     _tell("ended")

@@ -65,4 +65,4 @@ def test_models_own_files_hold_within_this_process(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["vllm_offline", "sglang_offline"])
 def test_ends_hold_within_this_process(kind: str) -> None:
     """Nothing outlives the engine, and an engine that has died says so."""
-    assert "4 passed" in run_within(kind, str(HERE / "test_offline_ends.py"), "-k", kind)
+    assert "5 passed" in run_within(kind, str(HERE / "test_offline_ends.py"), "-k", kind)

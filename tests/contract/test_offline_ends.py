@@ -1,4 +1,4 @@
-"""How engines in this process end: with their worker, however it ends, and not before it is told."""
+"""Engines in a worker: the times of their pieces, and how they end: with the worker, not before it is told."""
 
 from __future__ import annotations
 
@@ -68,6 +68,18 @@ def test_engine_that_dies_stops_the_job_and_not_the_worker(kind: str) -> None:
         told(process, "ended")
         assert process.wait(timeout=60) == 0
         assert not [one for one in engine if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pieces_are_timed(kind: str) -> None:
+    """The first token comes before the last, the others after it."""
+    with worker(kind, "time") as process:
+        *times, text = told(process, "times")
+        assert process.wait(timeout=60) == 0
+
+    first, between, whole = map(float, times)
+    assert text == "gfedcba"
+    assert 0 < first < first + 5 * between <= whole
 
 
 @pytest.mark.parametrize("subject", KINDS, indirect=True)
