@@ -47,8 +47,8 @@ class PointOutcome(msgspec.Struct, frozen=True):
     """One point: its counts and scores; ``served`` were completed by the cache without a job.
 
     ``unmatched`` tells by scorer of answers in which there was nothing to compare; ``finish`` counts answers
-    by why they ended, other than by ``stop``; ``fault`` says why the vectors of its answers could not be
-    written, where they could not.
+    by why they ended, other than by ``stop``; ``times`` are those of answers in pieces, in seconds; ``fault``
+    says why the vectors of its answers could not be written, where they could not.
     """
 
     name: str
@@ -64,6 +64,7 @@ class PointOutcome(msgspec.Struct, frozen=True):
     fault: str = ""
     unmatched: dict[str, Unmatched] = {}
     finish: dict[str, int] = {}
+    times: dict[str, dict[str, float]] = {}
 
 
 class PointMetrics(msgspec.Struct, frozen=True):
@@ -73,6 +74,7 @@ class PointMetrics(msgspec.Struct, frozen=True):
     failures: tuple[Failure, ...] = ()
     unmatched: dict[str, Unmatched] = {}
     finish: dict[str, int] = {}
+    times: dict[str, dict[str, float]] = {}
 
 
 class RunOutcome(msgspec.Struct, frozen=True):
@@ -188,6 +190,7 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
                 count.fault,
                 known.unmatched,
                 known.finish,
+                known.times,
             )
         )
     return tuple(outcomes)

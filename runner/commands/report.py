@@ -34,6 +34,8 @@ _ENDED = {
     "content_filter": "withheld by a content filter",
 }
 """What a finish reason means for an answer that is scored all the same."""
+_TIMES = {"first_token": "first token", "inter_token": "inter-token"}
+"""Names in metrics.json of the times of answers in pieces -> what stands over their medians."""
 _MANY = 5
 """Jobs that went wrong, beyond this number, are only counted."""
 
@@ -107,12 +109,14 @@ def _results_table(points: Sequence[PointOutcome]) -> Table:
     scores = _scores(points)
     wrong = [name for name in ("errors", "missing") if any(getattr(point, name) for point in points)]
     names = [scorer if report == "mean" else f"{scorer} {report}" for scorer, report in scores]
-    made = table(axes or ["point"], ["answered", *wrong, *names])
+    times = [name for name in _TIMES if any(name in point.times for point in points)]
+    made = table(axes or ["point"], ["answered", *wrong, *names, *(_TIMES[name] for name in times)])
     for point in points:
         cells = [cell(point.axes.get(axis)) for axis in axes] or [point.name]
         cells[-1] += " (cancelled)" if point.cancelled else ""
         cells += [f"{getattr(point, name):,}" for name in ("ok", *wrong)]
         cells += [_score(point.scores.get(scorer, {}).get(report)) for scorer, report in scores]
+        cells += [_median(point.times.get(name)) for name in times]
         made.add_row(*cells, style="dim" if point.cancelled else "")
     return made
 
@@ -132,6 +136,10 @@ def _score(score: Json) -> str:
         return "-"
     stderr = score.get("stderr")
     return f"{score['value']:.3f}" + (f" ± {stderr:.3f}" if stderr is not None else "")
+
+
+def _median(times: Mapping[str, float] | None) -> str:
+    return f"{times['median'] * 1000:,.1f} ms" if times else "-"
 
 
 def _print_counts(out: Console, outcome: RunOutcome) -> None:

@@ -50,7 +50,7 @@ async def _times(engine: Engine) -> None:
 
 async def _run(kind: str, todo: str) -> None:
     described = engine_kinds()[kind]
-    settings = described.settings(**SETTINGS[kind], stream=todo == "time")
+    settings = described.settings(**{**SETTINGS[kind], "stream": todo == "time"})
     async with described.create(settings, Model(name=str(TINY))) as engine:
         _tell("processes", *(process.pid for process in _engines()))
         if todo == "die":

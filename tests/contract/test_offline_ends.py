@@ -1,4 +1,4 @@
-"""Engines in a worker: the times of their pieces, and how they end: with the worker, not before it is told."""
+"""Engines in a worker: the times of their pieces, and their end, with the worker or before."""
 
 from __future__ import annotations
 
