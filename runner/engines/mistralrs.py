@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Literal
 
 from runner.engines.base import EngineKind
 from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.dtypes import dtype_faults
 from runner.engines.weights import weights_fault
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
-
-DTYPES = {
-    "auto": "Auto",
-    "float32": "F32",
-    "fp32": "F32",
-    "bfloat16": "BF16",
-    "bf16": "BF16",
-    "float16": "F16",
-    "fp16": "F16",
-    "half": "F16",
-}
-"""Names of dtypes, as people and config.json write them -> mistral.rs's own."""
 
 
 class Mistralrs(EngineSettings):
@@ -41,11 +29,7 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG00
     """Find weights that aren't here, and what of the model mistral.rs can't honour."""
     found = weights_fault(model)
     faults = [] if found is None else [found]
-    if model.dtype is not None and model.dtype not in DTYPES:
-        near = get_close_matches(model.dtype, DTYPES, n=1)
-        known = f"known: {', '.join(DTYPES)}"
-        hint = f"did you mean {near[0]}? {known}" if near else known
-        faults.append(Fault("model.dtype", f"mistralrs has no dtype {model.dtype!r}", hint))
+    faults += dtype_faults("mistralrs", model)
     if model.tokenizer is not None:
         problem = "mistralrs takes the tokenizer that lies beside the weights, no other"
         faults.append(Fault("model.tokenizer", problem, "leave it out"))

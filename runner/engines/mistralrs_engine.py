@@ -20,7 +20,8 @@ from runner.engines.base import EngineContext
 from runner.engines.chat_templates import as_jinja
 from runner.engines.constraints import choice_regex, constraint_of, with_parsed
 from runner.engines.course import Course
-from runner.engines.mistralrs import DTYPES, KIND, Mistralrs
+from runner.engines.dtypes import DTYPES
+from runner.engines.mistralrs import KIND, Mistralrs
 from runner.engines.mistralrs_answers import choice_of, put_together
 from runner.engines.weights import stored_dtype, weights_fault, weights_folder
 from runner.errors import (
@@ -36,6 +37,8 @@ from runner.values import Choice, Message, Request, Response, Usage, request_key
 _ALL_TOKENS = 2**31 - 1
 """For top_k: left to itself mistral.rs may take 1, and then no temperature has any effect."""
 _NAMES = {name: taken.name for name, taken in KIND.capabilities.sampling.items()}
+_DTYPES = {"auto": "Auto", "float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+"""torch's names -> mistral.rs's own."""
 _TOO_LONG = "sequence length is greater"
 _MOST_DRAWS = 32
 _THREADS = "RAYON_NUM_THREADS"
@@ -119,7 +122,7 @@ class MistralrsEngine:
             raise EngineStartError(str(fault))
         folder = weights_folder(self._model)
         assert folder is not None
-        dtype = DTYPES.get(self._model.dtype or stored_dtype(folder) or "auto", DTYPES["auto"])
+        dtype = _DTYPES[DTYPES.get(self._model.dtype or stored_dtype(folder) or "auto", "auto")]
         if dtype == "F32":
             os.environ.setdefault("MISTRALRS_CPU_KV_F32", "1")  # else keys and values are kept in half of it
         os.environ.setdefault("RUST_LOG", "warn")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,21 +12,10 @@ from pydantic import Field
 from runner.engines.adapters import adapter_fault
 from runner.engines.base import EngineKind
 from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.dtypes import dtype_faults
 from runner.engines.weights import weights_fault
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
-
-DTYPES = {
-    "auto": "auto",
-    "float32": "float32",
-    "fp32": "float32",
-    "bfloat16": "bfloat16",
-    "bf16": "bfloat16",
-    "float16": "float16",
-    "fp16": "float16",
-    "half": "float16",
-}
-"""Names of dtypes, as people and config.json write them -> torch's own."""
 
 CONCURRENCY = 64
 
@@ -63,11 +51,7 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG00
     """Find weights that aren't here, and what of the model can't be honoured."""
     found = weights_fault(model)
     faults = [] if found is None else [found]
-    if model.dtype is not None and model.dtype not in DTYPES:
-        near = get_close_matches(model.dtype, DTYPES, n=1)
-        known = f"known: {', '.join(DTYPES)}"
-        hint = f"did you mean {near[0]}? {known}" if near else known
-        faults.append(Fault("model.dtype", f"transformers has no dtype {model.dtype!r}", hint))
+    faults += dtype_faults("transformers", model)
     if model.quantization is not None:
         problem = "transformers loads weights as they are stored, quantized or not"
         faults.append(Fault("model.quantization", problem, "leave it out"))

@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from runner.engines.adapters import find_adapter
-from runner.engines.transformers import DTYPES, Transformers
+from runner.engines.dtypes import DTYPES
+from runner.engines.transformers import Transformers
 from runner.engines.transformers_grammar import Grammars
 from runner.engines.weights import find_weights, weights_fault, weights_folder
 from runner.errors import EngineStartError
