@@ -106,6 +106,10 @@ def run_outcome(run: RunFolder) -> RunOutcome:
     _check_whole(run)
     warnings: list[str] = []
     points = _points(run, fold_run(run, warnings.append))
+    if any(job.state in UNDER_WAY and _answered(run, job, points) for job in jobs):
+        # It may have ended since. Jobs come first again: points that are older than them would lack results.
+        jobs, warnings = job_outcomes(run), []
+        points = _points(run, fold_run(run, warnings.append))
     jobs = tuple(_spared(run, job, points) for job in jobs)
     state = _state(jobs, points)
     code = _EXIT_CODES.get(state, 1)
@@ -121,12 +125,15 @@ def _check_whole(run: RunFolder) -> None:
 
 def _spared(run: RunFolder, job: JobOutcome, points: tuple[PointOutcome, ...]) -> JobOutcome:
     """Return a job; of one that never started since the cache answered everything, with that for a reason."""
-    if job.state != "not_submitted":
-        return job
-    own = {spec.name for spec in read_job(run.job(job.name)).points}
-    if any(point.missing for point in points if point.name in own):
+    if job.state != "not_submitted" or not _answered(run, job, points):
         return job
     return msgspec.structs.replace(job, reason=NOTHING_TO_ASK)
+
+
+def _answered(run: RunFolder, job: JobOutcome, points: tuple[PointOutcome, ...]) -> bool:
+    """Tell whether a job's points have all their results."""
+    own = {spec.name for spec in read_job(run.job(job.name)).points}
+    return not any(point.missing for point in points if point.name in own)
 
 
 def job_outcomes(run: RunFolder) -> tuple[JobOutcome, ...]:

@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from runner.launch import job_states
+from runner.outcome import run_outcome
 from runner.start import jobs_of, launch_jobs
+from tests.commands.adding_server import Adding
 from tests.commands.conftest import MakeProject
 from tests.commands.test_command_run import FAILING
+from tests.http_server import Exchange, HttpServer
+
+LOCKS = Path("/proc/locks")
+"""Where the kernel tells who waits for a lock."""
 
 
 def test_status_exits_like_its_run(project: MakeProject) -> None:
@@ -151,3 +163,37 @@ def test_status_shows_a_run_whose_cache_is_damaged(project: MakeProject, words: 
 
     assert "complete" in outcome.out
     assert any(line.startswith(f"warning: the cache {run.cache} is damaged") for line in outcome.lines)
+
+
+@pytest.mark.skipif(not LOCKS.exists(), reason="the kernel doesn't tell who waits for a lock")
+def test_job_that_ends_while_one_looks_is_not_running_with_all_its_results(project: MakeProject) -> None:
+    """Jobs are looked at before points: one whose results are all there by then is looked at again."""
+    made = project({"rows.jsonl": '{"question": "1+2", "answer": "3"}\n'})
+    adding, wanted = Adding("parrot"), threading.Event()
+
+    async def late(exchange: Exchange) -> None:
+        await asyncio.to_thread(wanted.wait)
+        await adding(exchange)
+
+    with HttpServer({"/v1/chat/completions": late}) as server, ThreadPoolExecutor(1) as pool:
+        engine = f"engine={{kind: openai_compatible, base_url: '{server.url('/v1')}'}}"
+        run = made.prepare(engine, "cluster=local")
+        launch_jobs(run, jobs_of(run))
+        with run.lock():
+            looking = pool.submit(run_outcome, run)
+            while not _awaited(run.path / ".lock"):
+                time.sleep(0.02)
+            wanted.set()
+            while any(state.active for state in job_states(run.path).values()):
+                time.sleep(0.02)
+        outcome = looking.result()
+
+    assert [point.ok for point in outcome.points] == [1]
+    assert (outcome.state, outcome.jobs[0].state) == ("complete", "complete")
+    assert outcome.jobs[0].progress.done == 1
+
+
+def _awaited(file: Path) -> bool:
+    """Tell whether somebody waits for a file's lock."""
+    waiting = [line for line in LOCKS.read_text().splitlines() if " -> " in line]
+    return any(f":{file.stat().st_ino} " in line for line in waiting)
