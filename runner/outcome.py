@@ -18,6 +18,7 @@ from runner.launch.orphans import job_folders
 from runner.launch.output import STDERR_FILE
 from runner.launch.query import job_states
 from runner.progress import Progress
+from runner.resolved import Refusal, read_refused
 from runner.runs import CANCELLED, PUT_BACK, RunFolder, read_file
 from runner.secrets import Secrets
 from runner.values import Json
@@ -83,7 +84,7 @@ class RunOutcome(msgspec.Struct, frozen=True):
     Of every point ``expected = ok + errors + missing``. Of the whole run's ``ok + errors`` the points'
     ``served`` and the jobs' ``spent.cached`` came from the cache and ``spent.shared`` from equal requests of
     the run; the others had requests of their own, or could not be rendered. ``warnings`` say what does the
-    run itself no harm.
+    run itself no harm; ``refused`` are points that it was begun without, which have no part in its state.
     """
 
     name: str
@@ -93,6 +94,7 @@ class RunOutcome(msgspec.Struct, frozen=True):
     jobs: tuple[JobOutcome, ...]
     points: tuple[PointOutcome, ...]
     warnings: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
 
 def run_outcome(run: RunFolder) -> RunOutcome:
@@ -113,7 +115,8 @@ def run_outcome(run: RunFolder) -> RunOutcome:
     jobs = tuple(_spared(run, job, points) for job in jobs)
     state = _state(jobs, points)
     code = _EXIT_CODES.get(state, 1)
-    return RunOutcome(run.name, str(run.path), state, code, jobs, points, tuple(warnings))
+    refused = read_refused(run)
+    return RunOutcome(run.name, str(run.path), state, code, jobs, points, tuple(warnings), refused)
 
 
 def _check_whole(run: RunFolder) -> None:

@@ -24,6 +24,7 @@ from runner.prompts import compile_prompt
 from runner.provenance import provenance
 from runner.refusals import placed, together
 from runner.render import compile_template, suggestion
+from runner.resolved import RESOLVED_FILE, Refusal
 from runner.runs import CACHE_FILE, RunFolder, write_file
 from runner.secrets import Secrets
 from runner.spec import CsvDataset, Dataset, Experiment
@@ -141,7 +142,7 @@ def refuse_secrets(plan: Plan) -> None:
         (planned.name, planned.experiment.model_dump(mode="json"), planned.prompt, planned.notes)
         for planned in plan.points
     ]
-    secrets.refuse(msgspec.json.encode((plan.name, points)).decode(), "resolved config")
+    secrets.refuse(msgspec.json.encode((plan.name, points, _refusals(plan))).decode(), "resolved config")
 
 
 def secret_names(plan: Plan) -> tuple[str, ...]:
@@ -195,13 +196,18 @@ def write_run(
     for name, data in files.items():
         write_file(run.path / name, data)
     # Last, since a folder counts as a run once this file is there.
-    write_file(run.path / "resolved.json", _resolved(plan, frozen))
+    write_file(run.path / RESOLVED_FILE, _resolved(plan, frozen))
     return run
 
 
 def _resolved(plan: Plan, jobs: Sequence[Job]) -> bytes:
     points = sorted((point for job in jobs for point in job.points), key=lambda point: point.index)
-    return msgspec.json.format(msgspec.json.encode({"name": plan.name, "points": points}), indent=1)
+    resolved = {"name": plan.name, "points": points, "refused": _refusals(plan)}
+    return msgspec.json.format(msgspec.json.encode(resolved), indent=1)
+
+
+def _refusals(plan: Plan) -> list[Refusal]:
+    return [Refusal(one.index, one.axes, tuple(map(str, one.faults))) for one in plan.refused]
 
 
 def _freeze(job: Job, run: RunFolder) -> Job:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.commands.arguments import add_runs, unknown
-from runner.errors import UserError
+from runner.errors import UserError, one_line
 from runner.jobs import Job
+from runner.resolved import read_refused
 from runner.runs import RunFolder, find_run
 
 
@@ -51,10 +52,16 @@ def point_name(run: RunFolder, jobs: Sequence[Job], given: str) -> str:
     """Return the name of the point that a name or an index means.
 
     Raises:
-        UserError: there is no such point.
+        UserError: there is no such point; of one that was left out of the run, why.
     """
     points = sorted((point for job in jobs for point in job.points), key=lambda point: point.index)
     for point in points:
         if given == point.name or (given.isdecimal() and int(given) == point.index):
             return point.name
+    for refusal in read_refused(run):
+        if given.isdecimal() and int(given) == refusal.index:
+            raise UserError(
+                f"point {refusal.index} of {run.name} was refused and left out: "
+                f"{one_line(refusal.faults[0])}\n    mend that, then run the same command again"
+            )
     raise UserError(unknown(f"point in {run.name} named", given, [point.name for point in points]))

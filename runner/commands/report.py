@@ -15,12 +15,13 @@ from runner.commands.agreement import print_agreement
 from runner.commands.arguments import typed
 from runner.commands.console import cell, console, count, print_table, shown, table
 from runner.commands.lines import describe
-from runner.commands.planned import print_notes
+from runner.commands.planned import MANY, print_notes
 from runner.errors import one_line
 from runner.export import Failure
 from runner.jobs import Job
 from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
 from runner.plan import Plan
+from runner.resolved import Refusal, read_refused
 from runner.runs import RunFolder
 from runner.spec import gpus_of
 from runner.survey import PointSurvey
@@ -53,8 +54,7 @@ def print_launch(
     what = count(len(plan.points), "point")
     out.print(Text.assemble((plan.name, "bold"), f"  {what}, {_jobs(jobs)}  {shown(run.path)}"))
     print_notes(out, plan, whole=verbose)
-    for point in plan.refused:
-        out.print(f"  refused: {point.faults[0]}", style="yellow")
+    print_refused(out, run, read_refused(run), indent="  ")
     served = sum(survey.hits for survey in surveys.values())
     if jobs and served:
         wanted = sum(survey.wanted for survey in surveys.values())
@@ -85,9 +85,33 @@ def print_outcome(outcome: RunOutcome) -> int:
         out.print(f"... and {count(len(wrong) - _MANY, 'more job')}: runner status {name} --json")
     for warning in outcome.warnings:
         out.print(f"warning: {warning}", style="yellow")
+    _print_left_out(out, outcome)
     _print_next(out, outcome)
     print_agreement(outcome)
     return outcome.exit_code
+
+
+def print_refused(out: Console, run: RunFolder, refused: Sequence[Refusal], indent: str = "") -> None:
+    """Print which points a run was begun without and why, a line each."""
+    for refusal in refused[:MANY]:
+        first, *others = refusal.faults
+        more = f" (and {count(len(others), 'more fault')})" if others else ""
+        out.print(f"{indent}refused: {one_line(first)}{more}", style="yellow")
+    if len(refused) > MANY:
+        rest = f"... and {count(len(refused) - MANY, 'more refused point')}"
+        out.print(f"{indent}{rest}: runner status {typed(run)} --json", style="yellow")
+
+
+def _print_left_out(out: Console, outcome: RunOutcome) -> None:
+    number = len(outcome.refused)
+    if not number:
+        return
+    print_refused(out, RunFolder(Path(outcome.path)), outcome.refused)
+    which = "it" if number == 1 else "them"
+    out.print(
+        f"left out: {number:,} of {count(number + len(outcome.points), 'point')}; a resume passes {which} "
+        "over: mend that, then run the same command again (what is answered comes from the cache)"
+    )
 
 
 def print_results(out: Console, points: Sequence[PointOutcome]) -> None:

@@ -4,6 +4,7 @@ runner resume RUN           all that is missing; cancelled points are passed ove
 runner resume RUN POINT     the same, and a point that was cancelled is taken up again
 
 A resume takes no overrides: what should change is a new run, which the cache makes cheap.
+Points that --skip-refused left out of the run are listed and passed over: they take a new run too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from runner.commands.follow import resumable
 from runner.commands.launchable import check_servers
 from runner.commands.launching import launch_and_show
 from runner.commands.pointed import add_run_and_point, point_name, run_and_point
-from runner.commands.report import print_outcome
+from runner.commands.report import print_outcome, print_refused
 from runner.engines.fitness import engine_obstacles
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, UserError
@@ -28,6 +29,7 @@ from runner.fold import PointCounts, fold_run
 from runner.jobs import Job
 from runner.launch import job_states
 from runner.outcome import run_outcome
+from runner.resolved import read_refused
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.start import jobs_of, serve_cached, unfinished
 
@@ -115,6 +117,7 @@ def _to_be_resumed(run: RunFolder, *, retry_final: bool) -> list[Job]:
         marker.touch() if retry_final else marker.unlink(missing_ok=True)
     what = _what(run, jobs, counts, retry_final=retry_final)
     out.print(Text.assemble("resuming ", (run.name, "bold"), f": {what}"))
+    print_refused(out, run, read_refused(run), indent="  ")
     return jobs
 
 

@@ -1,5 +1,7 @@
 """Show how a run stands: its jobs, its points, its scores; from any terminal, at any time.
 
+Points that --skip-refused left out of it are listed below, with why.
+
 Exits as the run did: 0 complete or under way, 1 failed, or cancelled in whole or in part, 3 incomplete or
 with final errors, 130 interrupted. With --all: 1 where a run's folder is damaged or may not be read, else 0.
 """
