@@ -50,13 +50,20 @@ def jobs_of(run: RunFolder) -> list[Job]:
 
 def unfinished(run: RunFolder, counts: dict[str, PointCounts], *, retry_final: bool = False) -> list[Job]:
     """Return the jobs that have something left to ask; cancelled points don't count."""
+    return [job for job in jobs_of(run) if unfinished_points(run, job, counts, retry_final=retry_final)]
+
+
+def unfinished_points(
+    run: RunFolder, job: Job, counts: dict[str, PointCounts], *, retry_final: bool = False
+) -> list[PointSpec]:
+    """Return the points of a job that have something left to ask; cancelled ones have nothing."""
 
     def left(point: PointSpec) -> bool:
         count = counts[point.name]
         open_results = count.missing + (count.errors if retry_final else 0)
         return open_results > 0 and not (run.point(point.name) / CANCELLED).exists()
 
-    return [job for job in jobs_of(run) if any(left(point) for point in job.points)]
+    return [point for point in job.points if left(point)]
 
 
 def launch_jobs(run: RunFolder, jobs: Sequence[Job]) -> None:

@@ -5,14 +5,15 @@ Rows are read to tell the two apart only where something is in the way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.config import Point, RefusedPoint
 from runner.errors import ConfigError, Fault, UserError
 from runner.launch import check_cluster
-from runner.refusals import together
+from runner.refusals import placed, together
 from runner.runs import CACHE_FILE
 from runner.spec import SlurmCluster
 
@@ -86,15 +87,47 @@ def less_stopped(plan: Plan, *, skip_refused: bool) -> Plan:
     raise ConfigError(together(refused, len(plan.points)))
 
 
+def less_without_server(plan: Plan, *, skip_refused: bool) -> Plan:
+    """Return *plan* without the points that have something to ask of a server that can't be there.
+
+    Raises:
+        ConfigError: there are such points, and *skip_refused* is false or no other is left.
+        UserError: a dataset can't be read as what it says it is.
+    """
+    from runner.plan import less
+    from runner.prepare import specify
+
+    absent = {one.index: one for one in without_server(planned.point for planned in plan.points)}
+    if not absent:
+        return plan
+    asking = Asking(plan, specify(plan))
+    refused = [
+        absent[planned.point.index]
+        for planned in plan.points
+        if planned.point.index in absent and asking.point(planned.name)
+    ]
+    if not refused:
+        return plan
+    if skip_refused:
+        return less(plan, refused)
+    faults = together(refused, len(plan.points))
+    if len(refused) < len(plan.points):
+        faults = also(faults, "--skip-refused leaves such points out")
+    raise ConfigError(faults)
+
+
+def also(faults: Iterable[Fault], way: str) -> list[Fault]:
+    """Return faults with another *way* out behind what helps."""
+    return [replace(fault, hint=f"{fault.hint}; {way}") for fault in faults]
+
+
 def check_launch(plan: Plan, jobs: Sequence[Job]) -> None:
-    """Refuse a plan of which some job has something to ask and can't be run from here.
+    """Refuse a plan of which some job has something to ask and can't be launched from here.
 
     Raises:
         UserError: why.
     """
-    asking = Asking(plan, jobs)
-    check_clusters(plan, asking.job)
-    check_servers({job.name: job.points[0].experiment for job in plan.jobs}, asking.job)
+    check_clusters(plan, Asking(plan, jobs).job)
 
 
 def check_clusters(plan: Plan, asks: Callable[[str], bool]) -> None:
@@ -127,23 +160,21 @@ def _trouble(cluster: Cluster, devices: int) -> UserError | None:
     return None
 
 
-def check_servers(experiments: Mapping[str, Experiment], asks: Callable[[str], bool]) -> None:
-    """Refuse jobs whose server can't be there, if this machine is the one to ask it.
+def without_server(points: Iterable[Point]) -> list[RefusedPoint]:
+    """Return those points whose server can't be there, if this machine is the one to ask it.
 
-    Args:
-        experiments: of the jobs, by their names.
-        asks: tells whether the job of a name has something to ask.
-
-    Raises:
-        ConfigError: nothing listens at an address, or its host is unknown.
+    Nothing listens at its address then, or its host is unknown.
     """
     # A plan asks nobody, and needs no HTTP library.
     from runner.engines.reachable import unreachable
 
-    urls = {name: url for name, one in experiments.items() if (url := _asked_from_here(one)) is not None}
-    missing = unreachable(urls.values())
-    if faults := [_absent(url, missing[url]) for name, url in urls.items() if url in missing and asks(name)]:
-        raise ConfigError(faults)
+    asking = [(point, url) for point in points if (url := _asked_from_here(point.experiment)) is not None]
+    missing = unreachable(url for _, url in asking)
+    return [
+        RefusedPoint(point.index, point.axes, tuple(placed([_absent(url, missing[url])], point.axes)))
+        for point, url in asking
+        if url in missing
+    ]
 
 
 def _asked_from_here(experiment: Experiment) -> str | None:

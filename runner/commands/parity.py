@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from runner.commands.agreement import agreement_of, print_partings
 from runner.commands.arguments import add_experiment, plan_from, print_config, unknown
 from runner.commands.console import console, given
+from runner.commands.launchable import less_without_server
 from runner.commands.run import run_plan
 from runner.config import override_text, sweep_values
 from runner.errors import IncompleteResponseError, UserError
@@ -60,6 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
     if telling:
         arguments.overrides = [*own, *_asking(arguments.engines, engines, telling)]
         plan = plan_from(arguments)
+    plan = less_without_server(plan, skip_refused=arguments.skip_refused)
     files = {PARITY_FILE: planned(_names(plan.points))}
     run, code = run_plan(plan, wait=True, verbose=arguments.verbose, files=files)
     outcome = run_outcome(run)

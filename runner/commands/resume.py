@@ -18,20 +18,22 @@ from rich.text import Text
 from runner.commands.arguments import runs_folder, typed
 from runner.commands.console import console, count
 from runner.commands.follow import resumable
-from runner.commands.launchable import check_servers
+from runner.commands.launchable import also, without_server
 from runner.commands.launching import launch_and_show
 from runner.commands.pointed import add_run_and_point, point_name, run_and_point
 from runner.commands.report import print_outcome, print_refused
+from runner.config import Point
 from runner.engines.fitness import engine_obstacles
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, UserError
 from runner.fold import PointCounts, fold_run
-from runner.jobs import Job
+from runner.jobs import Job, PointSpec
 from runner.launch import job_states
 from runner.outcome import run_outcome
+from runner.refusals import together
 from runner.resolved import read_refused
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
-from runner.start import jobs_of, serve_cached, unfinished
+from runner.start import jobs_of, serve_cached, unfinished, unfinished_points
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +114,8 @@ def _to_be_resumed(run: RunFolder, *, retry_final: bool) -> list[Job]:
         out.print(f"{run.name}: nothing is missing{but}{cached}")
         return []
     _check_engines(run, jobs)
+    lacking = (unfinished_points(run, job, counts, retry_final=retry_final) for job in jobs)
+    _check_servers(run, [spec for specs in lacking for spec in specs])
     for job in jobs:
         marker = run.job(job.name) / RETRY_FINAL
         marker.touch() if retry_final else marker.unlink(missing_ok=True)
@@ -122,7 +126,7 @@ def _to_be_resumed(run: RunFolder, *, retry_final: bool) -> list[Job]:
 
 
 def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:
-    """Refuse what would stop the jobs' engines here, such as a key that is not set, or no server.
+    """Refuse what would stop the jobs' engines here, such as a key that is not set.
 
     Raises:
         ConfigError: all that would.
@@ -134,7 +138,23 @@ def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:
     ]
     if faults:
         raise ConfigError(faults)
-    check_servers(experiments, experiments.__contains__)
+
+
+def _check_servers(run: RunFolder, specs: Sequence[PointSpec]) -> None:
+    """Refuse points whose server can't be there, with their names and how to go on without them.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    points = [Point(one.index, one.axes, one.experiment(run.path), one.notes) for one in specs]
+    absent = without_server(points)
+    if not absent:
+        return
+    faults = together(absent, len(points))
+    if len(absent) < len(points):
+        which, point = ("it", str(absent[0].index)) if len(absent) == 1 else ("them", "POINT")
+        faults = also(faults, f"or go on without {which}: runner cancel {typed(run)} {point}")
+    raise ConfigError(faults)
 
 
 def _served(run: RunFolder, counts: dict[str, PointCounts]) -> dict[str, PointCounts]:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
 from runner.commands.follow import resumable
-from runner.commands.launchable import check_launch
+from runner.commands.launchable import check_launch, less_without_server
 from runner.commands.launching import launch_and_show
 from runner.commands.report import print_launch, print_outcome
 from runner.fold import fold_run
@@ -36,7 +36,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     if print_config(arguments):
         return 0
-    _, code = run_plan(plan_from(arguments), wait=arguments.wait, verbose=arguments.verbose)
+    plan = less_without_server(plan_from(arguments), skip_refused=arguments.skip_refused)
+    _, code = run_plan(plan, wait=arguments.wait, verbose=arguments.verbose)
     return code
 
 
