@@ -19,7 +19,7 @@ from tests.slow.slow_kit import Project
 pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(900)]
 
 DATA = ("addition", "subtraction", "reversal")
-EACH = 100
+EACH = 200
 ROWS = EACH * len(DATA)
 
 
@@ -53,7 +53,7 @@ def test_servers_answer_as_the_engines_within_this_process_do(subject: Subject, 
         command = replace(project, python=python).start(
             "parity", "exp.yaml", "--engines", f"{other},{server}"
         )
-        assert command.wait(300) == 0, command.printed
+        assert command.wait(600) == 0, command.printed
         found: dict[str, Any] = json.loads((project.last.path / "parity.json").read_text())
         (pair,) = found["pairs"]
 
