@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from typing import cast
+from contextlib import AsyncExitStack, aclosing
+from contextvars import ContextVar
+from typing import Any, cast
 
 import httpx2
 import msgspec
@@ -30,6 +31,19 @@ from runner.values import Request, Response
 
 _ADDRESS = "https://generativelanguage.googleapis.com"
 
+_opened: ContextVar[AsyncExitStack | None] = ContextVar("opened", default=None)
+"""Closes what the SDK opens for a stream: it leaves an unfinished one to the garbage collector."""
+
+
+class _Http(BoundedHttp):
+    """The HTTP client under the SDK: has a response closed with the stream that it belongs to."""
+
+    async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
+        response = await super().send(request, **how)
+        if (opened := _opened.get()) is not None:
+            opened.push_async_callback(response.aclose)
+        return response
+
 
 class GoogleClient:
     """Google's async client, as `SdkEngine` uses it."""
@@ -47,7 +61,7 @@ class GoogleClient:
         self._in_pieces = settings.stream
         self._address = settings.base_url or _ADDRESS
         # A client of our own, since the SDK's asks twice in silence where aiohttp is installed.
-        self._http = BoundedHttp()
+        self._http = _Http()
         options = types.HttpOptions(
             base_url=self._address,
             api_version=settings.api_version,
@@ -104,9 +118,12 @@ class GoogleClient:
         events = await self._sdk.aio.models.generate_content_stream(
             model=self._model, contents=cast("types.ContentListUnion", contents_of(request)), config=config
         )
-        async with aclosing(cast("AsyncGenerator[types.GenerateContentResponse]", events)):
+        async with (
+            AsyncExitStack() as opened,
+            aclosing(cast("AsyncGenerator[types.GenerateContentResponse]", events)) as found,
+        ):
             try:
-                async for event in events:
+                while (event := await _next(found, opened)) is not None:
                     yield event
             except pydantic.ValidationError as error:
                 raise malformed(invalid(error)) from None
@@ -134,6 +151,17 @@ def _refusal(status: int, body: bytes, headers: httpx2.Headers) -> AskError:
     if "retry-after" not in headers and (delay := asked_delay(body)) is not None:
         headers = httpx2.Headers({"retry-after": delay})
     return status_failure(status, body, headers)
+
+
+async def _next(
+    events: AsyncGenerator[types.GenerateContentResponse], opened: AsyncExitStack
+) -> types.GenerateContentResponse | None:
+    """Return the next event, or None; the request is sent for the first, here."""
+    token = _opened.set(opened)
+    try:
+        return await anext(events, None)
+    finally:
+        _opened.reset(token)
 
 
 def _text(event: types.GenerateContentResponse) -> str:
