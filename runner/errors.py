@@ -16,7 +16,8 @@ RunnerError
 │   ├── RenderError            a template failed on this row
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
 │   ├── MalformedError         every attempt got an answer that no API documents
-│   └── IncompleteResponseError  the answer lacks what was asked (n, logprobs, a forced call)
+│   └── IncompleteResponseError  the answer lacks what was asked (n, a forced call)
+│       └── MissingLogprobsError  log probabilities of its tokens
 └── RetryableError             asked again, up to engine.max_attempts
     ├── RateLimitError         429
     ├── ServerError            5xx, 408, 409; an answer that says that the server failed
@@ -166,7 +167,11 @@ class MalformedError(RowError):
 
 
 class IncompleteResponseError(RowError):
-    """Raised when an answer lacks what was asked: fewer choices than n, no logprobs, no forced call."""
+    """Raised when an answer lacks what was asked: fewer choices than n, no forced call."""
+
+
+class MissingLogprobsError(IncompleteResponseError):
+    """Raised when an answer lacks the log probabilities that were asked of its tokens."""
 
 
 class RetryableError(AskError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -11,6 +13,10 @@ from runner.commands.console import console
 from runner.outcome import UNDER_WAY, RunOutcome
 from runner.parity import Divergence, Parity, parity
 from runner.runs import RunFolder
+
+_SILENT = "no log probabilities"
+_UNLIKELY = "the other's token is not among the likeliest told"
+_ENDED = "one answer ends there"
 
 _COMPARED = frozenset({0, 3})
 """Exit codes of runs whose answers are compared: whole ones, and those that lack some."""
@@ -37,7 +43,9 @@ def print_agreement(outcome: RunOutcome) -> None:
     out = console()
     out.print(made)
     if found.silent:
-        out.print(f"no log probabilities, so that gaps are unknown: {'; '.join(found.silent)}")
+        _explain(out, _SILENT, found.silent)
+    for reason, names in _unknown(found, 1).items():
+        _explain(out, reason, names)
 
 
 def print_partings(found: Parity) -> None:
@@ -46,6 +54,26 @@ def print_partings(found: Parity) -> None:
     for pair in found.pairs:
         for parting in pair.parted:
             out.print(Text(f"{' ~ '.join(pair.names)}  {_told(parting)}  {_gap(parting)}"))
+    for reason, names in _unknown(found).items():
+        _explain(out, reason, names)
+
+
+def _explain(out: Console, reason: str, names: Iterable[str]) -> None:
+    out.print(Text(f"{reason}, so that gaps are unknown: {'; '.join(names)}"))
+
+
+def _unknown(found: Parity, most: int | None = None) -> dict[str, dict[str, None]]:
+    """Return why gaps are unknown in the first *most* answers that each pair parts in, and whose.
+
+    Those that tell no log probabilities are left out.
+    """
+    why: dict[str, dict[str, None]] = {}
+    for pair in found.pairs:
+        for parting in pair.parted[:most]:
+            for name, gap in zip(pair.names, parting.gap, strict=True):
+                if gap is None and name not in found.silent:
+                    why.setdefault(_ENDED if "" in parting.tokens else _UNLIKELY, {})[name] = None
+    return why
 
 
 def _told(parting: Divergence) -> str:

@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from runner.commands.agreement import agreement_of, print_partings
 from runner.commands.arguments import add_experiment, plan_from, print_config, unknown
 from runner.commands.console import console, given
 from runner.commands.launchable import less_without_server
 from runner.commands.run import run_plan
-from runner.config import override_text, sweep_values
-from runner.errors import IncompleteResponseError, UserError
+from runner.config import OwnOverride, override_text, sweep_values
+from runner.errors import MissingLogprobsError, UserError
 from runner.outcome import RunOutcome, run_outcome
 from runner.parity import PARITY_FILE, planned
 from runner.plan import Plan, PlannedPoint
 from runner.values import Json, canonical_json
 
-_ASKED = {"sampling.logprobs": True, "sampling.top_logprobs": 5}
+_ENGINES = "--engines"
+_ASKED: dict[str, Json] = {"sampling.logprobs": True, "sampling.top_logprobs": 5}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,13 +54,13 @@ def main(arguments: argparse.Namespace) -> int:
     if len(engines) < 2 or len(set(map(canonical_json, engines))) < len(engines):  # noqa: PLR2004 - a pair
         raise UserError(f"--engines takes two or more engines, each once; given: {arguments.engines}")
     spared = _spared(arguments.no_logprobs, engines)
-    own = [*arguments.overrides, "sampling.temperature=0"]
     arguments.multirun = True
-    arguments.overrides = [*own, f"engine={arguments.engines}"]
+    typed = [*arguments.overrides, *_own({"sampling.temperature": 0})]
+    arguments.overrides = [*typed, OwnOverride(f"engine={arguments.engines}", _ENGINES)]
     plan = plan_from(arguments)
     telling = [one for one in engines if _typed(one) not in spared and _tells(plan, one)]
     if telling:
-        arguments.overrides = [*own, *_asking(arguments.engines, engines, telling)]
+        arguments.overrides = [*typed, *_asking(arguments.engines, engines, telling)]
         plan = plan_from(arguments)
     plan = less_without_server(plan, skip_refused=arguments.skip_refused)
     files = {PARITY_FILE: planned(_names(plan.points))}
@@ -104,28 +105,57 @@ def _takes(point: PlannedPoint) -> bool:
     return {"logprobs", "top_logprobs"} <= taken
 
 
-def _asking(text: str, engines: Sequence[Json], telling: Sequence[Json]) -> list[str]:
+def _asking(text: str, engines: Sequence[Json], telling: Sequence[Json]) -> list[OwnOverride]:
     """Return the overrides that ask all engines, and those that are *telling* for log probabilities."""
-    asked = {name: canonical_json(value).decode() for name, value in _ASKED.items()}
     if len(telling) == len(engines):
-        return [f"engine={text}", *(f"{name}={value}" for name, value in asked.items())]
+        return [OwnOverride(f"engine={text}", _ENGINES), *_own(_ASKED)]
     linked = [{"engine": one, **(_ASKED if one in telling else {})} for one in engines]
-    return [f"sweep.engines={override_text(linked)}"]
+    return [OwnOverride(f"sweep.engines={override_text(linked)}", _ENGINES)]
+
+
+def _own(values: Mapping[str, Json]) -> list[OwnOverride]:
+    return [OwnOverride(f"{name}={override_text(value)}", "runner parity") for name, value in values.items()]
 
 
 def _names(points: Sequence[PlannedPoint]) -> dict[str, str]:
-    """Return what sets each point apart; of an engine that is a map its kind, where that will do."""
-    short = {point.name: _name(point, brief=True) for point in points}
-    whole = {point.name: _name(point, brief=False) for point in points}
-    counts = Counter(short.values())
-    return {name: short[name] if counts[short[name]] == 1 else whole[name] for name in short}
+    """Return what sets each point apart, its engine in short where that will do."""
+    axes = [{k: value for k, value in point.point.axes.items() if k not in _ASKED} for point in points]
+    engines = [one["engine"] for one in axes]
+    short = [_name({**one, "engine": _short(one["engine"], engines)}) for one in axes]
+    counts = Counter(short)
+    called = [name if counts[name] == 1 else _name(one) for name, one in zip(short, axes, strict=True)]
+    return dict(zip((point.name for point in points), called, strict=True))
 
 
-def _name(point: PlannedPoint, *, brief: bool) -> str:
-    axes = {key: value for key, value in point.point.axes.items() if key not in _ASKED}
-    if brief and isinstance(axes["engine"], dict):
-        axes["engine"] = point.kind.name
-    return ", ".join(given(value) for value in axes.values())
+def _name(axes: Mapping[str, Json]) -> str:
+    return ", ".join(map(given, axes.values()))
+
+
+def _short(engine: Json, engines: Iterable[Json]) -> str:
+    """Return an engine as it is typed; of a map the kind, with what sets it apart from others of its kind."""
+    if not isinstance(engine, dict):
+        return given(engine)
+    alike = [_settings(one) for one in engines if one != engine and _typed(one) == _typed(engine)]
+    apart = []
+    for key, value in _settings(engine).items():
+        left = [other for other in alike if key in other and other[key] == value]
+        if len(left) < len(alike):
+            apart.append(f"{key}={given(value)}")
+        alike = left
+    return _typed(engine) + (f" ({', '.join(apart)})" if apart else "")
+
+
+def _settings(engine: Json) -> dict[str, Json]:
+    """Return the settings of an engine by their dotted keys; one that is no map is its kind."""
+    if not isinstance(engine, dict):
+        return {"kind": engine}
+    found: dict[str, Json] = {}
+    for key, value in engine.items():
+        if value and isinstance(value, dict):
+            found |= {f"{key}.{inner}": below for inner, below in _settings(value).items()}
+        else:
+            found[key] = value
+    return found
 
 
 def _advise(plan: Plan, outcome: RunOutcome) -> None:
@@ -134,7 +164,7 @@ def _advise(plan: Plan, outcome: RunOutcome) -> None:
         point.name
         for point in outcome.points
         for failure in point.failures
-        if failure.kind == IncompleteResponseError.__name__ and "logprobs" in failure.message
+        if failure.kind == MissingLogprobsError.__name__
     }
     engines = [_typed(point.point.axes["engine"]) for point in plan.points if point.name in lacking]
     if engines:

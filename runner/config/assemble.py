@@ -137,7 +137,7 @@ def _note_replaced(raw: Raw, key: str, whole: Given, below: Sequence[Layer]) -> 
     replaced = next((layer.whole[key] for layer in reversed(below) if key in layer.whole), None)
     if replaced is None or replaced.value is None or replaced.value == whole.value:
         return
-    if whole.origin.label != "command line":
+    if not whole.origin.in_command:
         return  # what a file lays over the one that it extends is its own author's word
     new = "the default" if whole.value is None or whole.value is DELETED else brief(whole.value)
     raw.notes.append(
@@ -162,10 +162,12 @@ def _lay_part(raw: Raw, base: Json, path: Key, given: Given, chooser: Chooser) -
     if path[0] == "scorers" and len(path) == 2 and value is None:  # noqa: PLR2004 - scorers.NAME
         value = DELETED
     before = found_at(base, path[1:])
-    if before is not None and before != value and given.origin.label == "command line":
+    if before is not None and before != value and given.origin.in_command:
         new = "the default" if value is DELETED else brief(value, path)
         where = raw_source(raw, path)
-        raw.notes.append(f"{dotted(path)}: {new} (command line) replaces {brief(before, path)}{where}")
+        raw.notes.append(
+            f"{dotted(path)}: {new} ({given.origin.label}) replaces {brief(before, path)}{where}"
+        )
     return laid(base, path, 1, value, given.origin.at())
 
 

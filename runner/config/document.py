@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -68,18 +68,20 @@ class Origin:
     """Where values were written: a file with the line of each key, or the command line.
 
     Attributes:
-        label: the file as messages show it, or ``command line``.
-        lines: line of each key; empty for the command line.
+        label: the file as messages show it, ``command line``, or which part of a command gives them.
+        lines: line of each key; empty for what is no file.
         prefix: where in the file the value stands that this is the origin of.
+        in_command: whether a command gives the values.
     """
 
     label: str
     lines: Mapping[Key, int] = field(default_factory=dict)
     prefix: Key = ()
+    in_command: bool = False
 
     def under(self, *parts: str | int) -> Origin:
         """Return the origin of what stands below this value."""
-        return Origin(self.label, self.lines, (*self.prefix, *parts))
+        return replace(self, prefix=(*self.prefix, *parts))
 
     def depth(self, path: Key) -> int:
         """Tell how many parts of *path*, below this value, are written there; -1 for not even itself."""
@@ -94,7 +96,7 @@ class Origin:
         return self.label if line is None else f"{self.label}:{line}"
 
 
-COMMAND_LINE = Origin("command line")
+COMMAND_LINE = Origin("command line", in_command=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,8 @@ def command_layer(changes: Sequence[Change]) -> Layer:
 
 def _given(change: Change) -> Given:
     if change.action == "delete":
-        return Given(DELETED, COMMAND_LINE, change.group, only=change.found)
-    return Given(change.value, COMMAND_LINE, change.group)
+        return Given(DELETED, change.origin, change.group, only=change.found)
+    return Given(change.value, change.origin, change.group)
 
 
 def refuse_misplaced(changes: Sequence[Change]) -> None:

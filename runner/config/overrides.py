@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from runner.config.document import COMMAND_LINE, Origin
 from runner.config.values import names_variables
 from runner.errors import ConfigError, Fault
 from runner.values import Json, canonical_json
@@ -17,6 +18,22 @@ Action = Literal["set", "add", "force", "delete"]
 
 _ESCAPE = re.compile(r"\\([\\ntr])")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+
+
+class OwnOverride(str):
+    """An override that a command gives of its own.
+
+    Attributes:
+        origin: what messages say of where it comes from.
+    """
+
+    __slots__ = ("origin",)
+    origin: Origin
+
+    def __new__(cls, text: str, label: str) -> Self:
+        made = super().__new__(cls, text)
+        made.origin = Origin(label, in_command=True)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class Change:
             ``~key=value``.
         sweep: whether the values are an axis.
         comma: whether the axis was written as ``a,b``.
+        origin: the command line, or that of an `OwnOverride`.
     """
 
     line: str
@@ -41,6 +59,7 @@ class Change:
     values: tuple[Json, ...]
     sweep: bool = False
     comma: bool = False
+    origin: Origin = COMMAND_LINE
 
     @property
     def value(self) -> Json:
@@ -130,10 +149,11 @@ def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Chan
         values=() if parsed.value_type is None else values,
         sweep=parsed.is_sweep_override(),
         comma=parsed.value_type == ValueType.SIMPLE_CHOICE_SWEEP,
+        origin=line.origin if isinstance(line, OwnOverride) else COMMAND_LINE,
     )
 
 
-_HERE = "command line"
+_HERE = COMMAND_LINE.label
 
 
 def _values(parsed: Any, options: Callable[[str], list[str]]) -> tuple[Json, ...]:

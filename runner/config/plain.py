@@ -19,7 +19,7 @@ from omegaconf import open_dict
 from runner.config.assemble import Raw, assemble, found_at
 from runner.config.choices import Chooser
 from runner.config.deletions import given_by, nothing_there, there
-from runner.config.document import COMMAND_LINE, Document, Key, dotted
+from runner.config.document import Document, Key, dotted
 from runner.config.hydra_source import composing, config_name, loader
 from runner.config.interpolation import omegaconf
 from runner.config.keys import GROUPS
@@ -208,13 +208,12 @@ class Plain:
                 raw.trail.insert(0, ((group,), self._reader.read(path).origin))
         plain = self._composer.base([]).container
         for change in changes:
-            raw.trail.append((change.key, COMMAND_LINE))
+            raw.trail.append((change.key, change.origin))
             before = found_at(plain, change.key) if change in self._changes else None
             if before is not None and before != change.value and change.action != "add":
                 new = "the default" if change.action == "delete" else brief(change.value, change.key)
-                raw.notes.append(
-                    f"{dotted(change.key)}: {new} (command line) replaces {brief(before, change.key)}"
-                )
+                given = f"{dotted(change.key)}: {new} ({change.origin.label})"
+                raw.notes.append(f"{given} replaces {brief(before, change.key)}")
 
     def defaults_list(self) -> list[tuple[str, str, str]]:
         """Return Hydra's defaults list: path, package and parent of each config, in order."""

@@ -122,7 +122,7 @@ def command_axes(changes: Sequence[Change], layer: int) -> list[Axis]:
     return [
         Axis(
             dotted(change.key),
-            tuple({dotted(change.key): Given(value, COMMAND_LINE, change.group)} for value in change.values),
+            tuple({dotted(change.key): Given(value, change.origin, change.group)} for value in change.values),
             layer,
         )
         for change in changes

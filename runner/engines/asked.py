@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.errors import IncompleteResponseError, ServerError
+from runner.errors import IncompleteResponseError, MissingLogprobsError, ServerError
 from runner.values import Choice, Json, Request, Response
 
 _ASKED = frozenset({"n", "logprobs", "prompt_logprobs", "return_token_ids", "tool_choice"})
@@ -28,7 +28,8 @@ def require_asked(request: Request, response: Response) -> None:
 
     Raises:
         ServerError: the server says that it failed.
-        IncompleteResponseError: n, logprobs or a forced call, which servers drop in silence, are missing.
+        IncompleteResponseError: n, logprobs (`MissingLogprobsError`) or a forced call, which servers drop in
+            silence, are missing.
     """
     for choice in response.choices:
         if choice.finish_reason != "stop":
@@ -51,10 +52,10 @@ def _require_whole(request: Request, response: Response) -> None:
     # An answer without text, such as one that a filter cut, has no tokens to speak of.
     spoken = [choice for choice in response.choices if choice.text]
     if any(not choice.logprobs for choice in spoken):
-        raise IncompleteResponseError("logprobs were asked for, the answer has none")
+        raise MissingLogprobsError("logprobs were asked for, the answer has none")
     top = request.sampling.get("top_logprobs") or 0
     if top and any(not token.top for choice in spoken for token in choice.logprobs or ()):
-        raise IncompleteResponseError(f"top_logprobs is {top}, the answer has none")
+        raise MissingLogprobsError(f"top_logprobs is {top}, the answer has none")
 
 
 def _require_calls(forced: Json, choices: Sequence[Choice]) -> None:

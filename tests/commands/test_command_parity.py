@@ -22,6 +22,73 @@ def test_engines_that_agree_on_every_row_exit_0(project: MakeProject) -> None:
     assert outcome.lines[-1].split() == ["parrot", "~", "twin", "6/6", "token", "-"]
 
 
+def test_unknown_gap_is_explained(project: MakeProject) -> None:
+    """Whether the other's token is none of the likeliest, as with the fake, or an answer has ended there."""
+    words = ["--engines", "parrot,odd,twin,short"]
+    short = {"conf/engine/short.yaml": 'kind: fake\ntemplate: \'{{ last if last != "3" else "" }}\'\n'}
+
+    outcome = project(ENGINES | short).ran("parity", "sums.yaml", *words, code=1)
+
+    assert outcome.lines[-2:] == [
+        "the other's token is not among the likeliest told, so that gaps are unknown: parrot; odd; twin",
+        "one answer ends there, so that gaps are unknown: parrot; short; odd; twin",
+    ]
+
+
+def test_gaps_of_all_that_differ_are_explained(project: MakeProject) -> None:
+    """In what --verbose shows, too."""
+    both = "{{ {'1': 'one', '4': ''}.get(last, last) }}"
+    files = {"conf/engine/both.yaml": f'kind: fake\ntemplate: "{both}"\n'}
+    words = ["--engines", "parrot,both"]
+
+    brief = project(ENGINES | files).ran("parity", "sums.yaml", *words, code=1)
+    whole = project(ENGINES | files).ran("parity", "sums.yaml", *words, "--verbose", code=1)
+
+    assert "one answer ends there" not in brief.out
+    assert whole.lines[-1] == "one answer ends there, so that gaps are unknown: parrot; both"
+
+
+def test_engines_that_are_maps_have_short_names(project: MakeProject) -> None:
+    """Their kind, and as much as sets them apart from others of it; the table of results has them whole."""
+    odd = "concurrency: 2, template: '{{ last if last != \"4\" else 5 }}'"
+    maps = ["{kind: fake, concurrency: 2}", f"{{kind: fake, {odd}, seed: 3}}"]
+
+    alone = project(ENGINES).ran("parity", "sums.yaml", "--engines", f"parrot,{maps[0]}")
+    three = project(ENGINES).ran("parity", "sums.yaml", "--engines", f"fake,{','.join(maps)}", code=1)
+
+    assert alone.lines[-1].startswith("parrot ~ fake  6/6")
+    pairs = [line.split("  ")[0] for line in three.lines if " ~ " in line]
+    second, third = "fake (concurrency=2)", 'fake (concurrency=2, template={{ last if last != "4" else 5 }})'
+    assert pairs == [f"fake ~ {second}", f"fake ~ {third}", f"{second} ~ {third}"]
+    assert sum('{"concurrency":2,"kind":"fake"}' in line for line in three.lines) == 1
+
+
+def test_notes_name_what_of_the_command_replaces_a_value(project: MakeProject) -> None:
+    """Nobody typed the temperature that is 0 here."""
+    file = {"sums.yaml": SUMS.replace("temperature: 0", "temperature: 0.7, logprobs: false")}
+
+    outcome = project(ENGINES | file).ran("parity", "sums.yaml", "samples=1", "--engines", "parrot,twin")
+
+    assert "  sampling.temperature: 0 (runner parity) replaces 0.7 (sums.yaml:5)" in outcome.lines
+    assert "  sampling.logprobs: true (runner parity) replaces false (sums.yaml:5)" in outcome.lines
+    assert "engine: parrot (--engines) replaces {kind: fake} (sums.yaml:2)" in outcome.out
+    assert "(command line)" not in outcome.out
+
+
+def test_notes_name_it_where_engines_are_spared_and_where_hydra_composes(project: MakeProject) -> None:
+    """What was typed is still told from what the command gives."""
+    file = {"sums.yaml": "defaults:\n  - engine: parrot\n  - _self_\n" + SUMS.replace(PARROT, "")}
+    words = ["--engines", "twin,odd", "--no-logprobs", "odd", "sampling.temperature=0.5"]
+
+    plain = project(ENGINES).ran("parity", "sums.yaml", *words, code=1)
+    hydra = project(ENGINES | file).ran("parity", "sums.yaml", *words, code=1)
+
+    assert "engine: twin (--engines) replaces {kind: fake} (sums.yaml:2)" in plain.out
+    assert "sampling.temperature: 0.5 (command line) replaces 0 (" in plain.out
+    assert "sampling.temperature: 0 (runner parity) replaces 0.5 (command line)" in plain.out
+    assert "sampling.temperature: 0.5 (command line) replaces 0\n" in hydra.out
+
+
 def test_first_divergence_is_shown_and_exits_1(project: MakeProject) -> None:
     """The row, the place and both tokens; the third engine is compared with each of the others."""
     outcome = project(ENGINES).ran("parity", "sums.yaml", "--engines", "parrot,twin,odd", "--verbose", code=1)
@@ -47,11 +114,14 @@ def test_engine_that_is_spared_is_compared_by_text(project: MakeProject) -> None
 
     outcome = project(ENGINES).ran("parity", "sums.yaml", *words, code=1)
 
-    pairs = {line.split("  ")[0]: line for line in outcome.lines[-4:-1]}
+    pairs = {line.split("  ")[0]: line for line in outcome.lines[-5:-2]}
     assert pairs["parrot ~ twin"].split()[3:] == ["6/6", "token", "-"]
     assert " text " in pairs["parrot ~ odd"]
     assert "r4, character 0: '4' / 'f'" in pairs["parrot ~ odd"]
-    assert outcome.lines[-1] == "no log probabilities, so that gaps are unknown: odd"
+    assert outcome.lines[-2:] == [
+        "no log probabilities, so that gaps are unknown: odd",
+        "the other's token is not among the likeliest told, so that gaps are unknown: parrot; twin",
+    ]
 
 
 def test_engine_is_spared_in_an_experiment_that_hydra_composes(project: MakeProject) -> None:
@@ -61,7 +131,7 @@ def test_engine_is_spared_in_an_experiment_that_hydra_composes(project: MakeProj
 
     outcome = project(ENGINES | file).ran("parity", "sums.yaml", *words, code=1)
 
-    assert "r4, character 0: '4' / 'f'" in outcome.lines[-2]
+    assert "r4, character 0: '4' / 'f'" in outcome.lines[-3]
 
 
 def test_engine_that_is_spared_is_one_of_those_compared(project: MakeProject) -> None:

@@ -12,7 +12,7 @@ from runner.shipped import shipped
 from tests.commands.adding_server import Adding
 from tests.commands.conftest import MakeProject
 from tests.http_server import HttpServer
-from tests.work.work_kit import CHAT
+from tests.work.work_kit import CHAT, Echo
 
 pytestmark = pytest.mark.skipif(MISTRALRS.missing() is not None, reason="mistralrs is not installed")
 
@@ -114,3 +114,17 @@ def test_server_that_drops_log_probabilities_is_compared_by_text(project: MakePr
     assert refused.lines[-1].endswith("are compared by text: --no-logprobs openai_compatible")
     assert "6 of 12 answers cached" in outcome.out
     assert "mistralrs ~ openai_compatible  6/6   text" in outcome.lines[-2]
+
+
+def test_only_rows_that_lack_log_probabilities_bring_that_advice(project: MakeProject) -> None:
+    """Not others that lack something, whatever their message names."""
+    file = FILES["sums.yaml"].replace("max_tokens: 8", "json_schema: {required: [logprobs]}")
+    rows = json.dumps({"id": "r", "question": "{}"})
+    with HttpServer({CHAT: Echo()}) as server:
+        engines = f"{engine(server, 'a')},{engine(server, 'b')}"
+        words = ["--engines", engines, "--no-logprobs", "openai_compatible"]
+        outcome = project({"rows.jsonl": rows, "sums.yaml": file}).ran("parity", "sums.yaml", *words, code=3)
+
+    assert "2 x IncompleteResponseError" in outcome.out
+    assert "'logprobs' is a required property" in outcome.out
+    assert "--no-logprobs" not in outcome.out

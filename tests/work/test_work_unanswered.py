@@ -121,5 +121,5 @@ def test_answers_that_lack_what_was_asked_are_no_success(lab: Lab) -> None:
         result = lab.run(engine=served(server.url("/v1")), sampling={"logprobs": True})
 
     assert (result.count.errors, result.count.missing) == (0, ROWS)
-    assert "(20 IncompleteResponseError)" in result.state()["error"]
+    assert "(20 MissingLogprobsError)" in result.state()["error"]
     assert sum(echo.asked.values()) < 40
