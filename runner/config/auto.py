@@ -88,11 +88,9 @@ def _engine_of(config: Mapping[str, Json], kind: EngineKind) -> dict[str, Json]:
     given = {
         name: value for name, value in config["engine"].items() if name in known or not _moot(name, value)
     }
-    # A login node has no GPU that would tell transformers to take one.
     cluster = config.get("cluster")
     on_slurm = isinstance(cluster, dict) and cluster.get("kind") == "slurm"
-    fill = {"device": "cuda"} if on_slurm and kind.name == "transformers" else {}
-    return {**fill, **given, "kind": kind.name}
+    return {**(kind.elsewhere if on_slurm else {}), **given, "kind": kind.name}
 
 
 def _moot(name: str, value: Json) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, cast
 from runner.engines.capabilities import Capabilities
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
-from runner.values import Request, Response
+from runner.values import Json, Request, Response
 
 
 class Engine(Protocol):
@@ -106,6 +106,8 @@ class EngineKind:
         devices: GPUs one engine of this kind takes.
         check: what would stop it on this machine, such as an unset key (a fault of ``asking``), or what of
             the model it can't honour; cheap; places start with ``engine.`` or ``model.``.
+        elsewhere: settings that take the GPUs of the machines that jobs run on, where this one can't look for
+            them; what is given goes before.
         lacks: what its settings lack for requests with such sampling values, each of which it takes.
     """
 
@@ -122,6 +124,7 @@ class EngineKind:
     check: Callable[[EngineSettings, Model], list[Fault]] = no_faults
     lacks: Callable[[EngineSettings, Mapping[str, Any]], list[Fault]] = enough
     widened: Callable[[EngineSettings], Capabilities] | None = None
+    elsewhere: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

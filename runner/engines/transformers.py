@@ -126,4 +126,5 @@ KIND = EngineKind(
     neutral=frozenset({"device", "batch_size", "generation_config", "stream"}),
     devices=devices,
     check=check,
+    elsewhere={"device": "cuda"},
 )
