@@ -18,6 +18,7 @@ from runner.engines.registry import engine_kinds
 from runner.engines.weights import weights_folder, weights_size
 from runner.errors import Fault
 from runner.launch.gpus import device_memory, devices_of
+from runner.launch.memory import host_memory
 from runner.schema import fitting_type
 from runner.spec import Experiment, SlurmCluster
 from runner.values import Json, canonical_json
@@ -181,8 +182,6 @@ def _room(experiment: Experiment, kind: EngineKind) -> tuple[int, str] | None:
     topology = experiment.topology
     count = kind.devices(experiment.engine, topology) // topology.data_parallel_size
     if not count:
-        import psutil  # not for every plan
-
-        return psutil.virtual_memory().total, "this machine's memory"
+        return host_memory(), "the memory that jobs have here"
     each = device_memory(devices_of(experiment.cluster))
     return (count * each, f"the memory of {count} GPU{'s' * (count > 1)}") if each else None

@@ -232,7 +232,7 @@ def test_weights_that_do_not_fit_this_machine_are_told(project: Project, install
         file.truncate(8_000_000_000_000)
     point = planned(project.composed("model=weights", "engine=auto"))
 
-    assert "; the weights (8.0 TB) don't fit this machine's memory (" in why(point)
+    assert "; the weights (8.0 TB) don't fit the memory that jobs have here (" in why(point)
 
 
 @pytest.mark.usefixtures("two_gpus")
