@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from runner.cache import ResponseCache
 from runner.config import RefusedPoint
 from runner.data import check_rows, columns, undivided
 from runner.drawing import Drawing
-from runner.errors import ConfigError, Fault
+from runner.errors import ConfigError, Fault, UserError
 from runner.hashes import content_hash, counted_files
 from runner.identity import MODEL_FILES, Hash, make_scope, model_file
 from runner.jobs import DatasetFile, Job, PointSpec, write_job
@@ -39,19 +39,41 @@ def specify(plan: Plan) -> tuple[Job, ...]:
     """Return the jobs of a plan, with every dataset read once and every model identified.
 
     Raises:
-        UserError: a dataset can't be read as what it says it is.
+        UserError: as from `check_datasets`.
     """
-    facts, hashed = cache(_facts), cache(content_hash)
+    hashed = cache(content_hash)
     secret_env = secret_names(plan)
-    if refused := _refused_by_rows(plan):
-        raise ConfigError(together(refused, len(plan.points)))
+    files = check_datasets(plan.points)
     jobs = []
     for job in plan.jobs:
         points = tuple(
-            specify_point(planned, facts(planned.experiment.dataset), hashed) for planned in job.points
+            specify_point(planned, files[planned.experiment.dataset], hashed) for planned in job.points
         )
         jobs.append(Job(job.name, job.devices, points, secret_env))
     return tuple(jobs)
+
+
+def check_datasets(points: Sequence[PlannedPoint]) -> dict[Dataset, DatasetFile]:
+    """Read every dataset of some points once; return where each lies and what it is.
+
+    Raises:
+        UserError: a dataset can't be read as what it says it is, or a point can't be asked with the rows
+            that it has; tells all that is wrong together.
+    """
+    files: dict[Dataset, DatasetFile] = {}
+    unsound: dict[Dataset, str] = {}
+    for dataset in dict.fromkeys(planned.experiment.dataset for planned in points):
+        try:
+            files[dataset] = _facts(dataset)
+        except UserError as error:
+            unsound[dataset] = str(error)
+    faults = together(_refused_by_rows(points, unsound), len(points))
+    if unsound:
+        lines = dict.fromkeys(line for message in unsound.values() for line in message.splitlines())
+        raise UserError("\n".join([*map(str, faults), *lines]))
+    if faults:
+        raise ConfigError(faults)
+    return files
 
 
 def less_refused_by_rows(plan: Plan) -> Plan:
@@ -61,22 +83,34 @@ def less_refused_by_rows(plan: Plan) -> Plan:
         ConfigError: no other point is left.
         UserError: a dataset can't be read as what it says it is.
     """
-    refused = _refused_by_rows(plan)
+    refused = _refused_by_rows(plan.points)
     return less(plan, refused) if refused else plan
 
 
-def _refused_by_rows(plan: Plan) -> list[RefusedPoint]:
-    """Find points that name columns which their rows haven't, or of which not one row can be asked."""
+def _refused_by_rows(points: Sequence[PlannedPoint], unsound: Container[Dataset] = ()) -> list[RefusedPoint]:
+    """Find points that name columns which their rows haven't, or of which not one row can be asked.
+
+    Args:
+        points: which to look at.
+        unsound: datasets of which something is told already.
+    """
     trial = Trial()
-    return [
-        RefusedPoint(planned.point.index, planned.point.axes, tuple(placed(faults, planned.point.axes)))
-        for planned in plan.points
-        if (faults := _column_faults(planned) or trial.faults(planned))
-    ]
+    refused = []
+    for planned in points:
+        try:
+            faults = _column_faults(planned) or trial.faults(planned)
+        except UserError:
+            if planned.experiment.dataset not in unsound:
+                raise
+        else:
+            if faults:
+                axes = planned.point.axes
+                refused.append(RefusedPoint(planned.point.index, axes, tuple(placed(faults, axes))))
+    return refused
 
 
 def _column_faults(planned: PlannedPoint) -> list[Fault]:
-    """Find columns that the prompt or a target names and the dataset's first row hasn't."""
+    """Find columns that the prompt or a target names and the dataset's first sound row hasn't."""
     experiment = planned.experiment
     there = columns(experiment.dataset)
     missing = compile_prompt(planned.prompt, experiment.task).columns - set(there)

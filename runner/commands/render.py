@@ -20,11 +20,10 @@ from rich.text import Text
 from runner.commands.arguments import add_point, point_from
 from runner.commands.console import cell, console
 from runner.commands.planned import NO_SAMPLING
-from runner.data import check_rows
 from runner.errors import RenderError, UserError
 from runner.jobs import DatasetFile
 from runner.plan import PlannedPoint
-from runner.prepare import specify_point
+from runner.prepare import check_datasets, specify_point
 from runner.questions import OpenPoint, Question
 from runner.values import VALUE_TASKS, Input, Json, Message, Request, Row, by_content
 
@@ -46,9 +45,13 @@ def main(arguments: argparse.Namespace) -> int:
     plan, planned = point_from(arguments)
     point = open_point(planned)
     start = min(arguments.offset, sys.maxsize)
-    rows = list(islice(point.rows(), start, min(start + arguments.rows, sys.maxsize)))
+    try:
+        rows = list(islice(point.rows(), start, min(start + arguments.rows, sys.maxsize)))
+    except UserError:
+        check_datasets([planned])  # says all that is wrong with the rows
+        raise
     if not rows:
-        check_rows(planned.experiment.dataset)  # says why none is left, where none is
+        check_datasets([planned])  # says why none is left, where none is
         raise UserError(f"the dataset has no row number {arguments.offset} (rows count from 0)")
     if arguments.json:
         rendered = [_print_lines(point, row) for row in rows]

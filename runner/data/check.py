@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from runner.data.identity import content_hash, repeated, row_id
+from runner.data.identity import content_hash, first_repeats, repeated, row_id
 from runner.data.order import positions_of
-from runner.data.rows import first_record, id_column_of, open_table
+from runner.data.rows import open_table
 from runner.data.table import BadRecordError, bad_record, open_file
 from runner.errors import UserError
+from runner.render import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from runner.data.table import Columns, Table
     from runner.spec import Dataset
 
+Seen = TypeVar("Seen")
 
 MOST_TOLD = 10
-"""Most bad rows of a file that one message names."""
+"""Most broken rows of a file that one message names, and most that repeat an id."""
 
 
 class DatasetFacts(msgspec.Struct, frozen=True):
@@ -43,18 +45,13 @@ class DatasetFacts(msgspec.Struct, frozen=True):
 
 
 def columns(dataset: Dataset) -> tuple[str, ...]:
-    """Return the columns of the dataset's first row.
+    """Return the columns of the dataset's first sound row.
 
     Raises:
-        UserError: there is none, or it can't be read; names other bad rows too.
+        UserError: there is none; says what is wrong with the rows.
     """
     table = open_table(dataset)
-    try:
-        return tuple(first_record(table)[1])
-    except UserError:
-        for _ in _each(table, len):
-            pass
-        raise
+    return tuple(_first_sound(table))
 
 
 def check_rows(dataset: Dataset) -> DatasetFacts:
@@ -62,12 +59,22 @@ def check_rows(dataset: Dataset) -> DatasetFacts:
 
     Raises:
         UserError: the file isn't there or has no rows, offset, limit and shard leave none, a row is
-            broken or without an id, or an id occurs twice; names the file and the lines, of some ten
-            bad rows together.
+            broken or without an id, or an id occurs twice; has a line for each such row, up to ten of
+            a kind, and the number of others.
     """
     table = open_table(dataset)
-    column = id_column_of(dataset, table)
-    records = _check_named(table, column) if column is not None else _check_hashed(table)
+    first = _first_sound(table)
+    column = dataset.id or "id"
+    bad = _BadRows(table.path)
+    if column in first:
+        records, faults = _check_named(table, column, bad)
+    else:
+        records, faults = _check_hashed(table, bad), []
+        if dataset.id is not None:
+            hint = suggestion(column, first)
+            faults.append(f"{table.path} has no column {column!r}, which dataset.id names ({hint})")
+    if faults := [*bad.lines(), *faults]:
+        raise UserError("\n".join(faults))
     rows = len(positions_of(dataset, records))
     if not rows:
         kept = ", ".join(f"{key} {value}" for key, value in _choice(dataset).items())
@@ -82,57 +89,94 @@ def _choice(dataset: Dataset) -> dict[str, str]:
     return named if shard is None else {**named, "shard": f"{shard.index} of {shard.count}"}
 
 
-def _check_named(table: Table[Any], column: str) -> int:
-    """Check rows with an id column; 8 bytes of memory each."""
-    # hash() differs from process to process, which is no matter here, and is cheap; that two ids
-    # share one is settled by looking at the ids themselves.
-    hashes = array("q", _each(table, lambda data: hash(row_id(column, data))))
-    doubtful = repeated(hashes)
-    if doubtful:
-        _refuse_repeated(table, column, doubtful)
-    return len(hashes)
+class _BadRows:
+    """Collects what is wrong with a file's records: the first by their lines, the others by their number."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._told: list[str] = []
+        self._more = 0
+        self._end: list[str] = []
+
+    def add(self, error: UserError) -> None:
+        """Take a record that is none."""
+        if len(self._told) < MOST_TOLD:
+            self._told.append(str(error))
+        else:
+            self._more += 1
+
+    def end(self, error: UserError) -> None:
+        """Take what keeps the rest of the file from being told into records."""
+        self._end = [str(error)]
+
+    def lines(self) -> list[str]:
+        """Return the lines of a message."""
+        return [*self._told, *_others(self._path, self._more, "broken rows"), *self._end]
 
 
-def _check_hashed(table: Table[Any]) -> int:
-    """Check rows that get a hash for an id: repeated ones are told apart, but each must have one."""
-    return sum(1 for _ in _each(table, content_hash))
+def _others(path: Path, count: int, what: str) -> list[str]:
+    return [f"{path}: and {count} more {what}"] if count else []
 
 
-def _each(table: Table[Any], seen_as: Callable[[Columns], int]) -> Iterator[int]:
-    """Yield what each record is seen as.
+def _first_sound(table: Table[Any]) -> Columns:
+    """Return the columns of the first record that is one.
 
     Raises:
-        UserError: records that are none, the first `MOST_TOLD` of them together.
+        UserError: none is; says what is wrong with them.
     """
-    bad: list[str] = []
+    bad = _BadRows(table.path)
+    for first in _each(table, lambda data: data, bad):
+        return first
+    raise UserError("\n".join(bad.lines()) or f"dataset file {table.path} has no rows")
+
+
+def _check_named(table: Table[Any], column: str, bad: _BadRows) -> tuple[int, list[str]]:
+    """Count rows with an id column, and tell of those that repeat an id; 8 bytes of memory each."""
+    # hash() differs from process to process, which is no matter here, and is cheap; that two ids
+    # share one is settled by looking at the ids themselves.
+    hashes = array("q", _each(table, lambda data: hash(row_id(column, data)), bad))
+    count = sum(1 for _ in repeated(hashes))
+    return len(hashes), _repeated_ids(table, column, hashes, count) if count else []
+
+
+def _check_hashed(table: Table[Any], bad: _BadRows) -> int:
+    """Check rows that get a hash for an id: repeated ones are told apart, but each must have one."""
+    return sum(1 for _ in _each(table, content_hash, bad))
+
+
+def _each(table: Table[Any], seen_as: Callable[[Columns], Seen], bad: _BadRows) -> Iterator[Seen]:
+    """Yield what each sound record is seen as; the others go to *bad*."""
     try:
         for line, raw in table.records():
             try:
-                yield seen_as(table.decode(raw))
+                seen = seen_as(table.decode(raw))
             except BadRecordError as error:
-                bad.append(str(bad_record(table.path, line, error)))
-                if len(bad) == MOST_TOLD:
-                    break
-    except UserError as error:  # from here on the file can't be told into records
-        bad.append(str(error))
-    if bad:
-        raise UserError("\n".join(bad))
+                bad.add(bad_record(table.path, line, error))
+            else:
+                yield seen
+    except UserError as error:
+        bad.end(error)
 
 
-def _refuse_repeated(table: Table[Any], column: str, doubtful: set[int]) -> None:
-    first: dict[str, int] = {}
-    again: list[tuple[str, int, int]] = []
+def _repeated_ids(table: Table[Any], column: str, hashes: array[int], count: int) -> list[str]:
+    """Say which rows repeat an id: the first by their lines, the others, *count* in all, by their number."""
+    named = first_repeats(hashes, MOST_TOLD)
+    doubtful = {hashes[index] for index in named}
+    lines: dict[str, int] = {}
+    told: list[str] = []
     for line, raw in table.records():
-        name = row_id(column, table.decode(raw))
+        try:
+            name = row_id(column, table.decode(raw))
+        except BadRecordError:
+            continue
         if hash(name) not in doubtful:
             continue
-        if name in first:
-            again.append((name, first[name], line))
-        first.setdefault(name, line)
-    if again:
-        name, one, other = again[0]
-        more = f" (and {len(again) - 1} more rows repeat an id)" if len(again) > 1 else ""
-        raise UserError(f"{table.path}: the id {name!r} stands on line {one} and on line {other}{more}")
+        if name in lines:
+            told.append(f"{table.path}:{line}: the id {name!r} stands on line {lines[name]} already")
+            if len(told) == len(named):
+                break
+        lines.setdefault(name, line)
+    return [*told, *_others(table.path, count - len(named), "rows that repeat an id")]
 
 
 def _fingerprint(path: Path) -> tuple[str, int]:

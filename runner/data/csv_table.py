@@ -8,6 +8,7 @@ from array import array
 from typing import TYPE_CHECKING, TypeAlias
 
 from runner.data.table import BadRecordError, Columns, bad_record, line_of, open_file, skip_bom, snippet
+from runner.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -113,9 +114,12 @@ def undivided(header: Sequence[str]) -> str:
 
 
 def _checked(header: Cells, path: Path, line: int) -> tuple[str, ...]:
+    problems = []
     if any(not name.strip() for name in header):
-        raise bad_record(path, line, f"the header has a column without a name: {header!r}")
-    twice = sorted({name for name in header if header.count(name) > 1})
+        problems.append(f"the header has a column without a name: {header!r}")
+    twice = sorted({name for name in header if name.strip() and header.count(name) > 1})
     if twice:
-        raise bad_record(path, line, f"the header names {', '.join(map(repr, twice))} more than once")
+        problems.append(f"the header names {', '.join(map(repr, twice))} more than once")
+    if problems:
+        raise UserError("\n".join(str(bad_record(path, line, problem)) for problem in problems))
     return tuple(header)

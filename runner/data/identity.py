@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from runner.data.table import BadRecordError, Columns
@@ -12,7 +12,7 @@ from runner.render import missing_column
 from runner.values import canonical_json, spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 AT_ONCE = 1 << 18
 """About how many hashes are held as objects while repeated ones are looked for."""
@@ -69,14 +69,34 @@ class ContentIds:
         return name if occurrence == 1 else f"{name}-{occurrence}"
 
 
-def repeated(hashes: array[int]) -> set[int]:
-    """Return the values that occur more than once, without holding all as objects."""
-    found: set[int] = set()
-    parts = len(hashes) // AT_ONCE + 1
+def repeated(hashes: array[int]) -> Iterator[int]:
+    """Yield each value as often as it repeats, without holding all as objects."""
+    parts = _parts(hashes)
     for part in range(parts):
         ordered = sorted(value for value in hashes if value % parts == part)
-        found.update(value for value, after in pairwise(ordered) if value == after)
+        yield from (value for value, after in pairwise(ordered) if value == after)
+
+
+def first_repeats(hashes: array[int], most: int) -> list[int]:
+    """Return the indices of the first values that occurred before, *most* at most."""
+    parts = _parts(hashes)
+    found: list[int] = []
+    for part in range(parts):
+        found = sorted([*found, *islice(_again(hashes, part, parts), most)])[:most]
     return found
+
+
+def _again(hashes: array[int], part: int, parts: int) -> Iterator[int]:
+    seen: set[int] = set()
+    for index, value in enumerate(hashes):
+        if value % parts == part:
+            if value in seen:
+                yield index
+            seen.add(value)
+
+
+def _parts(hashes: array[int]) -> int:
+    return len(hashes) // AT_ONCE + 1
 
 
 def _occurrences(hashes: array[int]) -> array[int]:

@@ -111,10 +111,13 @@ class ParquetTable:
             except pa.ArrowException as error:
                 raise UserError(f"dataset file {self.path} is no Parquet: {error}") from None
             there = file.schema_arrow.names
-            for name in self._columns or ():
-                if name not in there:
-                    hint = suggestion(name, there)
-                    raise UserError(f"dataset.columns: {self.path} has no column {name!r}; {hint}")
+            if absent := [name for name in self._columns or () if name not in there]:
+                raise UserError(
+                    "\n".join(
+                        f"dataset.columns: {self.path} has no column {name!r}; {suggestion(name, there)}"
+                        for name in absent
+                    )
+                )
             yield file
 
 

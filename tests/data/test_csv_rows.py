@@ -73,6 +73,7 @@ def test_csv_rows_survive_shuffling(
         (b'id,a\n1,"b"c\n', r"rows\.csv:2: no valid CSV"),
         (b"id,id\n1,2\n", r"rows\.csv:1: the header names 'id' more than once"),
         (b"id,,b\n1,2,3\n", r"rows\.csv:1: the header has a column without a name"),
+        (b"a,,a\n1,2,3\n", r"(?s)a column without a name.*rows\.csv:1: the header names 'a' more than once"),
         (b"id,a\n", "has no rows"),
         (b"", "has no rows"),
     ],
