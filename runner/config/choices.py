@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from runner.config.document import Key, Origin
 from runner.config.hydra_options import hydra_option, needs_hydra
-from runner.config.keys import LATER_ENGINES, LATER_SCORERS, nearest
+from runner.config.keys import LATER_ENGINES, LATER_SCORERS, nearest, served
 from runner.config.layers import Given
 from runner.config.reader import Reader
 from runner.config.values import brief
@@ -117,6 +117,8 @@ class Chooser:
         hint = nearest(name, [*options, *self._siblings(name)], say_known=False)
         if not hint and is_hub_name(name):
             hint = f"did you mean hf:{name}?"
+        if other := served(name, engine_kinds()):
+            hint = f"{hint} {other};".lstrip()
         known = f"options: {', '.join(options) or 'none'}"
         forms = (
             "; or write hf:ORG/NAME for the hub, KIND:NAME for an engine, ./FOLDER for weights, "

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.config.adapted import Adapted
 from runner.config.inlined import Inliner
-from runner.config.keys import nearest
+from runner.config.keys import nearest, served
 from runner.config.reader import Reader
 from runner.engines.registry import engine_kinds
 from runner.engines.weights import is_hub_name
@@ -141,6 +141,7 @@ class Files:
         hint = nearest(given.name, self._names(folders), say_known=False)
         if name.startswith("hf:") and is_hub_name(name.removeprefix("hf:")):
             hint = f"did you mean model={shown}, or model.name={shown.removeprefix('hf:')}?"
+        hint = " ".join(filter(None, [hint, served(name, engine_kinds())]))
         if is_hub_name(name) and not hint:
             return None
         looked = self._reader.folders(self._bases(Path(shown).parent))

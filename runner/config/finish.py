@@ -26,7 +26,7 @@ from runner.config.keys import (
 )
 from runner.config.layers import Given
 from runner.config.values import brief, oversized
-from runner.engines.auto import AUTO
+from runner.engines.auto import ANYWHERE, AUTO, ON_GPU
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault
 from runner.schema import experiment_type, fitting_type
@@ -81,6 +81,9 @@ class Finisher:
             layer, model = raw.winners["model"]
             raw.notes.append(f"engine: {model.value} replaces {brief(raw.winners['engine'][1].value)}")
             own = _laid_since(raw, "engine", layer)
+        elif group == "engine" and kind == AUTO and (fault := _not_for_auto(raw, chosen.value.get("kind"))):
+            raw.faults.append(fault)
+            own = None
         elif kind is not None and chosen.value.get("kind") not in (None, kind):
             raw.notes.append(
                 f"engine: {brief(own)} ({raw.source((group,))}) replaces the model's {brief(chosen.value)}"
@@ -183,6 +186,16 @@ def _names_engine_later(raw: Raw) -> bool:
         and KIND_AND_NAME.match(model[1].value) is not None
         and model[0] > engine[0]
     )
+
+
+def _not_for_auto(raw: Raw, kind: Json) -> Fault | None:
+    """Return the fault of a model given as KIND:NAME, of a kind that auto never stands for."""
+    model = raw.winners["model"][1].value if "model" in raw.winners else None
+    if kind in (*ON_GPU, *ANYWHERE) or not isinstance(model, str) or not KIND_AND_NAME.match(model):
+        return None
+    problem = f"{AUTO} stands for engines that load local weights, and {model} names {kind}"
+    hint = f"write engine={kind} model.name={model.partition(':')[2]}"
+    return Fault("engine", problem, hint, raw.source(("engine",)))
 
 
 def _laid_since(raw: Raw, group: str, layer: int) -> Json:

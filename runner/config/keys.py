@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from difflib import get_close_matches
 
 GROUPS = ("model", "engine", "topology", "sampling", "prompt", "dataset", "scorers", "cluster")
@@ -30,6 +31,22 @@ DEFAULT_CLUSTER = "local"
 
 ALSO_CALLED = {"claude": "anthropic", "gemini": "google", "grok": "xai"}
 """What providers' models are called -> the kind of engine that asks them."""
+
+_FAMILIES = {
+    **ALSO_CALLED,
+    **dict.fromkeys(("gpt", "chatgpt", "o1", "o3", "o4"), "openai"),
+    **dict.fromkeys(("mistral", "ministral", "magistral", "codestral", "pixtral"), "mistral"),
+    "deepseek": "deepseek",
+}
+"""What the names of providers' models begin with -> the kind of engine that asks them."""
+
+
+def served(name: str, kinds: Container[str]) -> str:
+    """Return how a model is written that one of *kinds* may have, by its prefix or its name; else nothing."""
+    kind, _, bare = name.rpartition(":")
+    if not kind and "/" not in bare:  # what a hub has may be called as a provider's models are
+        kind = _FAMILIES.get(bare.split("-", maxsplit=1)[0], "")
+    return f"if {kind} serves it: engine={kind} model.name={bare}" if kind in kinds else ""
 
 
 def nearest(given: str, known: list[str] | tuple[str, ...], *, say_known: bool = True) -> str:

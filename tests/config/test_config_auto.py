@@ -14,7 +14,7 @@ from runner.config import Composition, json_schema
 from runner.engines.auto import ANYWHERE, NOT_INSTALLED, ON_GPU, choose_engine
 from runner.errors import UserError
 from runner.plan import PlannedPoint, make_plan
-from tests.config.config_kit import Project
+from tests.config.config_kit import BASE, Project
 
 Install = Callable[..., None]
 ALL = (*ON_GPU, *ANYWHERE)
@@ -271,3 +271,61 @@ def test_editors_take_auto_with_settings() -> None:
 
     assert takes({"model": "tiny", "engine": {"kind": "auto", "python": "/opt/vllm/bin/python"}})
     assert not takes({"model": "tiny", "engine": {"kind": "none", "python": "/opt/vllm/bin/python"}})
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "name"),
+    [
+        ("openai:gpt-5", "openai", "gpt-5"),
+        ("together:org/chat", "together", "org/chat"),
+        ("anthropic:claude-opus-4-1", "anthropic", "claude-opus-4-1"),
+    ],
+)
+def test_model_of_an_engine_that_auto_never_is_points_to_that_engine(
+    project: Project, model: str, kind: str, name: str
+) -> None:
+    """Auto chooses for local weights; what a provider has is asked through the engine that asks it."""
+    told = project.refused(f"model={model}", "engine=auto")
+
+    assert told == (
+        f"engine (command line): auto stands for engines that load local weights, and {model} names {kind}\n"
+        f"    write engine={kind} model.name={name}"
+    )
+    file = project.file(BASE.replace("model: small", f"model: {model}") + "engine: auto\n")
+    assert f"{model} names {kind}\n    write engine={kind} model.name={name}" in project.refused(file=file)
+
+
+def test_kind_that_auto_may_be_is_left_to_it(project: Project, install: Install) -> None:
+    """Weights are weights, whichever engine was named with them."""
+    install("transformers", modules=("torch", "transformers"))
+    point = planned(project.composed("model=mistralrs:weights", "engine=auto"))
+
+    assert why(point).startswith("engine: auto is transformers")
+
+
+@pytest.mark.parametrize("engine", ["auto", "vllm", "mistralrs"])
+@pytest.mark.parametrize(
+    ("name", "kind", "bare"),
+    [
+        ("gpt-5", "openai", "gpt-5"),
+        ("o3", "openai", "o3"),
+        ("openai:gpt-5", "openai", "gpt-5"),
+        ("together:org/chat", "together", "org/chat"),
+        ("claude-opus-4-1", "anthropic", "claude-opus-4-1"),
+    ],
+)
+def test_providers_model_on_an_engine_that_loads_weights_points_to_the_provider(
+    project: Project, engine: str, name: str, kind: str, bare: str
+) -> None:
+    """By its prefix, or by what providers' models are called."""
+    told = project.refused(f"model.name={name}", f"engine={engine}")
+
+    assert told.startswith(f"model.name (command line): {name} is neither a folder")
+    assert told.endswith(f"\n    if {kind} serves it: engine={kind} model.name={bare}")
+
+
+def test_providers_model_that_is_no_option_points_to_the_provider(project: Project) -> None:
+    """Beside what else a model may be."""
+    told = project.refused("model=gpt-5")
+
+    assert "\n    if openai serves it: engine=openai model.name=gpt-5; options: " in told
