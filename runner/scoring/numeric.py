@@ -33,12 +33,16 @@ _PLAIN_DIGITS: Final = 30
 
 
 class NumericSettings(ScorerSettings):
-    """Take a number from the answer and compare it with the target's: 85 and 85.0 are the same."""
+    """Take a number from the answer and compare it with the target's: 85 and 85.0 are the same.
+
+    A target may hold several numbers, as GSM8K's solutions do: the one counts that `take` says, as in an
+    answer. Of "between 3 and 5" that is 5 alone; a range is its middle with a `tolerance`.
+    """
 
     kind: Literal["numeric"] = "numeric"
     """A number in the answer equals the target's."""
     take: Take = "last"
-    """Which number to take where there are several."""
+    """Which number to take where there are several, of an answer as of a target."""
     tolerance: float = Field(0.0, ge=0)
     """How far the answer may be from the target."""
 

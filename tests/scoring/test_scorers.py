@@ -139,6 +139,15 @@ def test_numeric_compares_exactly(tolerance: float, text: str, target: str, valu
     assert scorer("numeric", tolerance=tolerance).score(text, target).value == value
 
 
+@pytest.mark.parametrize(("take", "counts"), [("last", "42"), ("first", "6")])
+def test_numeric_takes_the_same_number_of_a_target(take: str, counts: str) -> None:
+    """A target that is a whole solution, such as GSM8K's, is read as an answer is."""
+    solution = "She buys 6 boxes of <<6*7=42>>42 eggs.\n#### 42"
+
+    assert scorer("numeric", take=take).score(counts, solution).value == 1.0
+    assert scorer("numeric", take=take).score("7", solution).value == 0.0
+
+
 def test_numeric_target_without_a_number_fails_the_row() -> None:
     """A target that can't be right is an error that names it, not a wrong answer."""
     with pytest.raises(RowError, match="the target 'forty' holds no number"):
