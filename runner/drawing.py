@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 from pydantic import ValidationError
 
 from runner.engines.constraints import constraint_fault
-from runner.errors import RenderError
+from runner.errors import Fault, RenderError
 from runner.render import ValueTemplate, compile_value
 from runner.spec import Sampling
 from runner.spec.sampling import CONSTRAINTS, FILLED, GO_WITH, is_template
@@ -24,10 +24,15 @@ class Drawing:
         sampling: effective values; templates are filled by each row.
         slots: names of the answers before this one.
         needs: parameters that no row may leave out.
+        refused: finds what a row's passthrough may not hold, in all of its sampling.
     """
 
     def __init__(
-        self, sampling: Mapping[str, Json], slots: Sequence[str], needs: frozenset[str] = frozenset()
+        self,
+        sampling: Mapping[str, Json],
+        slots: Sequence[str],
+        needs: frozenset[str] = frozenset(),
+        refused: Callable[[Mapping[str, Json]], Iterable[Fault]] = lambda _: (),
     ) -> None:
         self._fixed = {name: value for name, value in sampling.items() if not is_template(value)}
         self._templates: dict[str, ValueTemplate] = {
@@ -37,6 +42,7 @@ class Drawing:
         }
         self._slots = tuple(slots)
         self._needs = needs
+        self._refused = refused
         self._of_sample: dict[int, dict[str, Json]] = {}
 
     @cached_property
@@ -53,6 +59,8 @@ class Drawing:
         if self._templates:
             sampling = {**self._fixed, **self._filled(row, answers)}
             _require_together(sampling)
+            for fault in self._refused(sampling) if "passthrough" in self._templates else ():
+                raise RenderError(f"{fault.place}: {fault.problem}; {fault.hint} (the row gives it)")
             return _of_sample(sampling, sample)
         known = self._of_sample.get(sample)
         if known is None:

@@ -17,12 +17,13 @@ from runner.engines.registry import engine_kinds, takers
 from runner.engines.weights import weights_folder
 from runner.errors import Fault
 from runner.prompts import PromptSource, SlotSource
-from runner.render import TemplateError, compile_value, unknown_names
+from runner.render import TemplateError, compile_template, compile_value, unknown_names
 from runner.spec import Experiment
 from runner.spec.sampling import CONSTRAINTS, GO_WITH, is_template
 from runner.values import VALUE_TASKS, Json, spelled
 
 _OWN_CONFIG = "generation_config.json"
+_ONE_TEMPLATE = {list: '"{{ [row.x, row.y] }}"', dict: "\"{{ {'key': row.x} }}\""}
 _THEIR_NAMES = {"max_new_tokens": "max_tokens"}
 _THEIRS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens")
 
@@ -127,6 +128,42 @@ def _template_faults(sampling: Mapping[str, Json], slots: Sequence[SlotSource]) 
         else:
             faults += unknown_names(template, ["row", *(slot.name for slot in slots[:-1])], place)
     return faults
+
+
+def unfilled_faults(experiment: Experiment, slots: Sequence[SlotSource]) -> list[Fault]:
+    """Find templates for a row within lists and maps, which nothing fills."""
+    names = frozenset({"row", *(slot.name for slot in slots[:-1])})
+    asked: list[tuple[str, Mapping[str, Json]]] = [("sampling", experiment.sampling.given())]
+    asked += [(f"prompt.turns.{slot.name}", slot.sampling) for slot in slots]
+    return [
+        Fault(
+            path,
+            f"{text!r} would be sent as it is: a row fills a value as a whole",
+            f"write all of {place}.{name} as one template, such as {_ONE_TEMPLATE[type(value)]}",
+        )
+        for place, sampling in asked
+        for name, value in sampling.items()
+        if isinstance(value, list | dict)
+        for path, text in _texts(f"{place}.{name}", value)
+        if is_template(text) and _takes(text, names)
+    ]
+
+
+def _texts(path: str, value: Json) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a value with their places."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(f"{path}.{key}", inner)
+
+
+def _takes(text: str, names: frozenset[str]) -> bool:
+    """Tell whether a text is a template that takes any of *names* from outside."""
+    try:
+        return not names.isdisjoint(compile_template(text, name="sampling").names())
+    except TemplateError:
+        return False
 
 
 def _together(

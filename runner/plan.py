@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.config import Composition, Point, RefusedPoint
-from runner.effective import choice_note, effective_sampling, sampling_faults
+from runner.effective import choice_note, effective_sampling, sampling_faults, unfilled_faults
 from runner.engines.base import EngineKind
 from runner.engines.fitness import engine_faults
 from runner.engines.registry import engine_kinds
@@ -160,6 +160,8 @@ class _Resolver:
         faults = [*prompt_faults, *engine_faults(experiment, kind), *_cluster_faults(experiment)]
         faults += self._model_faults(experiment, kind)
         faults += sampling_faults(experiment, kind, prompt, whole=self._written)
+        if self._written:
+            faults += unfilled_faults(experiment, prompt.slots if prompt is not None else ())
         faults += task_faults(experiment, written=self._written)
         if prompt is not None:
             faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots, self._most)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +11,7 @@ import msgspec
 
 from runner.data import Rows, open_rows
 from runner.drawing import Drawing
+from runner.engines.passthrough import passthrough_faults
 from runner.engines.registry import engine_kinds, takers
 from runner.errors import AskError, RenderError, RowError
 from runner.jobs import PointSpec
@@ -136,8 +138,11 @@ class OpenPoint:
         ]
         self._kind = engine_kinds()[self.experiment.engine.kind]
         needs = self._kind.capabilities.needs.get(self.task, frozenset())
+        takes = self._kind.honours(self.experiment.engine).takes(self.task)
+        refused = partial(passthrough_faults, "sampling", takes=takes, task=self.task)
         self.drawings = tuple(
-            Drawing(self.effective(slot), self.slots[:slot], needs) for slot in range(len(self.slots))
+            Drawing(self.effective(slot), self.slots[:slot], needs, refused)
+            for slot in range(len(self.slots))
         )
         self._images = Path(self.experiment.dataset.path).parent
         self._run = run

@@ -154,3 +154,34 @@ def test_task_that_is_answered_with_numbers_refuses_its_inputs_alone(project: Pr
     told = refused(project.composed(*given, "+sampling={passthrough: {input: x, model: y}}"))
     assert "sampling.passthrough.input: the runner fills it\n    set prompt instead" in told
     assert "sampling.passthrough.model: the runner fills it" in told
+
+
+@pytest.mark.parametrize(
+    ("sampling", "place", "text"),
+    [
+        ({"passthrough": {"mirostat": "{{ row.m }}"}}, "passthrough.mirostat", "{{ row.m }}"),
+        ({"passthrough": {"a": {"b": [1, "{{row['m']}}"]}}}, "passthrough.a.b.1", "{{row['m']}}"),
+        ({"choice": ["{{ row.a }}", "other"]}, "choice.0", "{{ row.a }}"),
+        ({"stop": ["{{ row.end }}"]}, "stop.0", "{{ row.end }}"),
+        (
+            {"chat_template_kwargs": {"today": "on {{ row.day }}"}},
+            "chat_template_kwargs.today",
+            "on {{ row.day }}",
+        ),
+    ],
+)
+def test_template_within_a_list_or_map_is_refused(
+    project: Project, sampling: dict[str, Any], place: str, text: str
+) -> None:
+    """It would reach the engine as it is written: a row fills a value as a whole."""
+    name = place.partition(".")[0]
+    told = refused(experiment(project, "vllm", sampling.pop("passthrough", {}), **sampling))
+
+    assert f"sampling.{place}: {text!r} would be sent as it is: a row fills a value as a whole" in told
+    assert f"\n    write all of sampling.{name} as one template, such as " in told
+
+
+def test_template_that_takes_nothing_of_a_row_goes_through(project: Project) -> None:
+    """Such as a chat template for the server to fill."""
+    template = "{% for row in messages %}{{ row.content }}{% endfor %}{{ bos_token }}"
+    make_plan(experiment(project, "vllm", {"chat_template": template, "odd": "{{ no template"}))

@@ -37,6 +37,20 @@ def test_text_of_a_csv_column_is_read_as_what_the_parameter_takes() -> None:
     assert drawn(sampling, row) == {"temperature": 0.7, "json_schema": {"type": "object"}}
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"mirostat": 2, "tau": 0.5, "deep": {"on": True}}, '{"mirostat": 2, "tau": 0.5, "deep": {"on": true}}'],
+)
+def test_passthrough_of_a_row_keeps_its_types(given: Any) -> None:
+    """As a map, or as JSON in the text of a CSV column; a map may also be built of columns."""
+    passed = drawn({"passthrough": "{{ row.p }}"}, {"p": given})["passthrough"]
+
+    assert passed == {"mirostat": 2, "tau": 0.5, "deep": {"on": True}}
+    assert [type(value) for value in passed.values()] == [int, float, dict]
+    built = drawn({"passthrough": "{{ {'mirostat': row.m, 'tau': row.t} }}"}, {"m": 2, "t": 0.5})
+    assert built == {"passthrough": {"mirostat": 2, "tau": 0.5}}
+
+
 def test_text_of_a_row_is_no_template() -> None:
     """Braces in a dataset's value are sent as they are, as the parameter takes them."""
     given = {"end": "{{ 7 }}", "form": r"\{{2}"}
@@ -86,6 +100,7 @@ def test_samples_have_seeds_of_their_own_beyond_their_choices() -> None:
         ({"temperature": "{{ row.t }}"}, {"x": 1}, r"the row has no column 't'"),
         ({"seed": "{{ row.s }}"}, {"s": "{{ 7 }}"}, r"sampling\.seed: .*valid integer.*'\{\{ 7 \}\}'"),
         ({"tools": "{{ row.tools }}"}, {"tools": "[{"}, r"sampling\.tools: the row's text is no JSON"),
+        ({"passthrough": "{{ row.p }}"}, {"p": [1]}, r"sampling\.passthrough: .*valid dictionary.*\[1\]"),
         (
             {"logprobs": "{{ row.l }}", "top_logprobs": 2},
             {"l": None},
@@ -140,3 +155,28 @@ def test_row_without_the_tools_that_a_choice_needs_is_never_asked(lab: Lab) -> N
     assert (result.count.ok, result.count.errors) == (2, 1)
     assert result.lines()[1]["error"]["message"] == "sampling.tool_choice: needs tools (the row gives none)"
     assert set(echo.asked) == {"0", "2"}
+
+
+def test_passthrough_of_a_row_is_sent_and_part_of_its_key(lab: Lab) -> None:
+    """Rows that differ in it alone are asked apart; one that would replace what the plan shows is not."""
+    rows = [{"id": str(n), "q": "1", "a": "1", "p": {"mirostat": n}} for n in range(2)]
+    bad = {"temperature": 2, "model": "other", "max_completion_tokens": 1}
+    rows += [{"id": name, "q": name, "a": "1", "p": {name: value}} for name, value in bad.items()]
+    lab.rows([*rows, {"id": "none", "q": "2", "a": "1", "p": None}])
+    echo = Echo(lambda _: None)
+    with HttpServer({CHAT: echo}) as server:
+        result = lab.run(engine=served(server.url("/v1")), sampling={"passthrough": "{{ row.p }}"})
+        asked = [request.json() for request in server.received]
+
+    assert sorted(str(body.get("mirostat")) for body in asked) == ["0", "1", "None"]
+    assert (result.count.ok, result.count.errors) == (3, 3)
+    keys = {line["keys"]["answer"] for line in result.lines() if "error" not in line}
+    assert len(keys) == 3
+    assert [line["error"]["message"] for line in result.lines() if "error" in line] == [
+        f"sampling.passthrough.{problem} instead (the row gives it)"
+        for problem in (
+            "temperature: it has a key of its own; set sampling.temperature",
+            "model: the runner fills it; set model.name",
+            "max_completion_tokens: it has a key of its own; set sampling.max_tokens",
+        )
+    ]
