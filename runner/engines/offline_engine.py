@@ -21,7 +21,6 @@ from typing import NoReturn, Self, TypeVar
 
 from runner.engines.asgi import App, AsgiClient
 from runner.engines.base import EngineContext
-from runner.engines.chat_templates import as_jinja
 from runner.engines.offline import Offline, OfflineSettings, Running
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.readiness import smallest
@@ -69,7 +68,7 @@ class OfflineEngine:
             watch = stack.enter_context(Watch(self._context.held))
             # Only the start reads what is copied, and a program that has one may have no folder for it.
             with TemporaryDirectory(prefix="runner-") as copies:
-                model = as_jinja(self._model, Path(copies)) if offline.serving.jinja else self._model
+                model = offline.serving.templated(self._model, Path(copies))
                 start = launched(settings, model, self._context.topology, 1, task)
                 words = offline.arguments(settings, start, {})
                 self._running = await stack.enter_async_context(offline.open(words))

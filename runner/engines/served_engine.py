@@ -9,7 +9,6 @@ from typing import Self
 
 from runner.engines.adapters import Adapter
 from runner.engines.base import EngineContext
-from runner.engines.chat_templates import as_jinja
 from runner.engines.http import HttpClient
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.readiness import smallest
@@ -115,7 +114,7 @@ class ServedEngine:
 
     async def _start(self) -> None:
         settings, context = self._settings, self._context
-        model = as_jinja(self._model, context.folder) if self._serving.jinja else self._model
+        model = self._serving.templated(self._model, context.folder)
         start = launched(settings, model, context.topology, free_port(), context.task)
         self._server = Server(
             ServerStart(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 from runner.engines.adapters import NAME, Adapter
 from runner.engines.base import Engine, EngineContext, EngineKind, flag_name
 from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, Parameter, parameters
+from runner.engines.chat_templates import as_jinja, with_own
 from runner.engines.constraints import choice_regex
 from runner.engines.openai_body import response_format
 from runner.engines.reasoning_parsers import reasoning_fault
@@ -35,6 +38,13 @@ from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 from runner.spec.sampling import is_template
 from runner.values import Json, canonical_json
+
+GUESSED = re.compile(
+    r"\bpoints\b|moss.*vl|internvl|janus|vicuna|llava-v1\.[56]|llava-next-video|llava-onevision-qwen2"
+    r"|deepseek.*vl2|deepseek-ocr|minicpm-[vo]|phi-4-multimodal|unlimited|paddleocr|whisper",
+    re.IGNORECASE,
+)
+"""Paths of weights by which SGLang (0.5.23) takes a chat template of its own, anywhere in them."""
 
 
 class Sglang(PythonServer):
@@ -155,6 +165,12 @@ SAMPLING = parameters(
 
 WIRES = {**SGLANG_WIRES, "loglikelihood": LOGLIKELIHOOD}
 
+
+def _templated(model: Model, folder: Path) -> Model:
+    """Return *model* with a template that ends in .jinja: any other is read as JSON of a form of its own."""
+    return as_jinja(with_own(model, GUESSED, folder), folder)
+
+
 SERVING = Serving(
     name="sglang",
     command=command,
@@ -167,8 +183,7 @@ SERVING = Serving(
     adapter_flag="lora-paths",
     # Of the tools it shows the model that one alone; many of its parsers would have any of the others called.
     forced_alone=True,
-    # Any other it reads as JSON, in a form of its own.
-    jinja=True,
+    templated=_templated,
 )
 
 
