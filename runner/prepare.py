@@ -69,8 +69,8 @@ def check_datasets(points: Sequence[PlannedPoint]) -> dict[Dataset, DatasetFile]
             unsound[dataset] = str(error)
     faults = together(_refused_by_rows(points, unsound), len(points))
     if unsound:
-        lines = dict.fromkeys(line for message in unsound.values() for line in message.splitlines())
-        raise UserError("\n".join([*map(str, faults), *lines]))
+        # What two datasets of one file have in common is told once.
+        raise UserError("\n".join([*map(str, faults), *dict.fromkeys(unsound.values())]))
     if faults:
         raise ConfigError(faults)
     return files
@@ -95,24 +95,32 @@ def _refused_by_rows(points: Sequence[PlannedPoint], unsound: Container[Dataset]
         unsound: datasets of which something is told already.
     """
     trial = Trial()
+    heads = {
+        dataset: _columns(dataset, unsound)
+        for dataset in dict.fromkeys(planned.experiment.dataset for planned in points)
+    }
     refused = []
     for planned in points:
-        try:
-            faults = _column_faults(planned) or trial.faults(planned)
-        except UserError:
-            if planned.experiment.dataset not in unsound:
-                raise
-        else:
-            if faults:
-                axes = planned.point.axes
-                refused.append(RefusedPoint(planned.point.index, axes, tuple(placed(faults, axes))))
+        there = heads[planned.experiment.dataset]
+        if there is not None and (faults := _column_faults(planned, there) or trial.faults(planned)):
+            axes = planned.point.axes
+            refused.append(RefusedPoint(planned.point.index, axes, tuple(placed(faults, axes))))
     return refused
 
 
-def _column_faults(planned: PlannedPoint) -> list[Fault]:
+def _columns(dataset: Dataset, unsound: Container[Dataset]) -> Sequence[str] | None:
+    """Return a dataset's columns; of one of which something is told already maybe none."""
+    try:
+        return columns(dataset)
+    except UserError:
+        if dataset not in unsound:
+            raise
+        return None
+
+
+def _column_faults(planned: PlannedPoint, there: Sequence[str]) -> list[Fault]:
     """Find columns that the prompt or a target names and the dataset's first sound row hasn't."""
     experiment = planned.experiment
-    there = columns(experiment.dataset)
     missing = compile_prompt(planned.prompt, experiment.task).columns - set(there)
     drawn = Drawing(planned.sampling, ()).columns - set(there)
     faults = [_lacking("prompt", experiment.dataset, name, there) for name in sorted(missing)]
