@@ -67,7 +67,9 @@ class Exchange:
         self._writer.close()
 
     def reset(self) -> None:
-        """Ends the connection with a reset."""
+        """Ends the connection with a reset, unless the client has ended it."""
+        if self._writer.is_closing():
+            return
         plain: socket.socket = self._writer.get_extra_info("socket")
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()

@@ -19,6 +19,16 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
 
 
+async def closes_in_head(exchange: Exchange) -> None:
+    await exchange.send(b"HTTP/1.1 200 X\r\ncontent-type: text/plain\r\n")
+    exchange.close()
+
+
+async def closes_in_second_head(exchange: Exchange) -> None:
+    await exchange.send(head(103, "x: early"))
+    await closes_in_head(exchange)
+
+
 async def closes_in_body(exchange: Exchange) -> None:
     await exchange.send(head(200, "content-length: 10") + b"half")
     exchange.close()
@@ -80,7 +90,16 @@ def test_times_that_run_out_all_the_while_are_timeouts_each(run: Run) -> None:
 @both_loops
 @pytest.mark.parametrize(
     "behaviour",
-    [resets, closes_in_body, closes_in_chunks, resets_in_body, speaks_gibberish, compresses_badly],
+    [
+        resets,
+        closes_in_head,
+        closes_in_second_head,
+        closes_in_body,
+        closes_in_chunks,
+        resets_in_body,
+        speaks_gibberish,
+        compresses_badly,
+    ],
 )
 def test_an_answer_that_breaks_off_is_an_error(run: Run, behaviour: Any) -> None:
     """A part is never taken for the whole, whatever status came before it; the client goes on."""
@@ -89,9 +108,33 @@ def test_an_answer_that_breaks_off_is_an_error(run: Run, behaviour: Any) -> None
         async with HttpClient() as client:
             with pytest.raises(HttpReset, match=url):
                 await post(client, url)
+            with pytest.raises(HttpReset, match=url):
+                async with client.stream("POST", url, headers=(), timeout=20.0) as stream:
+                    assert not [chunk async for chunk in stream if not b"half".startswith(chunk)]
             assert (await post(client, url, b"next")).body == b"next"
 
-    with HttpServer({"/": in_turn(behaviour, echo)}) as server:
+    with HttpServer({"/": in_turn(behaviour, behaviour, echo)}) as server:
+        run(ask(server.url("/")))
+
+
+@both_loops
+@pytest.mark.parametrize("end", [b"", b"0\r\nx-trailer: 1\r\n\r\n"], ids=["bare-lines", "trailer"])
+def test_an_answer_is_whole_however_its_lines_end(run: Run, end: bytes) -> None:
+    """A head of bare line feeds is one, and a trailer after the body leaves the head what it is."""
+    plain = b"HTTP/1.1 201 X\ncontent-length: 5\n\nwhole"
+    chunked = head(201, "transfer-encoding: chunked") + b"5\r\nwhole\r\n" + end
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(chunked if end else plain)
+
+    async def ask(url: str) -> None:
+        async with HttpClient() as client:
+            answer = await post(client, url)
+            assert (answer.status, answer.body) == (201, b"whole")
+            async with client.stream("POST", url, headers=(), timeout=20.0) as stream:
+                assert (stream.status, b"".join([chunk async for chunk in stream])) == (201, b"whole")
+
+    with HttpServer({"/": behave}) as server:
         run(ask(server.url("/")))
 
 

@@ -72,6 +72,8 @@ type_of_code: dict[int, type[HttpError]] = {
 }
 CLOSED = (-1, "the client was closed while the request was in flight")
 type_of_code[CLOSED[0]] = HttpClosed
+CUT_HEAD = (pycurl.E_PARTIAL_FILE, "the connection ended within the head of the answer")
+"""What libcurl takes for the end of an answer without a body."""
 
 
 def http_error(url: str, code: int, reason: str, *, connected: bool = True) -> HttpError:

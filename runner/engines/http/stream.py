@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pycurl
 
-from runner.engines.http.errors import HttpError
+from runner.engines.http.errors import CUT_HEAD, HttpError
 from runner.engines.http.transfer import Fault, Transfer
 from runner.engines.http.values import find_header
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 HELD_BYTES = 1024 * 1024
+_BLANK = (b"\r\n", b"\n")
 
 
 class StreamedTransfer(Transfer):
@@ -40,6 +41,8 @@ class StreamedTransfer(Transfer):
 
     def settle(self, fault: Fault | None) -> None:
         self.over = True
+        if fault is None and not self.head:
+            fault = CUT_HEAD
         self.failure = None if fault is None else self.error(fault)
         self._news.set()
 
@@ -75,7 +78,7 @@ class StreamedTransfer(Transfer):
         if line.startswith(b"HTTP/"):  # a 1xx came before: forget it
             self.lines.clear()
         self.lines.append(line)
-        if line == b"\r\n":
+        if line in _BLANK:
             status = int(self.lines[0].split()[1])
             if status >= HTTPStatus.OK:
                 self.status, self.head = status, b"".join(self.lines)

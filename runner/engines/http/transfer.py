@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import pycurl
 
 from runner import __version__
-from runner.engines.http.errors import HttpError, http_error
-from runner.engines.http.values import HttpResponse
+from runner.engines.http.errors import CUT_HEAD, HttpError, http_error
+from runner.engines.http.values import HttpResponse, is_whole
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -125,8 +125,10 @@ class WholeTransfer(Transfer):
         """The complete answer, of which the handle keeps nothing; an `HttpError` if there is a *fault*."""
         if fault is not None:
             raise self.error(fault)
-        status = self.curl.getinfo(pycurl.RESPONSE_CODE)
-        answer = HttpResponse(status, b"".join(self._chunks), b"".join(self._lines))
+        head = b"".join(self._lines)
+        if not is_whole(head):
+            raise self.error(CUT_HEAD)
+        answer = HttpResponse(self.curl.getinfo(pycurl.RESPONSE_CODE), b"".join(self._chunks), head)
         self._chunks.clear()
         self._lines.clear()
         if self._sent > KEPT_BODY_BYTES:

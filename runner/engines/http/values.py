@@ -65,7 +65,7 @@ class HttpResponse(msgspec.Struct, frozen=True):
 
 def find_header(head: bytes, name: str) -> str | None:
     """Value of *name* in the last block of *head*: earlier ones are of a proxy or of a 1xx."""
-    block = head[max(head.rfind(b"\nHTTP/"), 0) :]
+    block = _last_block(head)
     wanted = name.lower().encode()
     values = [
         value.strip().decode(errors="replace")
@@ -74,3 +74,12 @@ def find_header(head: bytes, name: str) -> str | None:
         if colon and given.lower() == wanted
     ]
     return ", ".join(values) if values else None
+
+
+def is_whole(head: bytes) -> bool:
+    """Tell whether the last block of *head* came to its blank line; lines of a trailer may follow it."""
+    return head.endswith(b"\r\n\r\n") or any(end in _last_block(head) for end in (b"\n\r\n", b"\n\n"))
+
+
+def _last_block(head: bytes) -> bytes:
+    return head[max(head.rfind(b"\nHTTP/"), 0) :]
