@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from pathlib import Path
@@ -20,7 +20,8 @@ class Engine(Protocol):
 
     Entering starts it (loads weights, opens connections) and raises `EngineStartError` if it
     can't; leaving ends everything it started. `generate` raises one of the three families of
-    `runner.errors.AskError` and never retries: retries happen in one place, above it.
+    `runner.errors.AskError` and never retries: retries happen in one place, above it. Closing what
+    `stream` returns ends the request.
     """
 
     @property
@@ -36,7 +37,7 @@ class Engine(Protocol):
 
     async def generate(self, request: Request) -> Response: ...
 
-    def stream(self, request: Request) -> AsyncIterator[str]: ...
+    def stream(self, request: Request) -> AsyncGenerator[str]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
 
@@ -121,7 +121,7 @@ class FakeEngine:
         require_asked(request, response)
         return response
 
-    async def stream(self, request: Request) -> AsyncIterator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Yield the answer word by word."""
         response = await self.generate(request)
         for word in re.findall(r"\s*\S+|\s+$", response.text):

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -83,7 +83,7 @@ class MistralrsEngine:
             response: Response = await self._bounded(deadline, generate)
         return response
 
-    async def stream(self, request: Request) -> AsyncIterator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Yield the answer's text as it comes; a raw prompt's comes as one piece."""
         async with self._my_turn() as deadline:
             if request.task == "complete":

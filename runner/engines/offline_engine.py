@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
+    aclosing,
     asynccontextmanager,
     contextmanager,
 )
@@ -92,12 +93,13 @@ class OfflineEngine:
         with self._alive():
             return await self._client.generate(request)
 
-    async def stream(self, request: Request) -> AsyncIterator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Yield the answer's text as it comes."""
         assert self._client is not None, "the engine is not started"
         with self._alive():
-            async for text in self._client.stream(request):
-                yield text
+            async with aclosing(self._client.stream(request)) as texts:
+                async for text in texts:
+                    yield text
 
     @contextmanager
     def _alive(self) -> Iterator[None]:

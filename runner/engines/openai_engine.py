@@ -149,7 +149,7 @@ class OpenAIEngine:
         self._version = response.engine_version
         return response
 
-    async def stream(self, request: Request) -> AsyncIterator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Yield the answer's text as it comes; other fields are not read."""
         with self._told():
             events = self._events(request, {"stream": True})

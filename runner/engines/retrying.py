@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -110,10 +111,10 @@ class Retrying:
         except RetryableError as error:
             return await self._again(request, error, answers)
 
-    async def stream(self, request: Request) -> AsyncIterator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Pass the text on as it comes; a stream is never asked again."""
-        async with self._limiter:
-            async for text in self._engine.stream(request):
+        async with self._limiter, aclosing(self._engine.stream(request)) as texts:
+            async for text in texts:
                 yield text
 
     async def _send(self, request: Request) -> Response:

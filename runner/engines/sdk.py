@@ -11,7 +11,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
@@ -182,7 +182,7 @@ class SdkEngine:
             # Secrets are kept out of our error alone: the cause in a traceback would show them.
             raise self._failure(error) from None
 
-    async def stream(self, request: Request) -> AsyncIterator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Yield the answer's text as it comes; other fields are not read."""
         deadline = asyncio.get_running_loop().time() + self._timeout
         try:

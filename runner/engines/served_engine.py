@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -90,12 +91,13 @@ class ServedEngine:
             await self._require_server(error)
             raise
 
-    async def stream(self, request: Request) -> AsyncIterator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Yield the answer's text as it comes."""
         assert self._client is not None, "the engine is not started"
         try:
-            async for text in self._client.stream(request):
-                yield text
+            async with aclosing(self._client.stream(request)) as texts:
+                async for text in texts:
+                    yield text
         except ConnectionFailedError as error:
             await self._require_server(error)
             raise

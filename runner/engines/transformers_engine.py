@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.util import find_spec
@@ -83,7 +83,7 @@ class TransformersEngine:
         require_asked(request, response)
         return with_parsed(request, response)
 
-    async def stream(self, request: Request) -> AsyncIterator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Yield the first choice's text as it comes, as far as no stop string can take it back."""
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         single = {name: value for name, value in request.sampling.items() if name != "n"}

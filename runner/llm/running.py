@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
@@ -106,7 +106,7 @@ class Running:
             finally:
                 self._claims.release(asked.key)
 
-    async def stream(self, ask: Ask) -> AsyncIterator[str]:
+    async def stream(self, ask: Ask) -> AsyncGenerator[str]:
         """Yield the answer as it comes; one that is stored comes as one piece, and none is stored."""
         with self._under_way():
             asked = await self._asked(ask)
@@ -114,8 +114,9 @@ class Running:
                 yield stored.text
                 return
             engine = await self._started(asked.point)
-            async for text in engine.stream(asked.request):
-                yield text
+            async with aclosing(engine.stream(asked.request)) as texts:
+                async for text in texts:
+                    yield text
 
     @contextmanager
     def _under_way(self) -> Iterator[None]:

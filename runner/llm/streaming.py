@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 _AHEAD = 256
 """Texts that wait for whoever reads them; a slow reader slows the stream down."""
@@ -12,7 +13,7 @@ _AHEAD = 256
 class Streaming:
     """One stream; its methods are to be called on the process's loop, where it is read by one task."""
 
-    def __init__(self, texts: AsyncIterator[str]) -> None:
+    def __init__(self, texts: AsyncGenerator[str]) -> None:
         self._texts = texts
         self._queue: asyncio.Queue[str] = asyncio.Queue(_AHEAD)
         self._pump: asyncio.Task[None] | None = None
@@ -42,5 +43,8 @@ class Streaming:
                 self._pump.exception()  # of no interest to whoever stopped reading
 
     async def _read(self) -> None:
-        async for text in self._texts:
-            await self._queue.put(text)
+        async with aclosing(
+            self._texts
+        ) as texts:  # what is stopped between two texts is ended by nobody else
+            async for text in texts:
+                await self._queue.put(text)

@@ -203,7 +203,7 @@ def test_answer_that_nobody_waits_for_leaves_its_batch() -> None:
             whole = time.perf_counter() - start
 
             stream = engine.stream(chat_request("1+1", **_ENDLESS))
-            async with aclosing(stream) as pieces:  # type: ignore[type-var]
+            async with aclosing(stream) as pieces:
                 await anext(pieces)
             start = time.perf_counter()
             assert (await engine.generate(chat_request("37+48", **GREEDY))).text == "85"
@@ -211,7 +211,7 @@ def test_answer_that_nobody_waits_for_leaves_its_batch() -> None:
 
             task = asyncio.create_task(engine.generate(chat_request("1+1", **_ENDLESS)))
             started = engine.stream(chat_request("1+1", **_ENDLESS))
-            async with aclosing(started) as pieces:  # type: ignore[type-var]
+            async with aclosing(started) as pieces:
                 await anext(pieces)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

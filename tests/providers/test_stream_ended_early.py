@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
-from typing import cast
 
 import pytest
 
@@ -49,8 +48,7 @@ def test_connection_is_closed_with_the_stream(kind: str) -> None:
         given = {"kind": kind, "base_url": server.url(PATHS.get(kind, "/v1"))}
         settings = described.settings.model_validate(given)
         async with described.create(settings, Model(name="m")) as engine:
-            answer = cast("AsyncGenerator[str]", engine.stream(chat_request()))
-            async with aclosing(answer) as pieces:
+            async with aclosing(engine.stream(chat_request())) as pieces:
                 assert await anext(pieces) == "one"
                 assert server.open == 1
             await server.until(lambda server: server.open == 0)
