@@ -73,7 +73,7 @@ def test_resume_counts_no_cancelled_point(project: MakeProject) -> None:
 def test_logs_of_a_job_that_writes_none_say_what_is_followed(project: MakeProject) -> None:
     """Once, beside the log; and that the job has ended."""
     made = project({})
-    run = made.prepare("cluster=local", "engine.latency=0.3", "engine.concurrency=1")
+    run = made.prepare("cluster=local", "engine.latency=0.6", "engine.concurrency=1")
     launch_jobs(run, jobs_of(run))
     wait_for(lambda: job_states(run.path)["0-parrot"].attempt is not None)
 

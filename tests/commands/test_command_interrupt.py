@@ -74,7 +74,7 @@ def test_ctrl_c_stops_every_inline_job(project: MakeProject) -> None:
 def test_cancel_stops_every_inline_job(project: MakeProject) -> None:
     """Cancelled from another terminal, the command ends without beginning the next job."""
     made = project({})
-    process, run = _start(made, *TWO_JOBS, "engine.latency=0.3")
+    process, run = _start(made, *TWO_JOBS, "engine.latency=1")
     cancelled = made.ran("cancel", "last")
     printed = process.communicate(timeout=60)[0]
 
@@ -114,7 +114,7 @@ def test_command_told_to_end_says_what_goes_on(project: MakeProject, number: sig
 def test_inline_jobs_end_with_their_command(project: MakeProject, number: signal.Signals) -> None:
     """What the command itself runs can't go on without it: the present job is stopped, the next not begun."""
     made = project({})
-    process, run = _start(made, *TWO_JOBS, "engine.latency=0.3")
+    process, run = _start(made, *TWO_JOBS, "engine.latency=1")
     os.kill(process.pid, number)
     printed = process.communicate(timeout=60)[0]
 
@@ -153,7 +153,7 @@ def test_further_ctrl_c_stops_at_once_and_says_how_to_go_on(project: MakeProject
 
 def test_signals_are_named_by_what_they_mean(project: MakeProject) -> None:
     """Nothing of a signal's own name stands in what a command prints or a job's state holds."""
-    process, run = _start(project({}), "sums.yaml", "engine.latency=0.3", "engine.concurrency=1")
+    process, run = _start(project({}), "sums.yaml", "engine.latency=1", "engine.concurrency=1")
     os.kill(process.pid, signal.SIGINT)
     printed = process.communicate(timeout=60)[0]
 
@@ -179,7 +179,7 @@ def test_run_that_is_being_made_is_not_resumed(project: MakeProject) -> None:
 def test_run_followed_is_not_being_launched(project: MakeProject) -> None:
     """Once its jobs are launched they speak for themselves: a resume names them."""
     made = project({})
-    process, run = _start(made, "sums.yaml", "cluster=local", "engine.latency=0.3", "engine.concurrency=1")
+    process, run = _start(made, "sums.yaml", "cluster=local", "engine.latency=0.6", "engine.concurrency=1")
     refused = made.ran("resume", code=2)
     process.communicate(timeout=60)
 

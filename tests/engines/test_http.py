@@ -141,12 +141,12 @@ def test_waiting_for_a_turn_costs_no_request_time() -> None:
     """Five requests over one connection may take five times the time of one."""
 
     async def slow(exchange: Exchange) -> None:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         await exchange.answer()
 
     async def ask(url: str) -> None:
         async with HttpClient(connections=1) as client:
-            await asyncio.gather(*(post(client, url, timeout=0.8) for _ in range(5)))
+            await asyncio.gather(*(post(client, url, timeout=2.0) for _ in range(5)))
 
     with HttpServer({"/": slow}) as server:
         asyncio.run(ask(server.url("/")))

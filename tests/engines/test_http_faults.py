@@ -62,7 +62,7 @@ def test_an_answer_that_does_not_come_is_a_timeout(run: Run, behaviour: Any) -> 
     async def ask(server: HttpServer) -> None:
         async with HttpClient() as client:
             with pytest.raises(HttpTimeout, match="timed out"):
-                await post(client, server.url("/"), timeout=0.2)
+                await post(client, server.url("/"), timeout=1.0)
             await server.until(lambda server: server.open == 0)
             assert (await post(client, server.url("/"), b"next")).body == b"next"
 
@@ -193,7 +193,7 @@ def test_a_kept_connection_on_which_no_answer_comes_is_a_timeout(run: Run) -> No
         async with HttpClient() as client:
             assert (await post(client, server.url("/"), b"first")).status == 200
             with pytest.raises(HttpTimeout, match="timed out"):
-                await post(client, server.url("/"), b"second", timeout=0.2)
+                await post(client, server.url("/"), b"second", timeout=1.0)
         assert server.connections == 1
 
     with HttpServer({"/": in_turn(echo, stalls)}) as server:

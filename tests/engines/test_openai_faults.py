@@ -198,7 +198,7 @@ def test_answer_with_an_error_of_null_is_an_answer() -> None:
 
 def test_no_answer_in_time_is_a_timeout() -> None:
     """engine.timeout bounds one request."""
-    assert type(failure(Reply(hang=True), timeout=0.2)) is RequestTimeoutError
+    assert type(failure(Reply(hang=True), timeout=1.0)) is RequestTimeoutError
 
 
 def test_connection_cut_in_mid_body_is_a_failed_connection() -> None:

@@ -255,7 +255,7 @@ def test_no_answer_in_time_is_missing(lab: Lab) -> None:
         await exchange.answer(completion(text))
 
     with HttpServer({CHAT: slow}) as server:
-        result = lab.run(engine=served(server.url("/v1"), max_attempts=1, timeout=0.3))
+        result = lab.run(engine=served(server.url("/v1"), max_attempts=1, timeout=2.0))
 
     assert (result.count.ok, result.count.missing) == (1, 1)
 

@@ -34,7 +34,7 @@ def test_twenty_requests_in_vain_and_no_success_stop_the_job(
         await behaviour(exchange)
 
     with HttpServer({CHAT: behave}) as server:
-        engine = served(server.url("/v1"), concurrency=20, timeout=0.3)
+        engine = served(server.url("/v1"), concurrency=20, timeout=1.0)
         result = lab.run(engine=engine)
 
     assert (result.count.ok, result.count.errors, result.count.missing) == (0, 0, ROWS)
