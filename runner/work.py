@@ -239,10 +239,12 @@ class _Worker:
 
     async def _tick(self, asking: Asking) -> None:
         while True:
-            # In a thread: a thousand looks at a network filesystem would hold up every answer.
-            for index in await asyncio.to_thread(self._cancelled):
-                asking.drop(index)
-            self._write()
+            # What a filesystem doesn't do now is tried again: the answers must not suffer from it.
+            with suppress(OSError):
+                # In a thread: a thousand looks at a network filesystem would hold up every answer.
+                for index in await asyncio.to_thread(self._cancelled):
+                    asking.drop(index)
+                self._write()
             await asyncio.sleep(TICK_SECONDS)
 
     def _cancelled(self) -> list[int]:
