@@ -27,7 +27,20 @@ class LoopThread:
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine there; cancelling the future cancels it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        return asyncio.run_coroutine_threadsafe(_noted(coroutine), self._loop)
+
+
+async def _noted(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await a coroutine; what it raises after its future was cancelled is not logged as lost."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.add_done_callback(_look_at)
+    return await coroutine
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 class Process:
