@@ -129,11 +129,17 @@ def _obstacle(kind: EngineKind, given: Mapping[str, Json], experiment: Experimen
             return f"not in {python}"
     elif kind.missing() is not None:
         return NOT_INSTALLED
-    if experiment is None:
-        return ""
+    return _incapable(kind, given, experiment) if experiment is not None else ""
+
+
+def _incapable(kind: EngineKind, given: Mapping[str, Json], experiment: Experiment) -> str:
+    """Say what a kind can't do of what is asked, or hasn't got for it here."""
     taken = {*kind.honours(experiment.engine).takes(experiment.task), *experiment.model.omit}
     if lacking := [name for name in experiment.sampling.given() if name not in taken]:
         return f"can't honour {', '.join(lacking)}"
+    what = kind.honours(experiment.engine).no_pieces(experiment.task, experiment.sampling.given())
+    if what and given.get("stream"):
+        return f"gives no pieces {what}"
     # Weights that aren't here are missed by each.
     faults = [fault for fault in engine_faults(experiment, kind) if fault.place != "model.name"]
     return (

@@ -26,7 +26,7 @@ from runner.config.keys import (
 )
 from runner.config.layers import Given
 from runner.config.values import brief, oversized
-from runner.engines.auto import ANYWHERE, AUTO, ON_GPU
+from runner.engines.auto import AUTO
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, Fault
 from runner.schema import experiment_type, fitting_type
@@ -189,9 +189,12 @@ def _names_engine_later(raw: Raw) -> bool:
 
 
 def _not_for_auto(raw: Raw, kind: Json) -> Fault | None:
-    """Return the fault of a model given as KIND:NAME, of a kind that auto never stands for."""
+    """Return the fault of a model given as KIND:NAME, of a kind that loads no weights."""
     model = raw.winners["model"][1].value if "model" in raw.winners else None
-    if kind in (*ON_GPU, *ANYWHERE) or not isinstance(model, str) or not KIND_AND_NAME.match(model):
+    if not isinstance(model, str) or not KIND_AND_NAME.match(model):
+        return None
+    known = engine_kinds()
+    if not isinstance(kind, str) or kind not in known or known[kind].capabilities.local:
         return None
     problem = f"{AUTO} stands for engines that load local weights, and {model} names {kind}"
     hint = f"write engine={kind} model.name={model.partition(':')[2]}"

@@ -53,10 +53,15 @@ class JsonlTable:
         try:
             return _decode(raw)
         except msgspec.ValidationError:
-            raise BadRecordError(f"a line is one JSON object, not {snippet(raw)}") from None
+            raise BadRecordError(f"a line is one JSON object, not {snippet(raw)}{_lines(raw)}") from None
         except msgspec.DecodeError as error:
-            raise BadRecordError(f"no valid JSON ({error}): {snippet(raw)}") from None
+            raise BadRecordError(f"no valid JSON ({error}): {snippet(raw)}{_lines(raw)}") from None
         except UnicodeDecodeError as error:
             raise BadRecordError(f"no valid UTF-8 ({error.reason}): {snippet(raw)}") from None
         except RecursionError:
             raise BadRecordError(f"JSON nested too deep to read: {snippet(raw)}") from None
+
+
+def _lines(raw: bytes) -> str:
+    """Say how a whole file of JSON becomes lines, where a line begins like one."""
+    return " (jq -c '.[]' makes lines of a JSON array)" if raw.lstrip().startswith(b"[") else ""

@@ -163,29 +163,32 @@ def test_engine_that_cannot_run_is_passed_over(project: Project, install: Instal
 
 
 @pytest.mark.parametrize(
-    ("override", "obstacle"),
+    ("overrides", "obstacle", "chosen"),
     [
-        ("sampling.seed=5", "mistralrs: can't honour seed"),
-        ("task=loglikelihood", "mistralrs: can't do loglikelihood"),
-        ("+engine.args={max-model-len: 9}", "mistralrs: takes no engine.args"),
+        (["sampling.seed=5"], "mistralrs: can't honour seed", "transformers"),
+        (
+            ["task=loglikelihood", "prompt={context: a, continuations: '{{ row.question }}'}"],
+            "mistralrs: can't do loglikelihood",
+            "transformers",
+        ),
+        (["engine.args={max-model-len: 9}"], "mistralrs: takes no engine.args", None),
+        (["engine.stream=true", "sampling.n=2"], "mistralrs: gives no pieces with n", "transformers"),
     ],
 )
 def test_engine_is_chosen_for_what_is_asked(
-    project: Project, install: Install, override: str, obstacle: str
+    project: Project, install: Install, overrides: list[str], obstacle: str, chosen: str | None
 ) -> None:
     """Where none can do it, the fault tells of each what stands in the way; where one can, it is taken."""
     install("mistralrs")
-    prompt = "prompt={context: a, continuations: '{{ row.question }}'}"
-    asked = ["model=weights", "engine={kind: auto}", override, *([prompt] if "task" in override else [])]
-    asked = [one.replace("+engine", "engine") for one in asked] + ["sampling.temperature=null"]
+    asked = ["model=weights", "engine={kind: auto}", "sampling.temperature=null", *overrides]
     problem = project.refused(*asked)
 
     assert "engine (command line): auto finds no engine that can run this here" in problem
     assert "vllm, sglang: needs a GPU" in problem
     assert obstacle in problem
-    if "args" not in override:
-        install("transformers", modules=("torch",))
-        assert planned(project.composed(*asked)).kind.name == "transformers"
+    if chosen is not None:
+        install(chosen, modules=("torch",))
+        assert planned(project.composed(*asked)).kind.name == chosen
 
 
 def test_task_that_only_servers_do_names_what_each_lacks(project: Project, install: Install) -> None:
@@ -295,10 +298,11 @@ def test_model_of_an_engine_that_auto_never_is_points_to_that_engine(
     assert f"{model} names {kind}\n    write engine={kind} model.name={name}" in project.refused(file=file)
 
 
-def test_kind_that_auto_may_be_is_left_to_it(project: Project, install: Install) -> None:
+@pytest.mark.parametrize("kind", ["mistralrs", "vllm_offline", "sglang_offline"])
+def test_weights_of_another_engine_are_left_to_auto(project: Project, install: Install, kind: str) -> None:
     """Weights are weights, whichever engine was named with them."""
     install("transformers", modules=("torch", "transformers"))
-    point = planned(project.composed("model=mistralrs:weights", "engine=auto"))
+    point = planned(project.composed(f"model={kind}:weights", "engine=auto"))
 
     assert why(point).startswith("engine: auto is transformers")
 

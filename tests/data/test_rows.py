@@ -154,6 +154,7 @@ def test_content_ids_depend_on_neither_shuffle_nor_shard(tmp_path: Path) -> None
     [
         (b'{"id": 1,}', "no valid JSON"),
         (b'["a"]', "one JSON object"),
+        (b"[", r"jq -c '\.\[\]' makes lines of a JSON array"),
         (b'{"id": "\xff"}', "no valid UTF-8"),
         (b'{"id": NaN}', "no valid JSON"),
         (b'{"id": null}', "not a text or a number"),
