@@ -190,11 +190,14 @@ def refuse_secrets(plan: Plan) -> None:
 def secret_names(plan: Plan) -> tuple[str, ...]:
     """Return the environment variables of a plan whose values must never be written."""
     names: set[str] = set()
-    for planned in plan.points:
-        engine = planned.experiment.engine
+    # Of points that were refused the faults are written.
+    for point in plan.composition.points:
+        engine = point.experiment.engine
         if (key := getattr(engine, "api_key_env", None)) is not None:
             names.add(key)
         names |= set(dict(getattr(engine, "headers_env", None) or {}).values())
+    for refused in plan.composition.refused:
+        names |= set(refused.secret_env)
     return tuple(sorted({*names, *Secrets.of((), plan.composition.env_read).values}))
 
 

@@ -168,7 +168,6 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
         scores=metrics.scores,
         unmatched=metrics.unmatched,
         finish=metrics.finish,
-        times=metrics.times,
     )
 
 

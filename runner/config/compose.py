@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from runner.config.verdict import Verdict
 from runner.errors import ConfigError, Fault
 from runner.places import Places
 from runner.shipped import shipped
+from runner.values import Json
 
 if TYPE_CHECKING:
     from runner.config.plain import Plain
@@ -70,8 +71,19 @@ def _verdict(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: 
             verdict.add(axes, None, (), error.faults)
             continue
         experiment = finisher.finish(raw)
-        verdict.add(axes, experiment, (*source.notes, *raw.notes), raw.faults)
+        notes = (*source.notes, *raw.notes)
+        verdict.add(axes, experiment, notes, raw.faults, _secret_env(raw.config))
     return verdict
+
+
+def _secret_env(config: Mapping[str, Json]) -> list[str]:
+    """Return the environment variables that a config, which may be no experiment, names for its engine."""
+    engine = config.get("engine")
+    if not isinstance(engine, dict):
+        return []
+    headers = engine.get("headers_env")
+    named = [engine.get("api_key_env"), *(headers.values() if isinstance(headers, dict) else ())]
+    return [name for name in named if isinstance(name, str)]
 
 
 def _check_name(points: Sequence[Point]) -> None:

@@ -30,11 +30,16 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class RefusedPoint:
-    """One point that can't run, and why."""
+    """One point that can't run, and why.
+
+    Attributes:
+        secret_env: environment variables that it names for what is secret, where it is no experiment.
+    """
 
     index: int
     axes: dict[str, Json]
     faults: tuple[Fault, ...]
+    secret_env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ class Verdict:
 
     def __init__(self) -> None:
         self._points: list[Point] = []
-        self._refused: list[tuple[int, dict[str, Json], tuple[Fault, ...]]] = []
+        self._refused: list[RefusedPoint] = []
         self._faults: dict[Fault, list[dict[str, Json]]] = {}
         self._seen: dict[bytes, int] = {}
         self._count = 0
@@ -29,6 +29,7 @@ class Verdict:
         experiment: Experiment | None,
         notes: Sequence[str],
         faults: Sequence[Fault],
+        secret_env: Sequence[str] = (),
     ) -> None:
         """Take in one point: an experiment, or faults."""
         index = self._count
@@ -36,7 +37,7 @@ class Verdict:
         for fault in dict.fromkeys(faults):
             self._faults.setdefault(fault, []).append(axes)
         if experiment is None:
-            self._refused.append((index, axes, tuple(dict.fromkeys(faults))))
+            self._refused.append(RefusedPoint(index, axes, tuple(dict.fromkeys(faults)), tuple(secret_env)))
             return
         twin = self._twin(experiment, index)
         if twin is not None:
@@ -70,11 +71,11 @@ class Verdict:
         """
         if not self._points or any(names_variables(split(fault.place)) for fault in self._faults):
             return self.points(), ()
-        refused = (
-            RefusedPoint(index, axes, tuple(located(fault, [axes]) for fault in faults))
-            for index, axes, faults in self._refused
+        refused = tuple(
+            replace(point, faults=tuple(located(fault, [point.axes]) for fault in point.faults))
+            for point in self._refused
         )
-        return tuple(self._points), tuple(refused)
+        return tuple(self._points), refused
 
 
 def located(fault: Fault, where: Sequence[Mapping[str, Json]]) -> Fault:

@@ -107,6 +107,28 @@ def test_refused_point_that_shows_a_secret_is_written_nowhere(
     assert not (made.root / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "{kind: openai_compatible, base_url: opensesame, headers_env: {authorization: MY_AUTH}}",
+        "{kind: openai_compatible, base_url: 'http://127.0.0.1:1/opensesame', api_key_env: MY_AUTH}",
+    ],
+    ids=["no experiment", "no server"],
+)
+def test_secret_that_a_refused_point_alone_names_is_written_nowhere(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    """Whatever its variable is called."""
+    monkeypatch.setenv("MY_AUTH", "opensesame")
+    made = project({"conf/engine/mine.yaml": engine})
+
+    refused = made.ran("run", "sums.yaml", "-m", "engine=mine,fake", "--skip-refused", code=2)
+
+    assert "the value of MY_AUTH would be written into the run folder" in refused.err
+    assert "opensesame" not in refused.out + refused.err
+    assert not (made.root / "runs").exists()
+
+
 def test_damaged_list_of_refused_points_is_named(project: MakeProject) -> None:
     """One run, or all: no traceback."""
     made = project({})
