@@ -255,7 +255,8 @@ class Asking:
         waiting = sum(question.point.spec.index == index for question, _ in self._refused)
         failed = self._desk.counter.failed_of[index] + waiting
         if limit is not None and failed >= limit:
-            self.stop(TooManyErrorsError(f"{failed} rows failed, as many as max_errors allows"))
+            told = f"{failed} rows failed, as many as max_errors allows (those in flight then count too)"
+            self.stop(TooManyErrorsError(told))
 
     async def _fail(self, question: Question, error: AskError) -> None:
         """Record a row without an answer; what the engine may be to blame for waits for a first success.

@@ -153,7 +153,10 @@ class Chooser:
             return Chosen({"user": name}, (((), origin),))
         known = {p.name for folder in folders for p in folder.iterdir() if p.is_dir()}
         known |= set(self._reader.options("prompt"))
-        looked = self._reader.folders(folders) or "templates (no such folder)"
+        own = self._reader.places.root / "templates"
+        looked = self._reader.folders(dict.fromkeys([own, *folders]))
+        if not own.is_dir():
+            looked += f" (there is no {self._reader.folders([own])} yet)"
         problem = f"{name or 'empty text'} is neither a folder of {looked} nor an option of conf/prompt/"
         raise self._fault("prompt", problem, nearest(name, sorted(known)), origin)
 

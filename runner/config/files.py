@@ -17,6 +17,7 @@ from runner.shipped import shipped
 from runner.spec import Experiment, Model
 
 _ROWS = {".jsonl", ".ndjson", ".csv", ".parquet"}
+_MOST_NAMED = 10
 
 
 class Files:
@@ -67,6 +68,11 @@ class Files:
         given = Path(path).expanduser()
         folders = self._bases(given.parent)
         looked = self._reader.folders(folders)
+        there = self._places.find(path)
+        if there is not None and there.is_dir():
+            within = sorted(one.name for one in there.iterdir() if one.suffix in _ROWS)
+            hint = f"name a file in it: {', '.join(within[:_MOST_NAMED])}" if within else ""
+            return Fault("dataset.path", f"{path} is a folder, no file", hint)
         names = sorted({one.name for folder in folders for one in folder.glob("*") if one.suffix in _ROWS})
         return Fault("dataset.path", f"no file {path} (looked in {looked})", nearest(given.name, names[:50]))
 

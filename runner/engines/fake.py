@@ -113,10 +113,14 @@ class FakeEngine:
     async def generate(self, request: Request) -> Response:
         course = Course("fake", 1)
         settings = self._settings
-        if settings.error_rate or settings.latency_jitter:
-            await self._trouble(request)
-        elif settings.latency:
-            await asyncio.sleep(settings.latency)
+        try:
+            async with asyncio.timeout(settings.timeout):
+                if settings.error_rate or settings.latency_jitter:
+                    await self._trouble(request)
+                elif settings.latency:
+                    await asyncio.sleep(settings.latency)
+        except TimeoutError:
+            raise RequestTimeoutError(f"no answer within {settings.timeout:g} s") from None
         response = self._answer(request, course)
         require_asked(request, response)
         return response

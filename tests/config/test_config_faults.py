@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.config.config_kit import BASE, Project
@@ -31,6 +33,7 @@ CASES = {
     "typo in a dataset": ("dataset=summs", "summs is neither an option of conf/dataset/ nor the path of a"),
     "typo in a cluster": ("cluster=slrum", "no option of conf/cluster/ is called 'slrum'\n    did you mean slurm?"),
     "typo in a dataset's path": ("dataset=data/sum.jsonl", "no file data/sum.jsonl (looked in data, "),
+    "folder for a dataset": ("dataset.path=data", "dataset.path (command line): data is a folder, no file\n    name a file in it: sums.csv, sums.jsonl"),
     "typo in a template": ("prompt={template: qaa}", "prompt.template (command line): no folder qaa in templates"),
     "missing weights": ("model=./weights", "model.name (command line): ./weights is neither a folder (looked in "),
     "text for a number": ("sampling.temperature=hot", "hot given, expected a number of at least 0"),
@@ -123,6 +126,17 @@ def test_bad_file_is_one_clear_message(project: Project, case: str) -> None:
     text, message = FILES[case]
 
     assert message in project.refused(file=project.file(text))
+
+
+def test_folder_where_templates_would_lie_is_named(project: Project) -> None:
+    """A project of one's own may have none yet."""
+    assert "(there is no" not in project.refused("prompt=qaa")
+    (project.root / "templates").rename(project.root / "others")
+
+    assert re.search(
+        r"qaa is neither a folder of templates, .* \(there is no templates yet\)",
+        project.refused("prompt=qaa"),
+    )
 
 
 def test_all_faults_are_reported_together(project: Project) -> None:

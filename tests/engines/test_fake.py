@@ -71,6 +71,13 @@ def test_fake_streams_the_words_of_its_answer() -> None:
     assert asyncio.run(run()) == ["one", " two", "\n three"]
 
 
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+def test_fake_is_late_as_any_engine_is(jitter: float) -> None:
+    """An answer that takes longer than engine.timeout is none."""
+    with pytest.raises(RequestTimeoutError, match=r"no answer within 0\.05 s"):
+        answer(chat_request("a"), latency=600, latency_jitter=jitter, timeout=0.05)
+
+
 def test_fake_has_the_times_of_pieces_when_asked() -> None:
     """All its words come at the end of the delay; one word has no time to the next."""
     words = answer(chat_request("one two three"), latency=0.05, stream=True).timing
