@@ -4,19 +4,18 @@ import asyncio
 import json
 import re
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from runner.launch import job_states
 from runner.outcome import run_outcome
 from runner.start import jobs_of, launch_jobs
 from tests.commands.adding_server import Adding
 from tests.commands.conftest import MakeProject
 from tests.commands.test_command_run import FAILING
 from tests.http_server import Exchange, HttpServer
+from tests.launch.launch_kit import ended, settle, wait_for
 
 LOCKS = Path("/proc/locks")
 """Where the kernel tells who waits for a lock."""
@@ -192,11 +191,12 @@ def test_job_that_ends_while_one_looks_is_not_running_with_all_its_results(proje
         launch_jobs(run, jobs_of(run))
         with run.lock():
             looking = pool.submit(run_outcome, run)
-            while not _awaited(run.path / ".lock"):
-                time.sleep(0.02)
-            wanted.set()
-            while any(state.active for state in job_states(run.path).values()):
-                time.sleep(0.02)
+            try:
+                wait_for(lambda: looking.done() or _awaited(run.path / ".lock"))
+                assert not looking.done(), "it looked at the points without the run's lock"
+            finally:
+                wanted.set()
+            settle(run.path, ended)
         outcome = looking.result()
 
     assert [point.ok for point in outcome.points] == [1]
