@@ -3,7 +3,7 @@
 It is a run like any other, with one point an engine: cached answers are not asked again, `logs` and
 `resume` work on it, and `status` shows the agreement again. Engines that take it are asked for log
 probabilities; answers without them are compared by their text. Exit code 0 means that every pair agrees
-on every row.
+on every row; where --skip-refused leaves no two engines, nothing is run.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from runner.commands.console import console, given
 from runner.commands.launchable import less_without_server
 from runner.commands.run import run_plan
 from runner.config import OwnOverride, override_text, sweep_values
-from runner.errors import MissingLogprobsError, UserError
+from runner.errors import ConfigError, MissingLogprobsError, UserError
 from runner.outcome import RunOutcome, run_outcome
 from runner.parity import PARITY_FILE, planned
 from runner.plan import Plan, PlannedPoint
+from runner.refusals import together
 from runner.values import Json, canonical_json
 
 _ENGINES = "--engines"
@@ -63,6 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.overrides = [*typed, *_asking(arguments.engines, engines, telling)]
         plan = plan_from(arguments)
     plan = less_without_server(plan, skip_refused=arguments.skip_refused)
+    _require_two(plan)
     files = {PARITY_FILE: planned(_names(plan.points))}
     run, code = run_plan(plan, wait=True, verbose=arguments.verbose, files=files)
     outcome = run_outcome(run)
@@ -72,6 +74,20 @@ def main(arguments: argparse.Namespace) -> int:
         _advise(plan, outcome)
         code = code or int(any(pair.same < pair.total or pair.one_sided for pair in found.pairs))
     return code
+
+
+def _require_two(plan: Plan) -> None:
+    """Refuse a plan in which refusals have left one engine alone.
+
+    Raises:
+        UserError: why the others are refused.
+    """
+    left = {canonical_json(engine): engine for point in plan.points for engine in [point.point.axes["engine"]]}
+    if len(left) > 1:
+        return
+    (engine,) = left.values()
+    why = ConfigError(together(plan.refused, len(plan.points) + len(plan.refused)))
+    raise UserError(f"parity compares two or more engines, and only {given(engine)} is left:\n{why}")
 
 
 def _typed(engine: Json) -> str:

@@ -108,17 +108,21 @@ def _file_axis(key: str, given: Given, layer: int, faults: list[Fault]) -> Axis 
 
 
 def command_axes(changes: Sequence[Change], layer: int) -> list[Axis]:
-    """Return the axes given on the command line.
+    """Return the axes that a command gives.
 
     Raises:
         ConfigError: a key that is swept and given a second time.
     """
-    keys = [dotted(change.key) for change in changes]
-    twice = {dotted(change.key) for change in changes if change.sweep and keys.count(dotted(change.key)) > 1}
-    if twice:
-        raise ConfigError([
-            Fault(k, "given twice, and one is a sweep", "", COMMAND_LINE.label) for k in twice
-        ])
+    by_key: dict[str, list[Change]] = {}
+    for change in changes:
+        by_key.setdefault(dotted(change.key), []).append(change)
+    faults = [
+        Fault(key, "given twice, and one is a sweep", "", _givers(given))
+        for key, given in by_key.items()
+        if len(given) > 1 and any(change.sweep for change in given)
+    ]
+    if faults:
+        raise ConfigError(faults)
     return [
         Axis(
             dotted(change.key),
@@ -128,6 +132,10 @@ def command_axes(changes: Sequence[Change], layer: int) -> list[Axis]:
         for change in changes
         if change.sweep
     ]
+
+
+def _givers(changes: Sequence[Change]) -> str:
+    return ", ".join(dict.fromkeys(change.origin.label for change in changes))
 
 
 def refuse_commas(changes: Sequence[Change]) -> None:

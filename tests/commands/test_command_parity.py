@@ -89,6 +89,44 @@ def test_notes_name_it_where_engines_are_spared_and_where_hydra_composes(project
     assert "sampling.temperature: 0.5 (command line) replaces 0\n" in hydra.out
 
 
+def test_sweep_of_what_the_command_gives_is_refused_with_who_gives_it(project: MakeProject) -> None:
+    """Nobody typed the temperature, or the engine, a second time."""
+    made = project(ENGINES)
+    words = ["parity", "sums.yaml", "--engines", "parrot,twin"]
+
+    drawn = made.ran(*words, "sampling.temperature=0,1", code=2).err
+    again = made.ran(*words, "engine=odd", code=2).err
+
+    twice = "given twice, and one is a sweep"
+    assert f"sampling.temperature (command line, runner parity): {twice}" in drawn
+    assert f"engine (command line, --engines): {twice}" in again
+
+
+def test_engine_without_another_to_compare_it_with_is_no_pair_either(project: MakeProject) -> None:
+    """Neither where the plan refuses the others, nor where their server isn't there: nothing is run."""
+    made = project(ENGINES)
+    unset = "{kind: openai_compatible, base_url: 'http://127.0.0.1:9/v1', api_key_env: NO_SUCH_KEY_HERE}"
+    absent = "{kind: openai_compatible, base_url: 'http://127.0.0.1:9/v1'}"
+    for other, why in ((unset, "NO_SUCH_KEY_HERE"), (absent, "there is no server at http://127.0.0.1:9/v1")):
+        words = ["--engines", f"parrot,{other}", "--skip-refused", "--no-logprobs", "openai_compatible"]
+
+        outcome = made.ran("parity", "sums.yaml", *words, code=2)
+
+        assert "parity compares two or more engines, and only parrot is left:" in outcome.err
+        assert why in outcome.err
+    assert not (made.root / "runs").exists()
+
+
+def test_engines_that_are_left_are_compared(project: MakeProject) -> None:
+    """Two are enough."""
+    absent = "{kind: openai_compatible, base_url: 'http://127.0.0.1:9/v1'}"
+    words = ["--engines", f"parrot,twin,{absent}", "--skip-refused", "--no-logprobs", "openai_compatible"]
+
+    outcome = project(ENGINES).ran("parity", "sums.yaml", *words)
+
+    assert any(line.startswith("parrot ~ twin  6/6") for line in outcome.lines)
+
+
 def test_first_divergence_is_shown_and_exits_1(project: MakeProject) -> None:
     """The row, the place and both tokens; the third engine is compared with each of the others."""
     outcome = project(ENGINES).ran("parity", "sums.yaml", "--engines", "parrot,twin,odd", "--verbose", code=1)

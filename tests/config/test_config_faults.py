@@ -169,7 +169,9 @@ def test_option_that_can_not_be_read_is_told_once(project: Project) -> None:
 
 def test_key_swept_twice_is_refused(project: Project) -> None:
     """Which of the two counts would be a guess."""
-    assert "given twice, and one is a sweep" in project.refused("samples=1,2", "samples=3", multirun=True)
+    told = project.refused("samples=1,2", "samples=3", multirun=True)
+
+    assert told == "samples (command line): given twice, and one is a sweep"
 
 
 def test_option_that_sets_other_keys_is_refused(project: Project) -> None:
