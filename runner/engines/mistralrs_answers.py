@@ -25,18 +25,21 @@ def choice_of(choice: Any) -> Choice:
 def put_together(chunks: Iterable[Any], course: Course) -> tuple[Choice, Any]:
     """Return the one choice that pieces make up, and the library's count of its tokens.
 
+    A piece without a choice holds no more than a count.
+
     Raises:
         ConnectionFailedError: they end before the answer does.
     """
     text, reasoning, finish_reason, usage = "", "", None, None
     for chunk in chunks:
-        (piece,) = chunk.choices
-        if piece.delta.content or piece.delta.reasoning_content:
-            course.spoke()
-        text += piece.delta.content or ""
-        reasoning += piece.delta.reasoning_content or ""
-        finish_reason, usage = piece.finish_reason, chunk.usage
-        course.note(0, finish_reason)
+        usage = chunk.usage or usage
+        for piece in chunk.choices:
+            if piece.delta.content or piece.delta.reasoning_content:
+                course.spoke()
+            text += piece.delta.content or ""
+            reasoning += piece.delta.reasoning_content or ""
+            finish_reason = piece.finish_reason
+            course.note(0, finish_reason)
     course.require_end()
     return Choice(text=text, finish_reason=finish_reason, reasoning=reasoning or None), usage
 
