@@ -73,7 +73,8 @@ class Capabilities:
         needs: task -> parameters that must be given there.
         features: what else it can do.
         unadapted: tasks that take no adapter, where others do.
-        unstreamed: tasks, and parameters of `sampling`, whose answers never come in pieces.
+        unstreamed: parameters of `sampling` with which answers never come in pieces.
+        unstreamed_tasks: tasks of which they never do.
         beam_search: parameters of `sampling` that are read beside `use_beam_search`, where it takes that.
     """
 
@@ -89,6 +90,7 @@ class Capabilities:
     features: frozenset[Feature] = frozenset()
     unadapted: frozenset[str] = frozenset()
     unstreamed: frozenset[str] = frozenset()
+    unstreamed_tasks: frozenset[str] = frozenset()
     beam_search: frozenset[str] = frozenset()
 
     def takes(self, task: str) -> Mapping[str, Parameter]:
@@ -100,7 +102,7 @@ class Capabilities:
 
     def no_pieces(self, task: str, sampling: Mapping[str, Any]) -> str | None:
         """Say what of a request has its answer come at once, if anything has: for task complete, with n."""
-        if task in self.unstreamed:
+        if task in self.unstreamed_tasks:
             return f"for task {task}"
         asked = [
             name

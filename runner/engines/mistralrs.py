@@ -64,7 +64,8 @@ KIND = EngineKind(
         lacks={"complete": frozenset({"n", "logprobs", "top_logprobs"})},
         features=frozenset({"stream"}),
         # Its pieces say neither why a second choice ended nor how likely an answer's end was.
-        unstreamed=frozenset({"complete", "n", "logprobs"}),
+        unstreamed=frozenset({"n", "logprobs"}),
+        unstreamed_tasks=frozenset({"complete"}),
     ),
     factory="runner.engines.mistralrs_engine:MistralrsEngine",
     summary="mistral.rs in this process: no server, no GPU, no torch",
