@@ -82,7 +82,9 @@ def _require_two(plan: Plan) -> None:
     Raises:
         UserError: why the others are refused.
     """
-    left = {canonical_json(engine): engine for point in plan.points for engine in [point.point.axes["engine"]]}
+    left = {
+        canonical_json(engine): engine for point in plan.points for engine in [point.point.axes["engine"]]
+    }
     if len(left) > 1:
         return
     (engine,) = left.values()

@@ -69,7 +69,7 @@ class OfflineEngine:
             watch = stack.enter_context(Watch(self._context.held))
             # Only the start reads what is copied, and a program that has one may have no folder for it.
             with TemporaryDirectory(prefix="runner-") as copies:
-                model = offline.serving.templated(self._model, Path(copies))
+                model = offline.serving.templated(self._model, settings.args, Path(copies))
                 start = launched(settings, model, self._context.topology, 1, task)
                 words = offline.arguments(settings, start, {})
                 self._running = await stack.enter_async_context(offline.open(words))

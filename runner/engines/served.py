@@ -91,7 +91,8 @@ class Serving:
         adapter: fields of a request that ask for the experiment's adapter.
         adapter_flag: without dashes, which gives the server the adapter.
         forced_alone: a tool that is forced by its name is sent without the others.
-        templated: gives a model the chat template that it has to be told; copies lie in the folder.
+        templated: gives a model the chat template that it has to be told, beside the user's arguments;
+            copies lie in the folder.
     """
 
     name: str
@@ -105,7 +106,7 @@ class Serving:
     adapter: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
     adapter_flag: str = ""
     forced_alone: bool = False
-    templated: Callable[[Model, Path], Model] = lambda model, _: model
+    templated: Callable[[Model, Mapping[str, object], Path], Model] = lambda model, *_: model
 
     def faults(self, settings: EngineSettings, model: Model) -> list[Fault]:
         """Find what would stop it: unset variables, flags that aren't the user's, a missing interpreter."""

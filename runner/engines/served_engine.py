@@ -116,7 +116,7 @@ class ServedEngine:
 
     async def _start(self) -> None:
         settings, context = self._settings, self._context
-        model = self._serving.templated(self._model, context.folder)
+        model = self._serving.templated(self._model, settings.args, context.folder)
         start = launched(settings, model, context.topology, free_port(), context.task)
         self._server = Server(
             ServerStart(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from runner.engines.adapters import NAME, Adapter
 from runner.engines.base import Engine, EngineContext, EngineKind, flag_name
 from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, Parameter, parameters
-from runner.engines.chat_templates import as_jinja, with_own
+from runner.engines.chat_templates import absent_template, as_jinja, with_own
 from runner.engines.constraints import choice_regex
 from runner.engines.openai_body import response_format
 from runner.engines.reasoning_parsers import reasoning_fault
@@ -166,9 +166,11 @@ SAMPLING = parameters(
 WIRES = {**SGLANG_WIRES, "loglikelihood": LOGLIKELIHOOD}
 
 
-def _templated(model: Model, folder: Path) -> Model:
+def _templated(model: Model, args: Mapping[str, object], folder: Path) -> Model:
     """Return *model* with a template that ends in .jinja: any other is read as JSON of a form of its own."""
-    return as_jinja(with_own(model, GUESSED, folder), folder)
+    named = [value for flag, value in args.items() if flag_name(flag) == "hf-chat-template-name" and value]
+    # SGLang reads that argument only where it takes the tokenizer's own itself.
+    return as_jinja(with_own(model, GUESSED, folder, str(named[-1]) if named else None), folder)
 
 
 SERVING = Serving(
@@ -189,7 +191,14 @@ SERVING = Serving(
 
 def check(settings: EngineSettings, model: Model) -> list[Fault]:
     """Find what would stop the server."""
-    return SERVING.faults(settings, model) + adapter_faults(settings, model)
+    found = SERVING.faults(settings, model) + adapter_faults(settings, model)
+    return found + template_faults(model) if KIND.loads(settings) else found
+
+
+def template_faults(model: Model) -> list[Fault]:
+    """Find that SGLang would have the tokenizer's own chat template only once it is here to be given."""
+    found = absent_template(model, GUESSED)
+    return [found] if found is not None else []
 
 
 def adapter_faults(settings: EngineSettings, model: Model) -> list[Fault]:

@@ -10,6 +10,7 @@ from typing import Literal
 from runner.engines import sglang
 from runner.engines.base import Engine, EngineContext, EngineKind, always
 from runner.engines.offline import NEUTRAL, Offline, OfflineSettings, Running, offline_devices
+from runner.engines.weights import absent_fault
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 
@@ -36,7 +37,9 @@ def _offline() -> Offline:
 
 def check(settings: EngineSettings, model: Model) -> list[Fault]:
     """Find what would stop it."""
-    return _offline().faults(settings, model) + sglang.adapter_faults(settings, model)
+    found = _offline().faults(settings, model) + sglang.adapter_faults(settings, model)
+    # Weights that aren't here are a fault whatever they are called.
+    return found if absent_fault(model) is not None else found + sglang.template_faults(model)
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:

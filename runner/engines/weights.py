@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 from runner.engines.base import flag_name
-from runner.errors import Fault
+from runner.errors import EngineStartError, Fault
 from runner.hashes import WEIGHTS
 from runner.spec import Model
+
+_Form = TypeVar("_Form")
 
 _REPOSITORY = "models--"
 _HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -83,10 +86,35 @@ def weights_folder(model: Model) -> Path | None:
     return None if found is None else found.folder
 
 
-def stored_dtype(folder: Path) -> str | None:
-    """Return the dtype that the weights in *folder* are stored in, as their config.json tells it."""
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return what the config.json of weights tells; nothing where there is none.
+
+    Raises:
+        EngineStartError: it is damaged.
+    """
     file = folder / "config.json"
-    config = msgspec.json.decode(file.read_bytes()) if file.is_file() else {}
+    return read_json(file, dict[str, Any]) if file.is_file() else {}
+
+
+def read_json(file: Path, form: type[_Form]) -> _Form:
+    """Return what a file beside weights holds.
+
+    Raises:
+        EngineStartError: it is damaged.
+    """
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=form)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise EngineStartError(f"{file} can't be read: {error}") from error
+
+
+def stored_dtype(folder: Path) -> str | None:
+    """Return the dtype that the weights in *folder* are stored in, as their config.json tells it.
+
+    Raises:
+        EngineStartError: that is damaged.
+    """
+    config = read_config(folder)
     stored = config.get("dtype") or config.get("torch_dtype")
     return stored if isinstance(stored, str) else None
 
