@@ -41,6 +41,12 @@ class Drawing:
             if is_template(value)
         }
         self._slots = tuple(slots)
+        # What an answer has a say in, as it is written.
+        self._open: dict[str, Json] = {
+            name: sampling[name]
+            for name, template in self._templates.items()
+            if not template.names().isdisjoint(slots)
+        }
         self._needs = needs
         self._refused = refused
         self._of_sample: dict[int, dict[str, Json]] = {}
@@ -50,6 +56,22 @@ class Drawing:
         """Columns that every row must have."""
         return frozenset[str]().union(*(template.columns() for template in self._templates.values()))
 
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """Names of what each row fills."""
+        return tuple(self._templates)
+
+    def foreseen(self, row: Row, sample: int) -> Mapping[str, Json]:
+        """Return what is sent, as far as it can be told before there are answers: their templates stay.
+
+        Raises:
+            RenderError: as `sampling`; with templates of answers among them, for a value alone.
+        """
+        if not self._open:
+            return self.sampling(row, (), sample)
+        own = {name: one for name, one in self._templates.items() if name not in self._open}
+        return {**_of_sample({**self._fixed, **self._filled(own, row, ())}, sample), **self._open}
+
     def sampling(self, row: Row, answers: Sequence[str], sample: int) -> Mapping[str, Json]:
         """Return what is sent; where no row has a say, the same map for every row.
 
@@ -57,7 +79,7 @@ class Drawing:
             RenderError: a row's value can't be made, or is none that the parameter takes.
         """
         if self._templates:
-            sampling = {**self._fixed, **self._filled(row, answers)}
+            sampling = {**self._fixed, **self._filled(self._templates, row, answers)}
             _require_together(sampling)
             for fault in self._refused(sampling) if "passthrough" in self._templates else ():
                 raise RenderError(f"{fault.place}: {fault.problem}; {fault.hint} (the row gives it)")
@@ -67,12 +89,14 @@ class Drawing:
             known = self._of_sample[sample] = _of_sample(dict(self._fixed), sample)
         return known
 
-    def _filled(self, row: Row, answers: Sequence[str]) -> dict[str, Json]:
+    def _filled(
+        self, templates: Mapping[str, ValueTemplate], row: Row, answers: Sequence[str]
+    ) -> dict[str, Json]:
         names = {"row": row.data, **dict(zip(self._slots, answers, strict=False))}
-        given = {name: template.value(names) for name, template in self._templates.items()}
+        given = {name: template.value(names) for name, template in templates.items()}
         # A column that has no value leaves the parameter out.
         given = {n: _structured(n, value) for n, value in given.items() if value is not None and value != ""}
-        if missing := (self._needs & self._templates.keys()) - given.keys():
+        if missing := (self._needs & templates.keys()) - given.keys():
             raise RenderError(f"sampling.{min(missing)}: the row gives none, and the engine needs it")
         try:
             filled = Sampling.model_validate(given, context=FILLED).given()

@@ -1,14 +1,14 @@
 """Show the messages of some rows as they would be sent, and the sampling; nothing is sent.
 
-Where a later turn depends on an answer, the answer's name stands in its place. The exit code is 2
-if not one of the rows can be rendered.
+Where a later turn depends on an answer, the answer's name stands in its place; sampling that depends on
+one stays a template. The exit code is 2 if not one of the rows can be rendered.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -83,6 +83,7 @@ def _print_row(out: Console, point: OpenPoint, row: Row) -> bool:
     answers = [placeholder(slot) for slot in point.slots[:-1]]
     try:
         content = point.input(row, answers)
+        drawn = [drawing.foreseen(row, 0) for drawing in point.drawings]
     except RenderError as error:
         out.print(f"  can't be rendered: {error}", style="red")
         return False
@@ -90,6 +91,11 @@ def _print_row(out: Console, point: OpenPoint, row: Row) -> bool:
         _print_message(out, message)
     if point.task not in VALUE_TASKS:
         out.print(Text.assemble(("  assistant: ", "dim"), (placeholder(point.slots[-1]), "cyan")))
+    for slot, (drawing, sampling) in enumerate(zip(point.drawings, drawn, strict=True)):
+        if drawing.filled:
+            own = {name: sampling[name] for name in drawing.filled if name in sampling}
+            label = f"  {_sampling_of(point, slot)}: "
+            out.print(Text.assemble((label, "dim"), _values(own) or "nothing of the row's own"))
     return True
 
 
@@ -115,13 +121,20 @@ def _print_sampling(out: Console, point: OpenPoint) -> None:
     if point.task in VALUE_TASKS and not point.spec.sampling:
         return
     out.print()
-    for slot, name in enumerate(point.slots):
-        label = "sampling" if len(point.slots) == 1 else f"sampling of {name}"
-        values = " ".join(f"{key}={cell(value)}" for key, value in point.effective(slot).items())
-        out.print(Text.assemble((label, "bold"), f"  {values or NO_SAMPLING}"))
+    for slot in range(len(point.slots)):
+        values = _values(point.effective(slot)) or NO_SAMPLING
+        out.print(Text.assemble((_sampling_of(point, slot), "bold"), f"  {values}"))
     if (samples := point.experiment.samples) > 1:
         seed = ", each with its own seed" if "seed" in point.spec.sampling else ""
         out.print(f"{samples} samples for each row{seed}")
+
+
+def _sampling_of(point: OpenPoint, slot: int) -> str:
+    return "sampling" if len(point.slots) == 1 else f"sampling of {point.slots[slot]}"
+
+
+def _values(sampling: Mapping[str, Json]) -> str:
+    return " ".join(f"{name}={cell(value)}" for name, value in sampling.items())
 
 
 def _print_lines(point: OpenPoint, row: Row) -> bool:
@@ -154,6 +167,6 @@ def _requests(question: Question) -> Iterator[dict[str, Json]]:
     for number, slot in enumerate(point.slots[1:], start=1):
         answers = [placeholder(name) for name in point.slots[:number]]
         content = point.input(question.row, answers)
-        sampling = point.drawings[number].sampling(question.row, answers, question.sample)
+        sampling = point.drawings[number].foreseen(question.row, question.sample)
         request = Request(point.task, content, sampling, point.scope, question.sample)
         yield {"slot": slot, "key": None, "request": msgspec.Raw(request.canonical())}

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+
+import pytest
 
 from tests.commands.commands_kit import SUMS
 from tests.commands.conftest import MakeProject
@@ -88,3 +91,72 @@ def test_render_says_why_no_row_is_left(project: MakeProject) -> None:
     assert "rows.jsonl has 6 rows, and offset 6 leaves none of them" in told
     assert told == made.ran("plan", "sums.yaml", "dataset.offset=6", code=2).err
     assert "the dataset has no row number 7" in made.ran("render", "sums.yaml", "--offset", "7", code=2).err
+
+
+OWN = """\
+model: {name: parrot}
+engine: {kind: openai_compatible, base_url: "http://127.0.0.1:9/v1"}
+prompt: "{{ row.question }}"
+dataset: {path: own.jsonl}
+sampling:
+  temperature: "{{ row.t }}"
+  seed: 3
+  passthrough: "{{ row.more }}"
+"""
+OWN_ROWS: list[dict[str, Any]] = [
+    {"id": "a", "question": "1", "t": 0.5, "more": {"mirostat": 2}},
+    {"id": "b", "question": "2", "t": -1, "more": {}},
+    {"id": "c", "question": "3", "t": None, "more": {"model": "x"}},
+    {"id": "d", "question": "4", "t": None, "more": None},
+]
+
+
+def own_rows(*ids: str) -> dict[str, str]:
+    """Return files of an experiment with these rows of `OWN_ROWS`."""
+    rows = (json.dumps(row) + "\n" for row in OWN_ROWS if row["id"] in ids)
+    return {"own.yaml": OWN, "own.jsonl": "".join(rows)}
+
+
+def test_render_fills_a_rows_own_sampling(project: MakeProject) -> None:
+    """One that the parameter doesn't take is an error of its row, as in a run; the others are shown."""
+    lines = project(own_rows(*"abcd")).ran("render", "own.yaml", "--rows", "4").lines
+
+    shown = {
+        lines[i].removeprefix("row "): [line for line in lines[i + 1 : i + 4] if line.startswith("  ")]
+        for i in range(len(lines))
+        if lines[i].startswith("row ")
+    }
+    assert shown["a"][-1] == '  sampling: temperature=0.5 passthrough={"mirostat":2}'
+    assert shown["d"][-1] == "  sampling: nothing of the row's own"
+    (wrong,), (filled,) = shown["b"], shown["c"]
+    assert wrong.startswith("  can't be rendered: sampling.temperature: ")
+    assert wrong.endswith("(the row gives -1)")
+    assert filled.startswith("  can't be rendered: sampling.passthrough.model: ")
+    assert lines[-1] == "sampling  temperature={{ row.t }} top_p=1.0 seed=3 passthrough={{ row.more }}"
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_rows_whose_sampling_is_an_error_cant_be_rendered(
+    project: MakeProject, more: tuple[str, ...]
+) -> None:
+    """As a run would refuse all of them."""
+    made = project(own_rows(*"bc"))
+
+    outcome = made.ran("render", "own.yaml", *more, code=2)
+
+    assert "sampling.temperature: " in outcome.out
+    assert "sampling.passthrough.model: " in outcome.out
+
+
+def test_sampling_that_an_answer_fills_stays_a_template(project: MakeProject) -> None:
+    """What stands in the answer's place is no value for it; what the row fills beside it is shown."""
+    turns = TURNS.replace("max_tokens: 2", "max_tokens: '{{ first | length }}', seed: '{{ row.id[1:] }}'")
+    made = project({"turns.yaml": turns})
+
+    text = made.ran("render", "turns.yaml", "--rows", "1")
+    lines = [json.loads(line) for line in made.ran("render", "turns.yaml", "--rows", "1", "--json").lines]
+
+    assert "  sampling of second: max_tokens={{ first | length }} seed=0" in text.lines
+    assert [line["slot"] for line in lines] == ["first", "second"]
+    sampling = lines[1]["request"]["sampling"]
+    assert (sampling["max_tokens"], sampling["seed"]) == ("{{ first | length }}", 0)
