@@ -72,7 +72,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
     with temporary.open("wb") as out:
         for row, group in groupby(_written(records, out), key=lambda line: line.id):
             lines = {line.sample: line for line in group}
-            _note_failures(failures, lines.values())
+            note_failures(failures, lines.values())
             for line in lines.values():
                 finish.update(line.finish.values())
             for name, metric in metrics.items():
@@ -103,7 +103,8 @@ def _in_pieces(experiment: Experiment) -> bool:
     return bool(getattr(experiment.engine, "stream", False)) and experiment.task not in VALUE_TASKS
 
 
-def _note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[ResultLine]) -> None:
+def note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[ResultLine]) -> None:
+    """Count results without an answer by their `Failure.fault`; beyond twenty of a class as its first."""
     for line in lines:
         if (error := line.error) is not None:
             new = Failure(error.kind, 0, line.id, error.message, error.status)
@@ -112,6 +113,16 @@ def _note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[Res
                 fault = next((known for known in failures if known[0] == error.kind), fault)
             known = failures.get(fault, new)
             failures[fault] = msgspec.structs.replace(known, count=known.count + 1)
+
+
+def added_up(failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    """Return each failure of several points once, with the first row that it met."""
+    first: dict[tuple[str, str], Failure] = {}
+    for failure in failures:
+        known = first.get(failure.fault)
+        total = failure.count + (known.count if known else 0)
+        first[failure.fault] = msgspec.structs.replace(known or failure, count=total)
+    return tuple(first.values())
 
 
 def _note_unmatched(

@@ -11,12 +11,15 @@ import msgspec
 from runner.cache import BATCH, ResponseCache
 from runner.drawing import Drawing
 from runner.errors import RenderError
+from runner.export import Failure, note_failures
 from runner.jobs import PointSpec
 from runner.known import Keys
 from runner.points import PointRecords
-from runner.questions import OpenPoint, Question
+from runner.questions import OpenPoint, Question, ResultLine
 from runner.records import Record
 from runner.values import VALUE_TASKS, Request
+
+_decode = msgspec.json.Decoder(ResultLine).decode
 
 TokenCount = Callable[[Request], int]
 
@@ -43,6 +46,7 @@ class PointSurvey(msgspec.Struct, frozen=True):
         prompt_tokens: tokens of the prompts to send, if counted; of each row's next slot only.
         completion_tokens: most tokens that can come back, if counted, to requests with a known limit.
         unlimited: requests without one, if counted: no max_tokens, or one that is made of an answer.
+        failures: why results can't be had: each fault with its number and the first row that it met.
     """
 
     rows: int = 0
@@ -55,6 +59,7 @@ class PointSurvey(msgspec.Struct, frozen=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     unlimited: int = 0
+    failures: tuple[Failure, ...] = ()
 
 
 class Serving:
@@ -139,6 +144,7 @@ def survey_point(
     slots = len(point.slots)
     rows = wanted = hits = shared = unrenderable = served = prompt_tokens = 0
     limits = _Limits(point)
+    failures: dict[tuple[str, str], Failure] = {}
     for batch in batches(point) if keep is None else _without_result(point, keep):
         serving = Serving(batch)
         while keys := serving.keys:
@@ -147,6 +153,7 @@ def survey_point(
         wanted += slots * len(batch)
         hits += sum(len(question.answers) for question in batch)
         unrenderable += sum(slots - len(question.answers) for question, _ in serving.failed)
+        note_failures(failures, _lines(serving))
         served += len(serving.complete)
         asked = _unseen(serving.stuck, sharing)
         shared += len(serving.stuck) - len(asked)
@@ -167,7 +174,12 @@ def survey_point(
         prompt_tokens,
         limits.tokens,
         limits.unlimited,
+        tuple(failures.values()),
     )
+
+
+def _lines(serving: Serving) -> Iterator[ResultLine]:
+    return (_decode(record.result.line) for _, record in serving.failed if record.result is not None)
 
 
 def has_requests(spec: PointSpec, run: Path, cache: ResponseCache) -> bool:

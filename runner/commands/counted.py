@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 
 from runner.cache import ResponseCache
-from runner.commands.console import console, print_table, table
+from runner.commands.console import console, count, print_table, table
+from runner.commands.lines import print_failures
 from runner.commands.planned import MANY
 from runner.commands.tokens import token_counter
+from runner.export import added_up
 from runner.known import Keys
 from runner.outcome import NOTHING_TO_ASK
 from runner.plan import Plan
@@ -70,6 +72,7 @@ def print_counts(plan: Plan, counts: list[PointCount]) -> None:
     if len(counts) > 1:
         made.add_row("all", *_cells(everything, columns), style="bold")
     print_table(out, made)
+    print_failures(out, everything.failures)
     for remark in _remarks(plan, counts):
         out.print(remark)
 
@@ -86,7 +89,10 @@ def _remarks(plan: Plan, counts: list[PointCount]) -> Iterator[str]:
         yield "Later turns depend on answers: requests are the most there can be, tokens of first turns."
     everything = total(counts)
     if everything.hits and not everything.requests:
-        yield "All answers come from the cache: a run takes no engine, key, GPU or Slurm."
+        failing = everything.unrenderable
+        some = f"{everything.hits:,} of {count(everything.wanted, 'answer')} come from the cache"
+        which = f"{some}, {failing:,} can't be rendered" if failing else "All answers come from the cache"
+        yield f"{which}: a run takes no engine, key, GPU or Slurm."
     if everything.unlimited and everything.completion_tokens:
         have = "request has" if everything.unlimited == 1 else "requests have"
         yield (
@@ -127,8 +133,12 @@ def _cells(survey: PointSurvey, columns: Iterable[str]) -> list[str]:
 
 def total(counts: list[PointCount]) -> PointSurvey:
     """Add up the surveys of all points."""
-    surveys = [msgspec.structs.astuple(counted.survey) for counted in counts]
-    return PointSurvey(*(sum(column) for column in zip(*surveys, strict=True)))
+    surveys = [counted.survey for counted in counts]
+    numbers = [name for name in PointSurvey.__struct_fields__ if name != "failures"]
+    return PointSurvey(
+        **{name: sum(getattr(survey, name) for survey in surveys) for name in numbers},
+        failures=added_up(failure for survey in surveys for failure in survey.failures),
+    )
 
 
 def _at_most(survey: PointSurvey) -> int | None:

@@ -1,13 +1,17 @@
-"""Says in words how jobs are doing: for terminals that show a bar, and for those that can't."""
+"""Says in words how jobs are doing, on terminals with a bar and without; and what failed."""
 
 from __future__ import annotations
 
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
 
 from runner.commands.console import count
+from runner.errors import one_line
+from runner.export import Failure, added_up
 from runner.outcome import UNDER_WAY, JobOutcome
 
 LINE_SECONDS = 10.0
@@ -94,3 +98,11 @@ def _rates(job: JobOutcome) -> str:
     return (
         f"{progress.requests / seconds:.0f} requests/s, {progress.completion_tokens / seconds:.0f} tokens/s"
     )
+
+
+def print_failures(out: Console, failures: Iterable[Failure]) -> None:
+    """Print each failure once, with the first row that it met."""
+    for failure in added_up(failures):
+        status = f"HTTP {failure.status}: " if failure.status else ""
+        said = one_line(f"{status}{failure.message}")
+        out.print(f"  {failure.count:,} x {failure.kind}, such as row {failure.id}: {said}", style="red")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,10 +13,9 @@ from runner.commands.advice import advice
 from runner.commands.agreement import print_agreement
 from runner.commands.arguments import typed
 from runner.commands.console import cell, console, count, print_table, shown, table
-from runner.commands.lines import describe
+from runner.commands.lines import describe, print_failures
 from runner.commands.planned import MANY, print_notes
 from runner.errors import one_line
-from runner.export import Failure
 from runner.jobs import Job
 from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
 from runner.plan import Plan
@@ -52,18 +50,26 @@ def print_launch(
     """Say what is about to run, and where it is written; with *verbose* every note whole."""
     out = console()
     what = count(len(plan.points), "point")
-    out.print(Text.assemble((plan.name, "bold"), f"  {what}, {_jobs(jobs)}  {shown(run.path)}"))
+    known = _known(surveys, asking=bool(jobs))
+    will = _jobs(jobs) if jobs else f"{known}, 0 requests"
+    out.print(Text.assemble((plan.name, "bold"), f"  {what}, {will}  {shown(run.path)}"))
     print_notes(out, plan, whole=verbose)
     print_refused(out, run, read_refused(run), indent="  ")
-    served = sum(survey.hits for survey in surveys.values())
-    if jobs and served:
-        wanted = sum(survey.wanted for survey in surveys.values())
-        out.print(f"  {served:,} of {count(wanted, 'answer')} cached")
+    if jobs and known:
+        out.print(f"  {known}")
+
+
+def _known(surveys: Mapping[str, PointSurvey], *, asking: bool) -> str:
+    """Say how many answers are cached and can't be rendered; nothing of a run that is *asking* for all."""
+    names = ("hits", "unrenderable", "wanted")
+    hits, failing, wanted = (sum(getattr(one, name) for one in surveys.values()) for name in names)
+    cached = f"{hits:,} of {count(wanted, 'answer')} cached"
+    if failing:
+        return f"{cached}, {failing:,} can't be rendered"
+    return "100 % cached" if not asking else cached if hits else ""
 
 
 def _jobs(jobs: Sequence[Job]) -> str:
-    if not jobs:
-        return "100 % cached, 0 requests"
     gpus = sum(gpus_of(job.points[0].experiment().cluster, job.devices) for job in jobs)
     return count(len(jobs), "job") + (f", {count(gpus, 'GPU')}" if gpus else "")
 
@@ -73,7 +79,7 @@ def print_outcome(outcome: RunOutcome) -> int:
     out = console()
     print_results(out, outcome.points)
     _print_counts(out, outcome)
-    _print_failures(out, outcome.points)
+    print_failures(out, (failure for point in outcome.points for failure in point.failures))
     for point in outcome.points:
         if point.fault:
             out.print(f"point {point.name}: {point.fault}", style="red")
@@ -183,19 +189,6 @@ def _print_counts(out: Console, outcome: RunOutcome) -> None:
     if free:
         said.append(f"{' and '.join(free)} of {count(total, 'result')}")
     out.print(f"{state}: {', '.join(said)}")
-
-
-def _print_failures(out: Console, points: Sequence[PointOutcome]) -> None:
-    """Print each failure once, with the first row that it met."""
-    first: dict[tuple[str, str], Failure] = {}
-    for failure in (failure for point in points for failure in point.failures):
-        known = first.get(failure.fault)
-        total = failure.count + (known.count if known else 0)
-        first[failure.fault] = msgspec.structs.replace(known or failure, count=total)
-    for failure in first.values():
-        status = f"HTTP {failure.status}: " if failure.status else ""
-        said = one_line(f"{status}{failure.message}")
-        out.print(f"  {failure.count:,} x {failure.kind}, such as row {failure.id}: {said}", style="red")
 
 
 def _print_job(out: Console, job: JobOutcome) -> None:
