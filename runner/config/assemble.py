@@ -29,6 +29,7 @@ class Raw:
         parts: what was laid key by key over those, each with the index of its layer.
         failed: top-level keys that could not be laid at all.
         undeleted: where a deletion found nothing.
+        replaced: top-level key -> the whole value that the winner replaces.
     """
 
     config: dict[str, Json] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Raw:
     parts: list[tuple[int, Key, Given]] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     undeleted: list[Key] = field(default_factory=list)
+    replaced: dict[str, Given] = field(default_factory=dict)
 
     def source(self, place: Key) -> str:
         """Return where the value at *place* was written, or empty where nobody wrote it."""
@@ -92,7 +94,7 @@ def _assemble_key(
         raw.trail += [((key, *path), origin) for path, origin in trail]
     if whole is not None:
         raw.winners[key] = (start, whole)
-        _note_replaced(raw, key, whole, layers[:start])
+        _note_replaced(raw, key, layers[start], layers[:start])
         if whole.value is DELETED:
             _check_deleted(raw, key, whole, layers[:start])
     for index, layer in enumerate(layers[start:], start):
@@ -133,8 +135,11 @@ def _check_deleted(raw: Raw, key: str, deletion: Given, below: Sequence[Layer]) 
         raw.faults.append(fault)
 
 
-def _note_replaced(raw: Raw, key: str, whole: Given, below: Sequence[Layer]) -> None:
+def _note_replaced(raw: Raw, key: str, layer: Layer, below: Sequence[Layer]) -> None:
+    whole = layer.whole[key]
     replaced = next((layer.whole[key] for layer in reversed(below) if key in layer.whole), None)
+    if lost := layer.replaced.get(key, replaced):
+        raw.replaced[key] = lost
     if replaced is None or replaced.value is None or replaced.value == whole.value:
         return
     if not whole.origin.in_command:

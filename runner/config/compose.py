@@ -25,6 +25,8 @@ from runner.values import Json
 if TYPE_CHECKING:
     from runner.config.plain import Plain
 
+_UNSWEPT = "-m: nothing is swept; an axis is several values, such as sampling.temperature=0,1"
+
 
 def compose(
     file: Path | str,
@@ -61,6 +63,7 @@ def compose(
 def _verdict(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: bool) -> Verdict:
     chooser = Chooser(reader)
     source = opened(path, overrides, reader, chooser, multirun=multirun)
+    unswept = (_UNSWEPT,) if multirun and not source.axes and not source.notes else ()
     finisher = Finisher(path.stem, chooser, Files(reader))
     verdict = Verdict()
     for combination in source.combinations():
@@ -71,7 +74,7 @@ def _verdict(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: 
             verdict.add(axes, None, (), error.faults)
             continue
         experiment = finisher.finish(raw)
-        notes = (*source.notes, *raw.notes)
+        notes = (*source.notes, *unswept, *raw.notes)
         verdict.add(axes, experiment, notes, raw.faults, _secret_env(raw.config))
     return verdict
 

@@ -25,6 +25,7 @@ from runner.config.keys import (
     LATER_SCORERS,
 )
 from runner.config.layers import Given
+from runner.config.replaced import lost_target
 from runner.config.values import brief, oversized
 from runner.engines.auto import AUTO
 from runner.engines.registry import engine_kinds
@@ -113,10 +114,10 @@ class Finisher:
         experiment = self._validated(raw, config, written)
         if experiment is None:
             return None
-        settled, faults = self._files.settle(experiment, written)
-        raw.faults += [
-            Fault(f.place, f.problem, f.hint, raw.source(tuple(f.place.split(".")))) for f in faults
-        ]
+        settled, found = self._files.settle(experiment, written)
+        faults = [Fault(f.place, f.problem, f.hint, raw.source(tuple(f.place.split(".")))) for f in found]
+        faults += lost_target(raw, experiment, self._chooser)
+        raw.faults += faults
         return None if faults else settled
 
     def _choose_engine(self, raw: Raw, config: dict[str, Json]) -> None:

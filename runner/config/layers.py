@@ -48,10 +48,12 @@ class Layer:
     Attributes:
         whole: top-level key -> the value that stands for all of it.
         parts: dotted keys, in the order given; laid over the whole value.
+        replaced: top-level key -> the whole value that was given here before, such as what a sweep varies.
     """
 
     whole: dict[str, Given] = field(default_factory=dict)
     parts: tuple[tuple[Key, Given], ...] = ()
+    replaced: dict[str, Given] = field(default_factory=dict)
 
     def given(self, entries: dict[str, Given]) -> Layer:
         """Return this layer with *entries* (by dotted key) given in it too."""
@@ -59,7 +61,8 @@ class Layer:
             return self
         whole = {**self.whole, **{key: value for key, value in entries.items() if "." not in key}}
         parts = tuple((split(key), value) for key, value in entries.items() if "." in key)
-        return replace(self, whole=whole, parts=self.parts + parts)
+        replaced = {**self.replaced, **{key: self.whole[key] for key in entries if key in self.whole}}
+        return replace(self, whole=whole, parts=self.parts + parts, replaced=replaced)
 
 
 def split(key: str) -> Key:
