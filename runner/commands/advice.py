@@ -33,6 +33,7 @@ _MEND = {
     "EngineUnreachableError": "the server must answer there; for another address start a new run",
     "EngineFailingError": _FAILING,
     "EngineStartError": _SETTINGS,
+    "ServerExitedError": _SETTINGS,
     "EngineError": _SETTINGS,
     "InputChangedError": "put back what has changed, or start a new run",
     "UserError": "what the message says",

@@ -22,6 +22,8 @@ from runner.values import Request, Response
 
 _LOG = "server-0.log"
 _PORTS_TRIED = 3
+_ENDING_SECONDS = 3.0
+"""After which a server that died is known to have: its children have a second to end."""
 
 
 class ServedEngine:
@@ -108,7 +110,7 @@ class ServedEngine:
         Raises:
             EngineError: the server that the job started has ended.
         """
-        if self._server is not None and await self._server.exited(within=1.0):
+        if self._server is not None and await self._server.exited(_ENDING_SECONDS):
             try:
                 self._server.require_alive()
             except ServerExitedError as ended:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -87,6 +88,8 @@ class Running:
     _sleeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     _tasks: set[asyncio.Task[object]] = field(default_factory=set)
     _closed: bool = False
+    _failed: bool = False
+    """The engine could not go on."""
 
     async def generate(self, ask: Ask) -> Answer:
         """Answer from the cache, or ask; of equal requests in flight one is sent.
@@ -129,6 +132,9 @@ class Running:
             yield
         except asyncio.CancelledError:
             self._require_open()
+            raise
+        except EngineError:
+            self._failed = True
             raise
         finally:
             self._tasks.discard(task)
@@ -244,8 +250,13 @@ class Running:
         begun = await started(point, folder, self.declared.plain.secrets, self._tell, self._stack)
         if folder is not None:
             # Of a start that failed, the log is what tells why: it stays.
-            self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            self._stack.callback(self._remove, folder)
         return begun
+
+    def _remove(self, folder: Path) -> None:
+        """Remove the folder of a server's log, unless an error named it."""
+        if not self._failed:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _tell(self, trouble: str) -> None:
         self.trouble = self.declared.plain.secrets.mask(trouble)

@@ -5,7 +5,8 @@
 Run as a program of its own. It starts the command and ends it when standard input closes, which
 the kernel does for a worker that dies in whatever way. Ending is SIGTERM to the command, then, after GRACE
 seconds, SIGKILL to every process it ever started: orphans become this process's children
-(PR_SET_CHILD_SUBREAPER, prctl(2)), so that none is missed. It exits as the command did.
+(PR_SET_CHILD_SUBREAPER, prctl(2)), so that none is missed. Those of a command that ended by itself get a
+second, as the worker waits to hear of it. It exits as the command did.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import psutil
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL = 0.05
+_ORPHANS_SECONDS = 1.0
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
@@ -64,6 +66,8 @@ def _end(child: subprocess.Popen[bytes], status: int | None, grace: float) -> in
     if status is None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGTERM)
+    else:
+        grace = min(grace, _ORPHANS_SECONDS)
     deadline = time.monotonic() + grace
     while living := psutil.Process().children(recursive=True):
         found = _reaped(child.pid)

@@ -199,6 +199,18 @@ def test_closed_server_is_gone_and_starts_again(tmp_path: Path) -> None:
     assert not psutil.pid_exists(second)
 
 
+def test_log_of_a_server_that_died_stays(tmp_path: Path) -> None:
+    """The error names it, and may be read after the block has ended."""
+    with server_llm(tmp_path, cache=False) as llm:
+        psutil.Process(int(llm.generate_sync("x").text)).kill()
+        with pytest.raises(EngineError, match=r"vllm was killed by SIGKILL; .*server-0\.log") as caught:
+            llm.generate_sync("x")
+
+    (folder,) = Path("runs/.llm").iterdir()
+    assert (folder / "server-0.log").is_file()
+    assert str(folder) in str(caught.value)
+
+
 def test_failed_start_is_tried_once_for_all_who_wait(tmp_path: Path) -> None:
     """A batch waits for one start, whose log stays; the next call tries again."""
     broken = tmp_path / "python"

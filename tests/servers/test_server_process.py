@@ -77,10 +77,10 @@ def test_stubborn_family_is_killed_after_the_grace(tmp_path: Path) -> None:
 
 
 def test_orphans_of_a_crashed_server_are_killed(tmp_path: Path) -> None:
-    """The server is killed with -9; the child it leaves behind doesn't outlive it."""
+    """The server is killed with -9; the child it leaves behind doesn't outlive it, and has no grace."""
 
     async def go() -> psutil.Process:
-        server = serve(tmp_path, "--child", str(tmp_path / "pid"), grace=0.3)
+        server = serve(tmp_path, "--child", str(tmp_path / "pid"), grace=600)
         await until_ready(server)
         child = psutil.Process(int((tmp_path / "pid").read_text()))
         family(server)[1].kill()
