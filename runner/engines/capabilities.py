@@ -107,6 +107,6 @@ class Capabilities:
         asked = [
             name
             for name in sorted(self.unstreamed)
-            if sampling.get(name) and (name, sampling[name]) != ("n", 1)
+            if (value := sampling.get(name)) is not None and value is not False and (name, value) != ("n", 1)
         ]
         return f"with {', '.join(asked)}" if asked else None

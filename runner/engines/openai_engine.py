@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -23,7 +24,13 @@ from runner.engines.provider_errors import answered_error, provider_error, repor
 from runner.engines.sse import events
 from runner.engines.stops import stops_of, up_to_stop, without_stops
 from runner.engines.task_wire import Wire
-from runner.errors import AskError, ConnectionFailedError, MalformedResponseError, RequestTimeoutError
+from runner.errors import (
+    AskError,
+    BadRequestError,
+    ConnectionFailedError,
+    MalformedResponseError,
+    RequestTimeoutError,
+)
 from runner.secrets import Secrets
 from runner.values import VALUE_TASKS, Json, Request, Response, Timing
 
@@ -168,7 +175,7 @@ class OpenAIEngine:
             "POST", url, headers=self._headers, body=body, timeout=self._endpoint.timeout
         )
         if answer.status != _OK:
-            raise _refusal(answer, answer.body)
+            raise _refusal(url, answer, answer.body)
         return answer.body, Timing(time.perf_counter() - start)
 
     async def _valued(self, request: Request) -> Response:
@@ -202,16 +209,17 @@ class OpenAIEngine:
     async def _events(self, request: Request, further: dict[str, Any]) -> AsyncGenerator[bytes]:
         """Yield the data of each event of a streamed answer."""
         assert self._client is not None, "the engine is not started"
+        url = self._urls[request.task]
         stream = self._client.stream(
             "POST",
-            self._urls[request.task],
+            url,
             headers=self._headers,
             body=self._encoder.encode(self._endpoint.body(request) | further),
             timeout=self._endpoint.timeout,
         )
         async with stream as answer:
             if answer.status != _OK:
-                raise _refusal(answer, b"".join([chunk async for chunk in answer]))
+                raise _refusal(url, answer, b"".join([chunk async for chunk in answer]))
             async with aclosing(events(answer)) as found:
                 async for data in found:
                     yield data
@@ -239,5 +247,9 @@ class OpenAIEngine:
         return with_parsed(request, response)
 
 
-def _refusal(answer: Head, body: bytes) -> AskError:
-    return provider_error(answer.status, body, answer.header("retry-after"), answer.header("retry-after-ms"))
+def _refusal(url: str, answer: Head, body: bytes) -> AskError:
+    error = provider_error(answer.status, body, answer.header("retry-after"), answer.header("retry-after-ms"))
+    if answer.status == HTTPStatus.NOT_FOUND and type(error) is BadRequestError:
+        hint = "base_url often ends in /v1, and a server that was started for another task lacks some paths"
+        error.message = f"{error.message} ({url}; {hint})"
+    return error

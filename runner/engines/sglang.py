@@ -238,6 +238,7 @@ CAPABILITIES = Capabilities(
     lacks={"complete": OF_CHAT},
     needs=COMPLETION_NEEDS,
     features=frozenset({"stream", "images", "token_ids", "adapters"}),
+    unstreamed=frozenset({"return_token_ids"}),
     # Its /v1/rerank and /v1/classify leave an adapter unread.
     unadapted=frozenset({"score", "rerank", "classify"}),
 )

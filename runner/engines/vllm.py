@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -31,6 +31,8 @@ from runner.engines.tool_parsers import parser_fault, parser_given
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 from runner.values import Json, canonical_json
+
+_GREEDY_BELOW = 1e-5
 
 
 class Vllm(PythonServer):
@@ -207,10 +209,26 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:
 
 
 def lacks(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
-    """Find a missing parser: of tools, vLLM would refuse the requests; reasoning would stay in the answer."""
+    """Find what vLLM would refuse of the requests: several greedy choices, tools without a parser.
+
+    Without a parser of its own, reasoning would stay in the answer.
+    """
     hint = "name the parser of the model's calls, such as hermes; any does where tool_choice forces one"
     calls = parser_fault(settings, sampling, lambda choice: choice != "none", hint)
-    return calls + reasoning_fault(settings, sampling, "qwen3, deepseek_r1 or openai_gptoss")
+    return [
+        *_greedy_choices(sampling),
+        *calls,
+        *reasoning_fault(settings, sampling, "qwen3, deepseek_r1 or openai_gptoss"),
+    ]
+
+
+def _greedy_choices(sampling: Mapping[str, Any]) -> Iterator[Fault]:
+    temperature, n = sampling.get("temperature"), sampling.get("n")
+    if isinstance(temperature, str) or isinstance(n, str) or sampling.get("use_beam_search"):
+        return  # a row fills it, or it is another matter
+    if temperature is not None and temperature < _GREEDY_BELOW and (n or 1) > 1:
+        problem = f"{n}: vLLM gives one greedy choice, and temperature is {temperature:g}"
+        yield Fault("sampling.n", problem, "leave it out, or give sampling.temperature")
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
@@ -232,7 +250,7 @@ KIND = EngineKind(
         lacks={"complete": OF_CHAT},
         needs=COMPLETION_NEEDS,
         features=frozenset({"stream", "images", "token_ids", "adapters"}),
-        unstreamed=frozenset({"use_beam_search"}),
+        unstreamed=frozenset({"use_beam_search", "prompt_logprobs"}),
         beam_search=BESIDE_BEAM_SEARCH,
     ),
     factory="runner.engines.vllm:create",

@@ -161,6 +161,42 @@ def test_beam_search_is_refused_where_answers_are_to_come_in_pieces(project: Pro
 
 
 @pytest.mark.parametrize(
+    ("engine", "sampling"),
+    [
+        ("vllm, base_url: 'http://h:1/v1'", "prompt_logprobs: 0"),
+        ("sglang, base_url: 'http://h:1/v1'", "return_token_ids: true"),
+    ],
+)
+def test_what_servers_leave_out_of_pieces_is_refused(project: Project, engine: str, sampling: str) -> None:
+    """They answer 400 to every such request; without it they stream."""
+    asked = [f"engine={{kind: {engine}, stream: true}}", f"sampling={{{sampling}}}"]
+    name = sampling.split(":", maxsplit=1)[0]
+    kind = engine.split(",", maxsplit=1)[0]
+
+    assert f"engine.stream: engine {kind} gives no pieces with {name}" in refused(project, *asked)
+    make_plan(project.composed(asked[0], "sampling={n: 2, logprobs: true}"))
+
+
+@pytest.mark.parametrize("kind", ["vllm", "vllm_offline"])
+def test_several_greedy_choices_are_refused_by_vllm(project: Project, kind: str) -> None:
+    """It answers 400 to each; beams are no choices, and what a row gives is its own."""
+    tiny = f"model={{name: {shipped() / 'models' / 'tiny'}}}"
+    engine = SERVED if kind == "vllm" else f"engine={{kind: {kind}, device: cpu}}"
+    told = refused(project, engine, tiny, "sampling={n: 3, temperature: 0}")
+
+    assert "sampling.n: 3: vLLM gives one greedy choice, and temperature is 0" in told
+    if kind == "vllm":
+        for taken in (
+            "{n: 3, temperature: 0.5}",
+            "{n: 3}",
+            "{n: 1, temperature: 0}",
+            "{n: 3, temperature: 0, use_beam_search: true}",
+            "{n: '{{ row.count }}', temperature: 0}",
+        ):
+            make_plan(project.composed(engine, f"sampling={taken}"))
+
+
+@pytest.mark.parametrize(
     ("asked", "what"),
     [
         (["task=complete", "prompt='{{ row.question }}'"], "for task complete"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from email.utils import formatdate
@@ -84,6 +85,16 @@ def test_status_decides_the_error(status: int, body: Any, kind: type[AskError]) 
     assert type(error) is kind
     assert error.status == status
     assert error.message
+
+
+def test_address_at_which_nothing_is_is_told() -> None:
+    """Of a base_url without its /v1 a server says no more than that."""
+    told = str(failure(Reply({"detail": "Not Found"}, 404)))
+
+    assert re.match(
+        r"HTTP 404: Not Found \(http://127\.0\.0\.1:\d+/v1/chat/completions; base_url often ends in /v1", told
+    )
+    assert "base_url" not in str(failure(Reply(openai("The model `gpt-9` does not exist"), 404)))
 
 
 @pytest.mark.parametrize(
