@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.compose import find_experiment
-from runner.config.keys import GROUPS, SETTINGS
+from runner.config.keys import FRONT, GROUPS, SETTINGS
 from runner.config.reader import Reader
 from runner.config.user_schema import json_schema
 from runner.engines.registry import engine_kinds
@@ -49,7 +49,8 @@ def _keys(typed: str) -> list[str]:
 
 
 def _properties(group: str) -> list[str]:
-    return sorted({name for one in _branches(json_schema(), group) for name in one.get("properties", {})})
+    known = {name for one in _branches(json_schema(), group) for name in one.get("properties", {})}
+    return sorted(known - set(FRONT))
 
 
 def _branches(schema: dict[str, Any], group: str) -> list[dict[str, Any]]:

@@ -90,8 +90,10 @@ def _problem(one: Any, place: Key, config: dict[str, Json], written: dict[str, J
 def _schema_of(loc: tuple[int | str, ...], place: Key, config: dict[str, Json]) -> dict[str, Any]:
     """Return the schema of what is wrong: of *place*, or of the key that a text there stands for."""
     schema = subschema(place, config)
-    short = isinstance(value_at(config, place), str) and loc[-1] in schema.get("properties", {})
-    return inner_schema(schema, loc[-1]) if short else schema
+    if not isinstance(value_at(config, place), str):
+        return schema
+    meant = [inner_schema(branch(one, None), loc[-1]) for one in schema.get("anyOf", ()) if "$ref" in one]
+    return next(filter(None, meant), schema)
 
 
 def _unknown_kind(schema: dict[str, Any], value: Json) -> tuple[str, str]:

@@ -38,8 +38,11 @@ def _minutes(value: Any) -> Any:
 
 _TIME = r"^(\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2})$"
 _TIME_SAID = said("a Slurm time such as 30, 1:30:00 or 2-12:00:00")
+_Spelled: TypeAlias = Annotated[str, Field(pattern=_TIME, json_schema_extra=_TIME_SAID)]
+_Minutes: TypeAlias = Annotated[int, Field(ge=0, json_schema_extra=_TIME_SAID)]
 _Time: TypeAlias = Annotated[
-    str, Field(pattern=_TIME, json_schema_extra=_TIME_SAID), BeforeValidator(_minutes)
+    _Spelled,
+    BeforeValidator(_minutes, json_schema_input_type=_Spelled | _Minutes),
 ]
 
 

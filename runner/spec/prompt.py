@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from runner.spec.base import Spec, said
-from runner.spec.sampling import Sampling, as_list
+from runner.spec.sampling import Sampling, Texts
+
+_SlotName: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        json_schema_extra=said("letters, digits and _, such as answer_1, with no digit first"),
+    ),
+]
 
 
 class Slot(Sampling):
     """A place in a conversation that the model fills; sampling values here count for it alone."""
 
-    as_: str = Field(
-        alias="as",
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        json_schema_extra=said("letters, digits and _, such as answer_1, with no digit first"),
-    )
+    as_: _SlotName = Field(alias="as")
     """Name of the answer in later turns and scorers."""
 
     def given(self) -> dict[str, Any]:
         """Return the sampling values declared for this slot."""
         return {name: value for name, value in super().given().items() if name != "as_"}
+
+
+def _named(value: Any) -> Any:
+    """Let a slot's name stand for the slot."""
+    return {"as": value} if isinstance(value, str) else value
 
 
 class Turn(Spec):
@@ -34,17 +43,10 @@ class Turn(Spec):
     """Template of a user message."""
     assistant: str | None = None
     """Template of an assistant message that is given, not generated."""
-    images: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    images: Texts = ()
     """Images of a user message, before its text: templates such as "{{ row.image }}", one or a list."""
-    generate: Slot | None = None
+    generate: Annotated[Slot, BeforeValidator(_named, json_schema_input_type=_SlotName | Slot)] | None = None
     """A slot: its name, or a map with `as` and sampling values."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _slot_by_name(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("generate"), str):
-            return {**data, "generate": {"as": data["generate"]}}
-        return data
 
     @model_validator(mode="after")
     def _one(self) -> Turn:
@@ -75,7 +77,7 @@ class Prompt(Spec):
     """Template of the system message."""
     user: str | None = None
     """Template of the user message; for task complete, the raw prompt."""
-    images: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    images: Texts = ()
     """Images of the user message, before its text: templates such as "{{ row.image }}", one or a list."""
     turns: tuple[Turn, ...] | None = Field(None, min_length=1)
     """A conversation, in order, with slots that the model fills."""

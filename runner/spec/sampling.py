@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     BeforeValidator,
@@ -29,9 +29,17 @@ GO_WITH = {
 """Parameter -> what it is nothing without, and what is told then."""
 
 
-def as_list(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     """Let one string stand for a list of it."""
     return [value] if isinstance(value, str) else value
+
+
+Texts: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...])
+]
+"""Several texts, or one that stands for a list of it."""
+_Stop: TypeAlias = Annotated[str, Field(min_length=1)]
+_Stops: TypeAlias = Annotated[tuple[_Stop, ...], Field(max_length=16)]
 
 
 MOST_SAMPLES = 1_000_000
@@ -85,9 +93,7 @@ class Sampling(Spec, json_schema_extra=_widened):
     """Most tokens to generate for one answer."""
     min_tokens: int | None = Field(None, ge=0)
     """Fewest tokens to generate before the answer may end."""
-    stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(as_list)] | None = Field(
-        None, max_length=16
-    )
+    stop: Annotated[_Stops, BeforeValidator(_as_list, json_schema_input_type=_Stop | _Stops)] | None = None
     """Strings that end the answer; they are not part of it. One string or a list."""
     stop_token_ids: tuple[int, ...] | None = None
     """Tokens that end the answer, beside the model's own."""
