@@ -5,14 +5,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from runner.errors import Fault
+from runner.extras import pip_install
 from runner.scoring.registry import scorer_kinds
 from runner.spec import Experiment
 from runner.values import VALUE_TASKS
 
 _GENERATING = frozenset({"chat", "complete", "loglikelihood"})
 """Tasks that a server started to generate does."""
-
-_INSTALL = 'pip install "llm-runner[parquet]"'
 
 
 def engine_start(task: str) -> str:
@@ -35,7 +34,8 @@ def task_faults(experiment: Experiment, *, written: bool = True) -> list[Fault]:
         parquet.append(("dataset.kind", "reading Parquet"))
     if find_spec("pyarrow") is None:
         faults += [
-            Fault(place, f"{what} needs pyarrow, which is not installed", _INSTALL) for place, what in parquet
+            Fault(place, f"{what} needs pyarrow, which is not installed", pip_install("parquet"))
+            for place, what in parquet
         ]
     return faults
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runner.errors import RunnerError
+from runner.extras import pip_install
 from runner.points import PointRecords
 from runner.values import decode_response
 
@@ -110,5 +111,5 @@ def _parquet() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise RunnerError('vectors need pyarrow: pip install "llm-runner[parquet]"') from error
+        raise RunnerError(f"vectors need pyarrow: {pip_install('parquet')}") from error
     return pyarrow.parquet

@@ -16,12 +16,12 @@ def engines() -> str:
     behind = {name: kind for name, kind in kinds.items() if issubclass(kind.settings, ProviderSettings)}
     here = {name: kind for name, kind in kinds.items() if name not in behind}
     overview = table(
-        ["kind", "what", "install", "tasks", "`concurrency: auto`", "also"],
+        ["kind", "what", "`pip install`", "tasks", "`concurrency: auto`", "also"],
         [
             [
                 code(name),
                 kind.summary,
-                code(f"llm-runner[{kind.extra}]") if kind.extra else "nothing",
+                code(f"'.[{kind.extra}]'") if kind.extra else "nothing",
                 ", ".join(sorted(kind.capabilities.tasks)),
                 str(kind.capabilities.concurrency),
                 ", ".join(sorted(feature.replace("_", " ") for feature in kind.capabilities.features)),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.data.table import BadRecordError, Columns, open_file
 from runner.errors import UserError, one_line
+from runner.extras import pip_install
 from runner.render import suggestion
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class ParquetTable:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError:
-            install = 'pip install "llm-runner[parquet]"'
+            install = pip_install("parquet")
             raise UserError(f"dataset file {self.path} is Parquet, which needs pyarrow: {install}") from None
         with open_file(self.path) as source:
             try:

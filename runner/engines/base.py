@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self, cast
 
 from runner.engines.capabilities import Capabilities
 from runner.errors import Fault
+from runner.extras import pip_install
 from runner.spec import EngineSettings, Model, Topology
 from runner.values import Json, Request, Response
 
@@ -151,8 +152,7 @@ class EngineKind:
             return None
         if settings is not None and not self.needs(settings):
             return None
-        name = f'"llm-runner[{self.extra}]"' if self.extra else self.distribution
-        return f"pip install {name}"
+        return pip_install(self.extra) if self.extra else f"pip install {self.distribution}"
 
     def loads(self, settings: EngineSettings) -> bool:
         """Tell whether the engine loads weights, rather than asking a server that has them."""

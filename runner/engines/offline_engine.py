@@ -27,6 +27,7 @@ from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.readiness import smallest
 from runner.engines.served import Launched, launched
 from runner.errors import AskError, ConnectionFailedError, EngineError, EngineStartError, ServerError
+from runner.extras import pip_install
 from runner.servers import Watch
 from runner.spec import EngineSettings, Model
 from runner.values import Request, Response
@@ -59,7 +60,7 @@ class OfflineEngine:
         offline, settings = self._offline, self._settings
         if find_spec(offline.serving.name) is None:
             needed = offline.serving.name
-            install = f'pip install "llm-runner[{needed}]"'
+            install = pip_install(needed)
             raise EngineStartError(f"{offline.name} needs {needed}, which is not installed: {install}")
         if faults := offline.faults(settings, self._model):
             raise EngineStartError("; ".join(str(fault) for fault in faults))

@@ -15,6 +15,7 @@ from runner.engines.capabilities import Capabilities, parameters
 from runner.engines.dtypes import dtype_faults
 from runner.engines.weights import weights_fault
 from runner.errors import Fault
+from runner.extras import pip_install
 from runner.spec import EngineSettings, Model, Topology
 
 CONCURRENCY = 64
@@ -62,7 +63,7 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: ARG00
         faults.append(fault)
     if model.adapter is not None and find_spec("peft") is None:
         problem = "transformers needs peft for adapters, which is not installed"
-        faults.append(Fault("model.adapter", problem, 'pip install "llm-runner[peft]"', asking=True))
+        faults.append(Fault("model.adapter", problem, pip_install("peft"), asking=True))
     if KIND.installed_version() is not None and find_spec("torch") is None:
         problem = "transformers needs torch, which is not installed"
         faults.append(Fault("engine.kind", problem, "pip install torch", asking=True))

@@ -20,6 +20,7 @@ from runner.engines.transformers import Transformers
 from runner.engines.transformers_grammar import Grammars
 from runner.engines.weights import find_weights, weights_fault, weights_folder
 from runner.errors import EngineStartError
+from runner.extras import pip_install
 from runner.spec import Model
 
 _FAILURES = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, SafetensorError)
@@ -110,8 +111,9 @@ def load(settings: Transformers, model: Model) -> Loaded:
 
 def _adapter_folder(name: str) -> Path:
     if find_spec("peft") is None:
-        install = 'pip install "llm-runner[peft]"'
-        raise EngineStartError(f"transformers needs peft for adapters, which is not installed: {install}")
+        raise EngineStartError(
+            f"transformers needs peft for adapters, which is not installed: {pip_install('peft')}"
+        )
     found = find_adapter(name)
     if found is None:
         raise EngineStartError(f"no adapter {name} on this machine")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli import main
+from runner.extras import pip_install
 
 
 @pytest.fixture
@@ -62,4 +63,4 @@ def test_embedding_without_pyarrow_is_refused_with_what_installs_it(
     said = capsys.readouterr().err
     assert "task embed writes Parquet, which needs pyarrow" in said
     assert "reading Parquet needs pyarrow" in said
-    assert said.count('pip install "llm-runner[parquet]"') == 2
+    assert said.count(pip_install("parquet")) == 2

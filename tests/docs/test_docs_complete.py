@@ -49,6 +49,13 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in _anchors(target), link
 
 
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_no_page_installs_by_a_name_that_is_anothers(page: Path) -> None:
+    """On the package index `llm-runner` is a stranger's: what is to be installed is a checkout."""
+    assert "llm-runner[" not in page.read_text()
+    assert "pip install llm-runner" not in page.read_text()
+
+
 def test_readme_fits_a_screen_and_a_half() -> None:
     """The README defers to docs/ rather than grow."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES

@@ -17,6 +17,7 @@ from runner.engines.served import ServerSettings, launched
 from runner.engines.sglang import command as sglang
 from runner.engines.vllm import command as vllm
 from runner.errors import ConfigError, UserError
+from runner.extras import pip_install
 from runner.identity import make_scope, require_same_model
 from runner.plan import make_plan
 from runner.shipped import shipped
@@ -192,7 +193,7 @@ def test_transformers_says_what_adapters_need(tmp_path: Path) -> None:
     model = Model(name=str(TINY), adapter=str(adapter(tmp_path / "a")))
     told = faults("transformers", model)
 
-    assert ('pip install "llm-runner[peft]"' in told) != (_has_peft())
+    assert (pip_install("peft") in told) != (_has_peft())
 
 
 def _has_peft() -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.engines.registry import engine_kinds
+from runner.extras import pip_install
 from runner.shipped import shipped
 from tests.providers.wire import KEY, KEYS
 
@@ -113,10 +114,10 @@ def test_plan_says_what_to_type(told: dict[str, list[str]], kind: str) -> None:
     distribution = engine_kinds()[kind].distribution
 
     problem = f"engine.kind: {kind} needs {distribution}, which is not installed"
-    assert f'{problem}\n    pip install "llm-runner[{EXTRAS[kind]}]"' in told[kind][0]
+    assert f"{problem}\n    {pip_install(EXTRAS[kind])}" in told[kind][0]
 
 
 @pytest.mark.parametrize("kind", IN_THIS_PROCESS)
 def test_engine_says_what_to_type(told: dict[str, list[str]], kind: str) -> None:
     """A worker may run elsewhere than the plan was made."""
-    assert f'not installed: pip install "llm-runner[{EXTRAS[kind]}]"' in told[kind][1]
+    assert f"not installed: {pip_install(EXTRAS[kind])}" in told[kind][1]
