@@ -14,6 +14,7 @@ bin := $(VENV)/bin
 
 run: $(VENV)/.run
 	@$(bin)/runner run experiments/addition.yaml
+	@test "$$(command -v runner)" -ef $(bin)/runner || echo "before:  . $(bin)/activate    puts runner on the PATH"
 
 test: $(VENV)/.dev
 	$(bin)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term:skip-covered

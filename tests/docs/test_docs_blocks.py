@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,9 @@ from runner.cli import command_parser, main
 from runner.config import compose
 from runner.errors import ConfigError
 from runner.plan import make_plan
-from tests.docs.docs_kit import IDS, PAGES, Block, Shown, blocks, commands, plain
+from tests.docs.docs_kit import IDS, PAGES, ROOT, Block, Shown, blocks, commands, plain
 
+MAKEFILE = ROOT / "Makefile"
 _MAKE: dict[tuple[str, ...], tuple[str, ...]] = {
     ("make", "run"): ("runner", "run", "experiments/addition.yaml")
 }
@@ -71,8 +75,13 @@ def _check_output(words: tuple[str, ...], shown: Shown, capsys: pytest.CaptureFi
 
     assert code in {0, 2, 3}, captured.err
     for line in shown.output:
-        if line.strip() != "...":
+        if line.strip() != "..." and not _told_by_make(line, shown):
             assert plain(line) in printed, captured.out + captured.err
+
+
+def _told_by_make(line: str, shown: Shown) -> bool:
+    """Tell whether the Makefile itself prints a line, and not the command that it runs."""
+    return shown.words in _MAKE and f'echo "{line}"' in MAKEFILE.read_text().replace("$(bin)", ".venv/bin")
 
 
 def _check_arguments(words: tuple[str, ...]) -> None:
@@ -90,7 +99,42 @@ def _check_arguments(words: tuple[str, ...]) -> None:
 
 def test_make_run_runs_the_documented_experiment() -> None:
     """The README shows what ``make run`` prints; this is the command it stands for."""
-    makefile = (PAGES[0].parent / "Makefile").read_text()
-
     for words in _MAKE.values():
-        assert f"$(bin)/{' '.join(words)}\n" in makefile
+        assert f"$(bin)/{' '.join(words)}\n" in MAKEFILE.read_text()
+
+
+def test_make_run_says_how_to_have_the_runner_on_the_path(tmp_path: Path) -> None:
+    """Only where it isn't there: what it shows as the next command has to work."""
+    programs = tmp_path / "venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    (programs / "runner").write_text(f'#!/bin/sh\nexec {sys.executable} -m runner "$@"\n')
+    (programs / "runner").chmod(0o755)
+    (tmp_path / "venv" / ".run").touch()  # as if all were installed there
+
+    hint = f"before:  . {programs}/activate    puts runner on the PATH"
+    bare = _made(tmp_path, os.defpath)
+    activated = _made(tmp_path, f"{programs}:{os.defpath}")
+
+    assert bare.splitlines()[-1] == hint
+    assert hint not in activated
+    assert "complete: " in activated
+
+
+def _made(folder: Path, path: str) -> str:
+    """Return what `make run` prints where the virtual environment in *folder* is there already."""
+    done = subprocess.run(
+        ["make", "run", f"VENV={folder}/venv"],
+        cwd=ROOT,
+        env={
+            "PATH": path,
+            "PYTHONPATH": str(ROOT),
+            "RUNNER_RUNS": str(folder / "runs"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
