@@ -29,7 +29,7 @@ from runner.progress import Counts, Source
 from runner.questions import OpenPoint, Question
 from runner.records import ERROR, MISSING, OK, Record
 from runner.survey import Serving, batches
-from runner.values import Response
+from runner.values import Response, count
 
 _WAITING = (BadRequestError, IncompleteResponseError, MalformedError)
 """Errors of rows that are the engine's, if it never gave an answer that would do."""
@@ -255,8 +255,8 @@ class Asking:
         waiting = sum(question.point.spec.index == index for question, _ in self._refused)
         failed = self._desk.counter.failed_of[index] + waiting
         if limit is not None and failed >= limit:
-            told = f"{failed} rows failed, as many as max_errors allows (those in flight then count too)"
-            self.stop(TooManyErrorsError(told))
+            allowed = "as many as max_errors allows (those in flight then count too)"
+            self.stop(TooManyErrorsError(f"{count(failed, 'row')} failed, {allowed}"))
 
     async def _fail(self, question: Question, error: AskError) -> None:
         """Record a row without an answer; what the engine may be to blame for waits for a first success.

@@ -107,7 +107,7 @@ def _run(arguments: list[str]) -> int:
     parser, command = command_parser(name)
     parsed, unknown = parser.parse_known_intermixed_args(arguments[1:])
     if unknown:
-        options = re.findall(r"--[a-z-]+", parser.format_help().partition("\noptions:")[2])
+        options = re.findall(r"^  (?:-\w.*?, )?(--[a-z-]+)", parser.format_help(), re.MULTILINE)
         raise UserError(f"{name} takes no {unknown[0]}; {_meant(unknown[0], options)}")
     return command.main(parsed)
 

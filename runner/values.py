@@ -32,6 +32,11 @@ def canonical_json(value: Json) -> bytes:
     return _encoder.encode(value)
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 point, 2 points."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def spelled(value: Json, longest: int = 60) -> str:
     """Return a value for a message, cut if long: text in quotes, all else as JSON, with null and true."""
     whole = json.dumps(value, ensure_ascii=False, skipkeys=True, default=repr)

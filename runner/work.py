@@ -43,6 +43,7 @@ from runner.records import RECORDS_FILE, RecordLog
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.secrets import Secrets
 from runner.spec import SlurmCluster
+from runner.values import count
 
 TICK_SECONDS = 0.5
 """How often a worker says how far it is and looks whether a point was cancelled."""
@@ -271,5 +272,7 @@ class _Worker:
         if not wanted:
             return _Ending("cancelled", 1, "every point was cancelled")
         if missing > 0:
-            return _Ending("incomplete", 3, f"{missing} results are missing: the engine failed to answer")
+            return _Ending(
+                "incomplete", 3, f"{count(missing, 'result')} missing: the engine failed to answer"
+            )
         return _Ending("complete", 0)

@@ -11,14 +11,14 @@ from itertools import islice
 from pathlib import Path
 
 from runner.commands.arguments import add_runs, point_from, runs_folder
-from runner.commands.console import console, count, print_table, shown, table
+from runner.commands.console import console, print_table, shown, table
 from runner.commands.missed import Missed, explain
 from runner.commands.render import open_point
 from runner.commands.stored import model_names, stored
 from runner.errors import UserError
 from runner.questions import OpenPoint
 from runner.runs import CACHE_FILE
-from runner.values import Row
+from runner.values import Row, count
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024

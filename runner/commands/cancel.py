@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 
 from runner.commands.arguments import runs_folder, typed
-from runner.commands.console import console, count
+from runner.commands.console import console
 from runner.commands.pointed import add_run_and_point, point_name, run_and_point
 from runner.fold import PointCounts, fold_run
 from runner.jobs import Job
 from runner.launch import cancel, job_states
 from runner.runs import CANCELLED, RunFolder
 from runner.start import jobs_of
+from runner.values import count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from runner.values import Json, canonical_json
+from runner.values import Json, canonical_json, count
 
 _PIPE_WIDTH = 2000
 """Columns where nobody looks at a terminal: no line is broken or cut."""
@@ -70,11 +70,6 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: 1 point, 2 points."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def ago(moment: datetime) -> str:

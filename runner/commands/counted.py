@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from runner.cache import ResponseCache
-from runner.commands.console import console, count, print_table, table
+from runner.commands.console import console, print_table, table
 from runner.commands.lines import print_failures
 from runner.commands.planned import MANY
 from runner.commands.tokens import token_counter
@@ -20,7 +20,7 @@ from runner.plan import Plan
 from runner.prepare import specify
 from runner.runs import CACHE_FILE
 from runner.survey import PointSurvey, survey_point
-from runner.values import Json
+from runner.values import Json, count
 
 
 class PointCount(msgspec.Struct, frozen=True):

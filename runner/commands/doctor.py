@@ -20,11 +20,12 @@ from rich.console import Console
 from runner import __version__
 from runner.commands.arguments import add_runs, runs_folder
 from runner.commands.cache import size
-from runner.commands.console import console, count, print_table, shown, table
+from runner.commands.console import console, print_table, shown, table
 from runner.engines.registry import engine_kinds
 from runner.launch.slurm_commands import SlurmSilentError, run_slurm
 from runner.provenance import gpus
 from runner.runs import CACHE_FILE, all_runs
+from runner.values import count
 
 _PACKAGES = ("hydra-core", "omegaconf", "pydantic", "jinja2", "msgspec", "submitit", "pycurl", "tokenizers")
 _KEY_ENDING = "_API_KEY"

@@ -24,12 +24,12 @@ from rich.table import Column
 from rich.text import Text
 
 from runner.commands.arguments import typed
-from runner.commands.console import count
 from runner.commands.lines import JobLines, Troubles, describe
 from runner.errors import RunnerError
 from runner.launch import TOLD_TO_STOP, StoppedJobsError, cancel, job_states
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
+from runner.values import count
 
 POLL_SECONDS = 0.2
 _BAR_WIDTH = 16

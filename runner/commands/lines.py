@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
-from runner.commands.console import count
 from runner.errors import one_line
 from runner.export import Failure, added_up
 from runner.outcome import UNDER_WAY, JobOutcome
+from runner.values import count
 
 LINE_SECONDS = 10.0
 """Counts are printed this often; a new state, and trouble of a new kind, at once."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from runner.commands.console import cell, console, count, given, print_table, shown, table
+from runner.commands.console import cell, console, given, print_table, shown, table
 from runner.plan import Plan, PlannedJob, PlannedPoint
 from runner.spec import SlurmCluster, gpus_of
-from runner.values import VALUE_TASKS, Json
+from runner.values import VALUE_TASKS, Json, count
 
 NO_SAMPLING = "nothing is set: the engine decides"
 _BY_POINT = "by point, as below"

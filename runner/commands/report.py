@@ -12,7 +12,7 @@ from rich.text import Text
 from runner.commands.advice import advice
 from runner.commands.agreement import print_agreement
 from runner.commands.arguments import typed
-from runner.commands.console import cell, console, count, print_table, shown, table
+from runner.commands.console import cell, console, print_table, shown, table
 from runner.commands.lines import describe, print_failures
 from runner.commands.planned import MANY, print_notes
 from runner.errors import one_line
@@ -23,7 +23,7 @@ from runner.resolved import Refusal, read_refused
 from runner.runs import RunFolder
 from runner.spec import gpus_of
 from runner.survey import PointSurvey
-from runner.values import Json
+from runner.values import Json, count
 
 RESULTS_FILE = "results.jsonl"
 

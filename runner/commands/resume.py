@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from rich.text import Text
 
 from runner.commands.arguments import runs_folder, typed
-from runner.commands.console import console, count
+from runner.commands.console import console
 from runner.commands.follow import resumable
 from runner.commands.launchable import also, without_server
 from runner.commands.launching import launch_and_show
@@ -34,6 +34,7 @@ from runner.refusals import together
 from runner.resolved import read_refused
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.start import jobs_of, serve_cached, unfinished, unfinished_points
+from runner.values import count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

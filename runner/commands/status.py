@@ -21,13 +21,13 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.commands.arguments import add_run, run_from, runs_folder
-from runner.commands.console import ago, console, count, print_table, table, widest
+from runner.commands.console import ago, console, print_table, table, widest
 from runner.commands.report import jobs_table, print_outcome
 from runner.commands.watch import watch
 from runner.errors import RunnerError, one_line
 from runner.outcome import RunOutcome, run_outcome
 from runner.runs import RunFolder, all_runs
-from runner.values import Json
+from runner.values import Json, count
 
 DAMAGED = "damaged"
 """State of a run in the list of all whose folder tells no other."""

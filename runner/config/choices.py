@@ -21,7 +21,7 @@ from runner.scoring.registry import scorer_kinds
 from runner.spec import CLUSTER_KINDS
 from runner.values import Json
 
-KIND_AND_NAME = re.compile(r"^([a-z][a-z0-9_]*):(.+)$")
+KIND_AND_NAME = re.compile(r"^([a-z][a-z0-9_]*):(.*)$")
 _DATASET_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 
@@ -104,13 +104,8 @@ class Chooser:
         return Chosen(document.data, (((), document.origin),))
 
     def _model(self, name: str, origin: Origin) -> Chosen:
-        kind = KIND_AND_NAME.match(name)
-        if kind and kind[1] == "hf":
-            return Chosen({"name": kind[2]}, (((), origin),))
-        if kind and kind[1] in engine_kinds():
-            return Chosen({"name": kind[2], "engine": {"kind": kind[1]}}, (((), origin),))
-        if kind:
-            raise self.unknown_kind("model", "engine", kind[1], origin)
+        if kind := KIND_AND_NAME.match(name):
+            return self._served_model(kind[1], kind[2], origin)
         if name.startswith(PATH_LIKE) or _is_folder(self._reader, name):
             return Chosen({"name": name}, (((), origin),))
         options = self._reader.options("model")
@@ -126,6 +121,17 @@ class Chooser:
         )
         problem = f"{name} is neither an option of conf/model/ nor a folder"
         raise self._fault("model", problem, f"{hint} {known}{forms}".strip(), origin)
+
+    def _served_model(self, kind: str, name: str, origin: Origin) -> Chosen:
+        """Return the model *name* of a kind of engine, or of the hub."""
+        hub = kind == "hf"
+        if not hub and kind not in engine_kinds():
+            raise self.unknown_kind("model", "engine", kind, origin)
+        if not name:
+            hint = f"write {kind}:{'ORG/NAME' if hub else 'NAME'}"
+            raise self._fault("model", f"{kind}: lacks the model's name", hint, origin)
+        engine = {} if hub else {"engine": {"kind": kind}}
+        return Chosen({"name": name, **engine}, (((), origin),))
 
     def _siblings(self, name: str) -> list[str]:
         parent = PurePath(name).parent

@@ -46,7 +46,7 @@ def served(name: str, kinds: Container[str]) -> str:
     kind, _, bare = name.rpartition(":")
     if not kind and "/" not in bare:  # what a hub has may be called as a provider's models are
         kind = _FAMILIES.get(bare.split("-", maxsplit=1)[0], "")
-    return f"if {kind} serves it: engine={kind} model.name={bare}" if kind in kinds else ""
+    return f"if {kind} serves it: engine={kind} model.name={bare}" if bare and kind in kinds else ""
 
 
 def nearest(given: str, known: list[str] | tuple[str, ...], *, say_known: bool = True) -> str:

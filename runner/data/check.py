@@ -14,6 +14,7 @@ from runner.data.rows import open_table
 from runner.data.table import BadRecordError, bad_record, open_file
 from runner.errors import UserError
 from runner.render import suggestion
+from runner.values import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,7 +79,9 @@ def check_rows(dataset: Dataset) -> DatasetFacts:
     rows = len(positions_of(dataset, records))
     if not rows:
         kept = ", ".join(f"{key} {value}" for key, value in _choice(dataset).items())
-        raise UserError(f"dataset file {table.path} has {records} rows, and {kept} leaves none of them")
+        raise UserError(
+            f"dataset file {table.path} has {count(records, 'row')}, and {kept} leaves none of them"
+        )
     fingerprint, size = _fingerprint(table.path)
     return DatasetFacts(rows, records, fingerprint, size)
 

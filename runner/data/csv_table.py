@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runner.data.table import BadRecordError, Columns, bad_record, line_of, open_file, skip_bom, snippet
 from runner.errors import UserError
+from runner.values import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -51,7 +52,7 @@ class CsvTable:
 
     def decode(self, raw: Cells) -> Columns:
         if len(raw) != len(self._header):
-            problem = f"{len(raw)} values for {len(self._header)} columns: {raw!r:.60}"
+            problem = f"{count(len(raw), 'value')} for {count(len(self._header), 'column')}: {raw!r:.60}"
             hint = undivided(self._header)
             raise BadRecordError(f"{problem}; {hint}" if hint else problem)
         return dict(zip(self._header, raw, strict=True))

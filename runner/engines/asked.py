@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.errors import IncompleteResponseError, MissingLogprobsError, ServerError
-from runner.values import Choice, Json, Request, Response
+from runner.values import Choice, Json, Request, Response, count
 
 _ASKED = frozenset({"n", "logprobs", "prompt_logprobs", "return_token_ids", "tool_choice"})
 
@@ -41,7 +41,9 @@ def require_asked(request: Request, response: Response) -> None:
 def _require_whole(request: Request, response: Response) -> None:
     asked = request.sampling.get("n") or 1
     if len(response.choices) < asked:
-        raise IncompleteResponseError(f"n is {asked}, the answer has {len(response.choices)} choices")
+        raise IncompleteResponseError(
+            f"n is {asked}, the answer has {count(len(response.choices), 'choice')}"
+        )
     if request.sampling.get("prompt_logprobs") is not None and response.prompt_logprobs is None:
         raise IncompleteResponseError("prompt_logprobs were asked for, the answer has none")
     if request.sampling.get("return_token_ids") and any(c.token_ids is None for c in response.choices):

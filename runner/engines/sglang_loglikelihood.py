@@ -11,7 +11,7 @@ import msgspec
 from runner.engines.loglikelihood import prompts_of, summed
 from runner.engines.task_wire import Wire
 from runner.errors import MalformedResponseError
-from runner.values import Request, Response, TokenLogprob, Usage
+from runner.values import Request, Response, TokenLogprob, Usage, count
 
 _Told: TypeAlias = tuple[float | None, int, str | None]
 """A token: its logprob, which a prompt's first one lacks, its id, and its text if that was asked for."""
@@ -50,7 +50,7 @@ def _read(body: bytes, requests: Sequence[Request]) -> list[Response]:
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise MalformedResponseError(f"the answer is not what SGLang's /generate gives: {error}") from None
     if len(whole) != len(prompts_of(request)) - 1:
-        raise MalformedResponseError(f"{len(whole)} continuations are answered, not all that were asked")
+        raise MalformedResponseError(f"{count(len(whole), 'continuation')} answered, not all that were asked")
     start = len(alone.input_token_logprobs)
     return [
         Response(

@@ -12,7 +12,7 @@ import msgspec
 
 from runner.engines.provider_wire import decode
 from runner.errors import IncompleteResponseError, MalformedResponseError
-from runner.values import Json, Request, Response, Usage
+from runner.values import Json, Request, Response, Usage, count
 
 _FLOAT = 4
 
@@ -113,10 +113,12 @@ def embedded(
         MalformedResponseError: there are other than as many vectors as requests, or one is none.
     """
     if len(vectors) != len(requests):
-        raise MalformedResponseError(f"{len(requests)} inputs, the answer has {len(vectors)} vectors")
+        raise MalformedResponseError(
+            f"{count(len(requests), 'input')}, the answer has {count(len(vectors), 'vector')}"
+        )
     return [
-        Response(embeddings=(float32(vector),), usage=Usage(prompt_tokens=count))
-        for vector, count in zip(vectors, shared_out(tokens, requests), strict=True)
+        Response(embeddings=(float32(vector),), usage=Usage(prompt_tokens=share))
+        for vector, share in zip(vectors, shared_out(tokens, requests), strict=True)
     ]
 
 
@@ -134,7 +136,9 @@ def float32(given: str | Sequence[float]) -> bytes:
     else:
         vector = struct.pack(f"<{len(given)}f", *given)
     if not vector or len(vector) % _FLOAT:
-        raise MalformedResponseError(f"a vector has {len(vector)} bytes, expected a multiple of {_FLOAT}")
+        raise MalformedResponseError(
+            f"a vector has {count(len(vector), 'byte')}, expected a multiple of {_FLOAT}"
+        )
     return vector
 
 
@@ -167,18 +171,20 @@ def read_listed(body: bytes, requests: Sequence[Request]) -> list[Response]:
 
 def _in_order(results: list[_Ranked], request: Request) -> tuple[float, ...]:
     """Return the scores in the documents' order; servers sort them by score."""
-    count = len(fields_of(request).get("documents") or [None])
+    documents = len(fields_of(request).get("documents") or [None])
     scores = {one.index: one.score if one.relevance_score is None else one.relevance_score for one in results}
-    found = [score for index in range(count) if (score := scores.get(index)) is not None]
-    if len(found) < count:
-        raise IncompleteResponseError(f"{count} documents, the answer has scores of {len(found)}")
+    found = [score for index in range(documents) if (score := scores.get(index)) is not None]
+    if len(found) < documents:
+        raise IncompleteResponseError(
+            f"{count(documents, 'document')}, the answer has scores of {len(found)}"
+        )
     return tuple(found)
 
 
 def read_classes(body: bytes, requests: Sequence[Request]) -> list[Response]:  # noqa: ARG001 - the signature is shared
     answer = decode(_classes, body)
     if len(answer.data) != 1 or not answer.data[0].probs:
-        raise MalformedResponseError(f"one input, the answer has {len(answer.data)} classifications")
+        raise MalformedResponseError(f"one input, the answer has {count(len(answer.data), 'classification')}")
     found = answer.data[0]
     return [Response(label=found.label, probs=tuple(found.probs), usage=_used(answer.usage))]
 

@@ -22,6 +22,7 @@ from runner.errors import UserError
 from runner.launch.flocks import try_flock
 from runner.launch.processes import boot_id
 from runner.spec import Cluster, LocalCluster
+from runner.values import count
 
 LOCKS_VARIABLE = "RUNNER_GPU_LOCKS"
 _POLL_SECONDS = 0.1
@@ -139,16 +140,16 @@ def device_memory(devices: Sequence[str]) -> int | None:
     return min(sizes, default=None)
 
 
-def check_devices(count: int, devices: Sequence[int | str]) -> None:
+def check_devices(wanted: int, devices: Sequence[int | str]) -> None:
     """Refuse to ask for more GPUs than there are.
 
     Raises:
-        UserError: *count* is more than *devices*.
+        UserError: *wanted* is more than *devices*.
     """
-    if count > len(devices):
+    if wanted > len(devices):
         known = ", ".join(map(str, devices)) or "none"
         raise UserError(
-            f"a job takes {count} GPUs (tensor x pipeline x data parallel) but this machine offers "
+            f"a job takes {count(wanted, 'GPU')} (tensor x pipeline x data parallel) but this machine offers "
             f"{len(devices)} ({known}): lower the topology, or see cluster.devices and CUDA_VISIBLE_DEVICES"
         )
 

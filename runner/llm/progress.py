@@ -11,6 +11,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from runner.values import count
+
 LINE_SECONDS = 30.0
 """Between two lines, where there is no terminal."""
 
@@ -80,6 +82,8 @@ class Show:
         elif self._wanted and now - self._said >= (0 if last and self._lines else LINE_SECONDS):
             self._said = now
             self._lines = True
-            of = "" if tally.total is None else f" of {tally.total}"
+            done = count(tally.done, "input")
+            if tally.total is not None:
+                done = f"{tally.done:,} of {count(tally.total, 'input')}"
             rest = tally.told(now - self._start, self._trouble())
-            self._console.print(f"{tally.done}{of} inputs" + (f", {rest}" if rest else ""))
+            self._console.print(done + (f", {rest}" if rest else ""))

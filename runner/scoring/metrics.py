@@ -8,6 +8,7 @@ from math import comb, sqrt
 from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.render import suggestion
+from runner.values import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,9 @@ class Metrics:
     def add(self, row_id: str, scores: Sequence[Score | None]) -> None:
         """Add a row: the scores of all its samples in their order, None where there is none."""
         if len(scores) != self._samples:
-            raise ValueError(f"row {row_id!r}: {len(scores)} scores for {self._samples} samples")
+            raise ValueError(
+                f"row {row_id!r}: {count(len(scores), 'score')} for {count(self._samples, 'sample')}"
+            )
         for _, metric, total in self._metrics:
             value = metric(scores)
             if value is not None:

@@ -101,9 +101,7 @@ def test_logs_of_a_local_job_name_their_file(project: MakeProject) -> None:
     outcome = made.ran("logs", "-f")
 
     folder = f"{run.path.relative_to(made.root)}/jobs/0-parrot/1"
-    assert (
-        "results are missing: the engine failed to answer" in logged(outcome.out, f"{folder}/stderr.log")[0]
-    )
+    assert "results missing: the engine failed to answer" in logged(outcome.out, f"{folder}/stderr.log")[0]
 
 
 def test_logs_tell_each_kind_of_failure_once_and_how_many_there_were(project: MakeProject) -> None:

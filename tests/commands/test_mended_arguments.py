@@ -24,6 +24,14 @@ def test_config_of_no_experiment_is_told_alike(project: MakeProject, option: lis
     assert "name an experiment: " in project({}).ran("plan", *option, code=2).err
 
 
+def test_unknown_option_is_told_with_those_there_are(project: MakeProject) -> None:
+    """Each once, whichever others its help names."""
+    outcome = project({}).ran("run", "sums.yaml", "-x", code=2)
+
+    known = "--help, --multirun, --runs, --skip-refused, --cfg, --resolve, --info, --verbose, --wait"
+    assert outcome.err == f"runner: run takes no -x; there are: {known}\n"
+
+
 def test_plan_and_points_of_a_range_show_numbers_as_typed(project: MakeProject) -> None:
     """0.7 is no sum of floats, in the plan, in folders' names and in what is sent."""
     made = project({})

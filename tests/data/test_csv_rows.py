@@ -67,7 +67,7 @@ def test_csv_rows_survive_shuffling(
     ("content", "message"),
     [
         (b'id,a\n1,"x\ny"\n\n2,b,c\n', r"rows\.csv:5: 3 values for 2 columns"),
-        (b"id,a\n1\n", r"rows\.csv:2: 1 values for 2 columns"),
+        (b"id,a\n1\n", r"rows\.csv:2: 1 value for 2 columns"),
         (b"id,a\n1,b\n2,\xff\n", r"rows\.csv:3: no valid UTF-8"),
         (b'id,a\n1,b\n2,"open\n', r"rows\.csv:3: no valid CSV \(unexpected end of data\)"),
         (b'id,a\n1,"b"c\n', r"rows\.csv:2: no valid CSV"),
@@ -89,7 +89,7 @@ def test_csv_of_another_delimiter_is_told_how_to_name_it(tmp_path: Path, mark: s
     """A header that isn't divided, though its rows are, hints at the delimiter."""
     chosen = dataset(tmp_path, f"a{mark}b\n1{mark}x,y\n".encode())
 
-    with pytest.raises(UserError, match=r"2 values for 1 columns.* give dataset\.delimiter: "):
+    with pytest.raises(UserError, match=r"2 values for 1 column:.* give dataset\.delimiter: "):
         open_rows(chosen)
 
 

@@ -112,7 +112,7 @@ def test_passthrough_reaches_the_body() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"data": []}, "1 inputs, the answer has 0 vectors"),
+        ({"data": []}, "1 input, the answer has 0 vectors"),
         ({"data": [{"embedding": ""}]}, "0 bytes"),
         ({"data": [{"embedding": "AAA="}]}, "2 bytes"),
         ({"data": [{"embedding": "?"}]}, "no base64"),
@@ -224,7 +224,7 @@ def test_sglang_that_lacks_a_continuation_is_malformed() -> None:
     """An answer to fewer prompts than were sent is none."""
     given: Input = {"context": "1+2=", "continuations": ["3", "13"]}
 
-    with pytest.raises(MalformedResponseError, match="1 continuations are answered"):
+    with pytest.raises(MalformedResponseError, match="1 continuation answered"):
         answered("sglang", request("loglikelihood", given), [generated([None, -1.0], [None, -1.0])] * 2)
 
 

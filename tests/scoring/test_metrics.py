@@ -134,5 +134,5 @@ def test_metric_that_needs_more_samples_than_there_are_is_left_out() -> None:
 
 def test_metrics_refuse_a_row_with_the_wrong_number_of_samples() -> None:
     """A caller that leaves samples out instead of giving None is told."""
-    with pytest.raises(ValueError, match="row 'r7': 1 scores for 2 samples"):
+    with pytest.raises(ValueError, match="row 'r7': 1 score for 2 samples"):
         Metrics(["mean"], samples=2).add("r7", [RIGHT])

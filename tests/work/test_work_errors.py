@@ -196,6 +196,19 @@ def test_max_errors_stops_the_job(lab: Lab) -> None:
     assert "max_errors" in result.state()["error"]
 
 
+def test_one_of_a_thing_is_told_as_one(lab: Lab) -> None:
+    """What ends a job is told in words that fit a single row, too."""
+    lab.rows(sums(2))
+    echo = Echo(lambda text: (400, f"no {text}"))
+    with HttpServer({CHAT: echo}) as server:
+        refused = lab.run(engine=served(server.url("/v1"), concurrency=1), max_errors=1)
+    lab.rows(sums(1))
+    unanswered = lab.run(engine={"kind": "fake", "error": "server_error", "error_rate": 1, "max_attempts": 1})
+
+    assert "1 row failed, as many as max_errors allows" in refused.state()["error"]
+    assert unanswered.state()["error"] == "1 result missing: the engine failed to answer"
+
+
 def test_max_errors_counts_what_is_refused_before_any_success(lab: Lab) -> None:
     """Whoever sets max_errors pays for no more refusals than that; a resume goes on with the next rows."""
     lab.rows(sums(500))
