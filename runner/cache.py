@@ -40,6 +40,10 @@ CREATE TABLE IF NOT EXISTS responses(key BLOB PRIMARY KEY, request BLOB NOT NULL
 """
 
 
+class CacheUnusableError(UserError):
+    """Raised when a file can't be read or written: a full disk, a folder that may only be read."""
+
+
 class CacheBusyError(UserError):
     """Raised when others held the shared cache for longer than one would wait."""
 
@@ -86,10 +90,10 @@ def usable(path: Path, what: str = "the cache ", help_: str = _MOVE) -> Iterator
         if code == sqlite3.SQLITE_BUSY:
             raise CacheBusyError(f"{what}{path} can't be used: {error}") from error
         if code in _UNUSABLE:
-            raise UserError(f"{what}{path} can't be used: {error}") from error
+            raise CacheUnusableError(f"{what}{path} can't be used: {error}") from error
         raise
     except OSError as error:
-        raise UserError(f"{what}{path} can't be used: {error.strerror}") from error
+        raise CacheUnusableError(f"{what}{path} can't be used: {error.strerror}") from error
 
 
 class ResponseCache:

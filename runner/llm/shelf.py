@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.cache import BATCH, ResponseCache, store_responses
+from runner.cache import BATCH, CacheUnusableError, ResponseCache, store_responses
+from runner.errors import UserError
 from runner.llm.process import here
 
 
@@ -30,6 +33,15 @@ class _Turn:
         for waiting in (one for some in self.wanted.values() for one in some):
             if not waiting.done():
                 waiting.set_exception(error)
+
+
+@contextmanager
+def _hinting() -> Iterator[None]:
+    """Say of a cache that can't be used how one does without it."""
+    try:
+        yield
+    except CacheUnusableError as error:
+        raise UserError(f"{error}\n    cache=False asks without it; cache=PATH names another file") from error
 
 
 class Shelf:
@@ -99,7 +111,7 @@ class Shelf:
 
     def _work(self, turn: _Turn) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
-        with here.files:
+        with here.files, _hinting():
             if turn.rows:
                 store_responses(self._path, turn.rows, replace=self._replace)
             keys = list(turn.wanted)

@@ -12,6 +12,7 @@ import pytest
 
 from runner import LLM
 from runner.errors import ConfigError, UserError
+from tests.filesystems import read_only
 from tests.work.work_kit import Echo, Lab, served
 
 pytestmark = pytest.mark.usefixtures("lab")
@@ -157,3 +158,17 @@ def test_project_that_is_not_there_is_refused() -> None:
     """A misspelled folder would be an empty cache."""
     with pytest.raises(ConfigError, match="project: no folder /nowhere/at/all"):
         LLM("fake:echo", project="/nowhere/at/all")
+
+
+def test_cache_that_cannot_be_written_says_how_one_does_without(lab: Lab) -> None:
+    """As in a project that may only be read: the answer was had, and is not kept."""
+    (lab.folder / "runs").mkdir(exist_ok=True)
+    with read_only(lab.folder / "runs"):
+        with LLM({"name": "m"}, engine="fake") as llm, pytest.raises(UserError) as raised:
+            llm.generate_sync("a")
+        with LLM({"name": "m"}, engine="fake", cache=False) as llm:
+            assert llm.generate_sync("a").text == "a"
+
+    told, hint = str(raised.value).splitlines()
+    assert told.startswith(f"the cache {lab.folder / 'runs' / '.cache.sqlite'} can't be used: ")
+    assert hint == "    cache=False asks without it; cache=PATH names another file"
