@@ -12,7 +12,7 @@ from importlib import import_module
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
-from runner.errors import RunnerError, UserError
+from runner.errors import UNWRITABLE, RunnerError, UserError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -56,13 +56,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("runner: interrupted", file=sys.stderr)
         return _INTERRUPTED
-    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
-        print(f"runner: {error.filename}: {error.strerror}", file=sys.stderr)
-        return UserError.exit_code
-    except BrokenPipeError:
+    except OSError as error:
+        return _exit_after(error)
+
+
+def _exit_after(error: OSError) -> int:
+    """Say what the system refused, and return the exit code; what only a bug asks of it is raised again."""
+    if isinstance(error, BrokenPipeError):
         # The reader of our output has gone; what Python would still flush has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    if isinstance(error, (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError)):
+        print(f"runner: {error.filename}: {error.strerror}", file=sys.stderr)
+        return UserError.exit_code
+    if error.errno in UNWRITABLE:
+        where = f"{error.filename} can't be written: " if error.filename else ""
+        print(f"runner: {where}{error.strerror}", file=sys.stderr)
+        return RunnerError.exit_code
+    raise error
 
 
 class _Output(FileIO):

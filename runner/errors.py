@@ -31,8 +31,12 @@ exception is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass, field
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+"""Errors of the system's that no file can be written with, whoever asks."""
 
 
 class RunnerError(Exception):

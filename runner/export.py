@@ -15,7 +15,7 @@ from runner.jobs import PointSpec
 from runner.points import PointRecords
 from runner.questions import ResultLine
 from runner.records import ERROR, OK, STEP
-from runner.runs import write_file
+from runner.runs import naming, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import Metrics
 from runner.spec import Experiment
@@ -69,7 +69,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
     unmatched: dict[str, Unmatched] = {}
     finish: Counter[str] = Counter()
     temporary = folder / ".results.jsonl.tmp"
-    with temporary.open("wb") as out:
+    with naming(folder / "results.jsonl"), temporary.open("wb") as out:
         for row, group in groupby(_written(records, out), key=lambda line: line.id):
             lines = {line.sample: line for line in group}
             note_failures(failures, lines.values())

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
-from runner.cache import add_responses
-from runner.errors import RunnerError, UserError
+from runner.cache import CacheUnusableError, add_responses
+from runner.errors import UNWRITABLE, RunnerError, UserError
 from runner.export import export
 from runner.jobs import Job, PointSpec, read_job
 from runner.points import PointRecords, by_point
@@ -24,10 +24,17 @@ from runner.vectors import export_vectors
 _FOLD = 2_000
 """Records read in one go."""
 
+FOLDED_FILE = "folded.json"
+"""In a job's folder: up to which byte each attempt's records are folded."""
+
 _OPEN = 2
 """Points open at once: a job asks them one after another."""
 
 _decode = msgspec.json.Decoder(ResultLine)
+
+
+class UnfoldedError(RunnerError):
+    """Raised when what attempts recorded can't be made into results, for want of room, say; none is lost."""
 
 
 class PointCounts(msgspec.Struct, frozen=True):
@@ -59,18 +66,59 @@ def fold_run(run: RunFolder, tell: Callable[[str], None] = lambda _: None) -> di
     What is folded already costs next to nothing, so that any command may call this. A folder that may
     only be read is left as it is. Where the shared cache can't be written, *tell* is told why, and a later
     fold adds to it.
+
+    Raises:
+        UserError: a file of the run is damaged.
+        UnfoldedError: a file can't be written; the next fold goes on.
     """
     jobs = {folder: read_job(folder) for folder in run.jobs}
     if not os.access(run.path, os.W_OK):
         return {point.name: _last_counts(run, point) for job in jobs.values() for point in job.points}
+    try:
+        with run.lock():
+            return _fold_jobs(run, jobs, _Sharing(run.cache, tell))
+    except CacheUnusableError as error:
+        raise _unfolded(run, str(error)) from error
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise _unfolded(run, f"{error.filename} can't be written: {error.strerror}") from error
+
+
+def _unfolded(run: RunFolder, reason: str) -> UnfoldedError:
+    return UnfoldedError(
+        f"the answers of {run.name} could not be made into results: {reason}\n"
+        f"    none is lost: they are in {run.path / 'jobs'}/*/*/{RECORDS_FILE}; mend that, then: "
+        f"runner status {run.path}"
+    )
+
+
+def _fold_jobs(run: RunFolder, jobs: Mapping[Path, Job], sharing: _Sharing) -> dict[str, PointCounts]:
     counts = {}
-    sharing = _Sharing(run.cache, tell)
-    with run.lock():
-        for folder, job in jobs.items():
-            _fold_job(run, folder, job)
-            for point in job.points:
-                counts[point.name] = _refresh(run, point, sharing)
+    for folder, job in jobs.items():
+        _begin_anew(run, folder, job)
+        _fold_job(run, folder, job)
+        for point in job.points:
+            counts[point.name] = _refresh(run, point, sharing)
     return counts
+
+
+def _begin_anew(run: RunFolder, folder: Path, job: Job) -> None:
+    """Have a job's records folded from their beginning where a point has lost what was made of them."""
+    gone = [path for point in job.points if _is_gone(path := run.point(point.name))]
+    if gone:
+        (folder / FOLDED_FILE).unlink(missing_ok=True)
+    for path in gone:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "metrics.json").unlink(missing_ok=True)
+
+
+def _is_gone(point: Path) -> bool:
+    """Tell whether a point's folder is gone, or the file that the metrics beside it were made of."""
+    if not (point / "metrics.json").exists():
+        return not point.exists()
+    file = point / "cache.sqlite"
+    return not file.exists() or not file.stat().st_size
 
 
 def _last_counts(run: RunFolder, spec: PointSpec) -> PointCounts:
@@ -89,7 +137,7 @@ def logs_of(job_folder: Path) -> list[Path]:
 
 def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
     """Add what the attempts have written since the last fold to the files of their points."""
-    mark = folder / "folded.json"
+    mark = folder / FOLDED_FILE
     before = read_file(mark, dict[str, int], REMAKE) if mark.exists() else {}
     ends = dict(before)
     with _Points(run, job) as points:

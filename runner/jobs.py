@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from runner.errors import UserError
 from runner.prompts import PromptSource
-from runner.runs import read_file
+from runner.runs import lost, read_file
 from runner.schema import fitting_type
 from runner.spec import Experiment
 from runner.values import Json, Scope
@@ -108,6 +108,9 @@ def read_job(folder: Path) -> Job:
     """Read the job of a job folder.
 
     Raises:
-        UserError: what the file holds is no job.
+        UserError: what the file holds is no job, or it is gone.
     """
-    return read_file(folder / "job.json", Job)
+    try:
+        return read_file(folder / "job.json", Job)
+    except FileNotFoundError:
+        raise lost(folder / "job.json") from None

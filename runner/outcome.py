@@ -14,11 +14,10 @@ from runner.jobs import read_job
 from runner.launch.attempts import STATE_FILE, State, attempts, read_state
 from runner.launch.job_state import JobState
 from runner.launch.kept import mask_kept
-from runner.launch.orphans import job_folders
 from runner.launch.output import STDERR_FILE
 from runner.launch.query import job_states
 from runner.progress import Progress
-from runner.resolved import Refusal, read_refused
+from runner.resolved import Refusal, check_whole, read_refused
 from runner.runs import CANCELLED, PUT_BACK, RunFolder, read_file
 from runner.secrets import Secrets
 from runner.values import Json
@@ -105,7 +104,7 @@ def run_outcome(run: RunFolder) -> RunOutcome:
     """
     jobs = job_outcomes(run)
     mask_kept(run.path, Secrets.of_environment(secret_env(run)))
-    _check_whole(run)
+    check_whole(run)
     warnings: list[str] = []
     points = _points(run, fold_run(run, warnings.append))
     if any(job.state in UNDER_WAY and _answered(run, job, points) for job in jobs):
@@ -117,13 +116,6 @@ def run_outcome(run: RunFolder) -> RunOutcome:
     code = _EXIT_CODES.get(state, 1)
     refused = read_refused(run)
     return RunOutcome(run.name, str(run.path), state, code, jobs, points, tuple(warnings), refused)
-
-
-def _check_whole(run: RunFolder) -> None:
-    folders = job_folders(run.path)
-    lost = [folder for folder in folders if not (folder / "job.json").exists()]
-    if lost or not folders:
-        raise UserError(f"{(lost or [run.path / 'jobs'])[0]} is damaged (no job.json in it): {PUT_BACK}")
 
 
 def _spared(run: RunFolder, job: JobOutcome, points: tuple[PointOutcome, ...]) -> JobOutcome:

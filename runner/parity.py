@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -118,7 +119,8 @@ def parity(run: RunFolder, answered: Mapping[str, int]) -> Parity | None:
     pairs = [_compared((one, other), read[one], read[other]) for one, other in combinations(read, 2)]
     silent = [name for name, found in read.items() if not all(map(_tells, found.values()))]
     made = Parity(known.names, seen, pairs, silent)
-    write_file(run.path / PARITY_FILE, _encoded(made))
+    if os.access(run.path, os.W_OK):
+        write_file(run.path / PARITY_FILE, _encoded(made))
     return made
 
 
@@ -128,7 +130,10 @@ def _encoded(found: Parity) -> bytes:
 
 def answers(folder: Path) -> Iterator[Answer]:
     """Yield the answers of a point's folder in the dataset's order; rows without one are left out."""
-    with PointRecords(folder / "cache.sqlite") as records:
+    file = folder / "cache.sqlite"
+    if not file.exists():
+        return
+    with PointRecords(file, write=os.access(folder, os.W_OK)) as records:
         batch: list[ResultLine] = []
         for state, line in list(records.lines()):
             if state == OK:

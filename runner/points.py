@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Self
 
 from runner.cache import RESPONSES, connect, marks, usable
 from runner.records import OK, STEP, Record, stored_key
-from runner.runs import PUT_BACK
 from runner.values import response_stored
 
 _TABLES = f"""
@@ -35,6 +35,8 @@ ON CONFLICT(step, id, sample) DO UPDATE SET
   WHERE excluded.attempt >= results.attempt
 """
 
+_REMAKE = "delete it, and it is made anew of what the attempts recorded"
+
 _OF_PIECES = ("first_token", "inter_token")
 _TIMES = """
 SELECT value FROM (SELECT json_extract(CAST(response AS TEXT), '$.timing.' || ?) AS value FROM responses)
@@ -45,6 +47,8 @@ SELECT value FROM (SELECT json_extract(CAST(response AS TEXT), '$.timing.' || ?)
 class PointRecords:
     """A point's file, open for writing; used as a context manager, which leaves out what isn't committed.
 
+    Without *write* it is only read, as where its folder may not be written; it must be there.
+
     What belongs together goes into one transaction: keys come in random order, so that each commit
     rewrites most pages of their index, however few records it adds.
 
@@ -52,11 +56,13 @@ class PointRecords:
         UserError: where it is opened, used or left, if the file is damaged or can't be used.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._usable = partial(usable, path, "", PUT_BACK)
-        with self._usable():
-            self._db = connect(path)
-            self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+    def __init__(self, path: Path, *, write: bool = True) -> None:
+        self._usable = partial(usable, path, "", _REMAKE)
+        with self._usable(), ExitStack() as stack:
+            self._db = stack.enter_context(closing(connect(path)))
+            if write:
+                self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+            stack.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -24,8 +24,8 @@ from runner.prompts import compile_prompt
 from runner.provenance import provenance
 from runner.refusals import placed, together
 from runner.render import compile_template, suggestion
-from runner.resolved import RESOLVED_FILE, Refusal
-from runner.runs import CACHE_FILE, RunFolder, write_file
+from runner.resolved import Refusal
+from runner.runs import CACHE_FILE, RESOLVED_FILE, RunFolder, naming, write_file
 from runner.secrets import Secrets
 from runner.spec import CsvDataset, Dataset, Experiment
 from runner.trial import Trial
@@ -223,13 +223,30 @@ def write_run(
     """
     refuse_secrets(plan)
     Secrets.of(jobs[0].secret_env).refuse(_resolved(plan, jobs).decode(), "resolved config")
-    composition = plan.composition
-    with ResponseCache(composition.places.runs / CACHE_FILE):
+    runs = plan.composition.places.runs
+    with ResponseCache(runs / CACHE_FILE):
         pass
-    run = RunFolder.create(composition.places.runs, plan.name)
+    run = RunFolder.create(runs, plan.name)
+    try:
+        _fill(run, plan, jobs, command, held, files)
+    except OSError as error:
+        raise run.not_made(error) from error
+    return run
+
+
+def _fill(
+    run: RunFolder,
+    plan: Plan,
+    jobs: Sequence[Job],
+    command: Sequence[str],
+    held: ExitStack | None,
+    files: Mapping[str, bytes],
+) -> None:
+    """Write all that lies in the folder of a run."""
+    composition = plan.composition
     if held is not None:
         held.enter_context(run.launching("run"))
-    shutil.copyfile(composition.file, run.path / "experiment.yaml")
+    _copy(composition.file, run.path / "experiment.yaml")
     write_file(run.path / "overrides.txt", "".join(f"{text}\n" for text in composition.overrides))
     frozen = [_freeze(job, run) for job in jobs]
     evidence = provenance(plan, frozen, command, Secrets.of_environment(jobs[0].secret_env))
@@ -242,7 +259,11 @@ def write_run(
         write_file(run.path / name, data)
     # Last, since a folder counts as a run once this file is there.
     write_file(run.path / RESOLVED_FILE, _resolved(plan, frozen))
-    return run
+
+
+def _copy(file: Path, copy: Path) -> None:
+    with naming(copy):
+        shutil.copyfile(file, copy)
 
 
 def _resolved(plan: Plan, jobs: Sequence[Job]) -> bytes:
@@ -263,7 +284,7 @@ def _freeze(job: Job, run: RunFolder) -> Job:
         if dataset.size <= COPY_LIMIT:
             copy = f"inputs/{dataset.sha256[:12]}-{Path(dataset.path).name}"
             if not (run.path / copy).exists():
-                shutil.copyfile(dataset.path, run.path / copy)
+                _copy(Path(dataset.path), run.path / copy)
             dataset = msgspec.structs.replace(dataset, path=copy)
         points.append(msgspec.structs.replace(point, dataset=dataset, copies=_copy_files(point, run)))
     return msgspec.structs.replace(job, points=tuple(points))
@@ -285,5 +306,5 @@ def _copy_files(point: PointSpec, run: RunFolder) -> dict[str, str]:
             copy = run.path / copies[field] / file.relative_to(path)
             if not copy.exists():
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, copy)
+                _copy(file, copy)
     return copies

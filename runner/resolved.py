@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from runner.runs import RunFolder, read_file
+from runner.launch.orphans import job_folders
+from runner.runs import RESOLVED_FILE, RunFolder, lost, read_file
 from runner.values import Json
-
-RESOLVED_FILE = "resolved.json"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -34,6 +33,31 @@ def read_refused(run: RunFolder) -> tuple[Refusal, ...]:
     """Return the points that a run was begun without, in the experiment's order.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, or gone.
     """
-    return read_file(run.path / RESOLVED_FILE, _Resolved).refused
+    try:
+        return read_file(run.path / RESOLVED_FILE, _Resolved).refused
+    except FileNotFoundError:
+        raise lost(run.path / RESOLVED_FILE) from None
+
+
+def check_jobs(run: RunFolder) -> None:
+    """Refuse a run of which a job is gone: without it nobody knows what it was to be.
+
+    Raises:
+        UserError: names it.
+    """
+    folders = job_folders(run.path)
+    for folder in folders or [run.path / "jobs"]:
+        if not (folder / "job.json").exists():
+            raise lost(folder / "job.json")
+
+
+def check_whole(run: RunFolder) -> None:
+    """Refuse a run that lacks what no command that shows or changes it can do without.
+
+    Raises:
+        UserError: names what is gone, or damaged.
+    """
+    check_jobs(run)
+    read_refused(run)

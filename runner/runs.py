@@ -8,7 +8,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -28,6 +28,12 @@ CANCELLED = "cancelled"
 STOPPED = "stopped"
 """Marker in a job's folder: it was told to stop for now, by Ctrl-C."""
 
+RESOLVED_FILE = "resolved.json"
+"""Written last: a folder counts as a run once it is there."""
+
+LOCK_FILE = ".lock"
+"""First made once a run is written whole: a folder that has it and no `RESOLVED_FILE` has lost that."""
+
 RETRY_FINAL = "retry-final"
 """Marker in a job's folder: ask rows again whose error was final."""
 
@@ -39,10 +45,31 @@ T = TypeVar("T")
 
 
 def write_file(path: Path, data: bytes | str) -> None:
-    """Write *path* under a temporary name and rename it, so that nobody reads half a file."""
+    """Write *path* under a temporary name and rename it, so that nobody reads half a file.
+
+    Raises:
+        OSError: it can't be written; names the file, and nothing of it is left behind.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-    temporary.replace(path)
+    with naming(path):
+        try:
+            temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an error of the system's name the file that it is about: those of a write don't by themselves."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def read_file(path: Path, kind: type[T], remedy: str = PUT_BACK) -> T:
@@ -56,6 +83,11 @@ def read_file(path: Path, kind: type[T], remedy: str = PUT_BACK) -> T:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except msgspec.DecodeError as error:
         raise UserError(f"{path} is damaged ({error}): {remedy}") from None
+
+
+def lost(path: Path) -> UserError:
+    """Return what says that a file is gone which a run can't be without."""
+    return UserError(f"{path.parent} is damaged (no {path.name} in it): {PUT_BACK}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +115,27 @@ class RunFolder:
                     continue
                 raise _no_folder(path.parent, "a file is in its place") from None
             except OSError as error:
-                shutil.rmtree(path, ignore_errors=True)
-                raise _no_folder(path, error.strerror or str(error)) from error
+                raise cls(path).not_made(error) from error
             return cls(path)
+
+    def not_made(self, error: OSError) -> UserError:
+        """Remove what there is of a new run, and return what says that it can't be made."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):
+            self.path.parent.rmdir()  # of an experiment that has other runs it stays
+        return _no_folder(self.path, error.strerror or str(error))
 
     @property
     def name(self) -> str:
         """Experiment and stamp, as every command takes it."""
         return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def written(self) -> float:
+        """When it was written (Unix time)."""
+        with suppress(FileNotFoundError):
+            return (self.path / RESOLVED_FILE).stat().st_mtime
+        return self.path.stat().st_mtime
 
     @property
     def runs(self) -> Path:
@@ -117,8 +162,12 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder's lock; waits for whoever folds it now."""
-        with (self.path / ".lock").open("a") as file:
+        """Hold the folder's lock; waits for whoever folds it now.
+
+        Raises:
+            OSError: the folder can't be written.
+        """
+        with (self.path / LOCK_FILE).open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -128,17 +177,20 @@ class RunFolder:
 
         Raises:
             UserError: another command holds it; the message names that command.
+            OSError: the folder can't be written.
         """
-        with (self.path / ".launch.lock").open("a+", encoding="utf-8") as file:
+        path = self.path / ".launch.lock"
+        with path.open("a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
                 holder = file.read() or "another command"
                 raise UserError(f"{self.name} is being launched by {holder}") from None
-            file.truncate(0)
-            file.write(f"runner {command}, process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+            holder = f"runner {command}, process {os.getpid()} on {socket.gethostname()}"
+            with naming(path):
+                file.truncate(0)
+                os.write(file.fileno(), holder.encode())
             yield
 
 
@@ -149,13 +201,19 @@ def _no_folder(path: Path, reason: str) -> UserError:
 
 
 def all_runs(runs: Path) -> list[RunFolder]:
-    """Return every run below *runs*, oldest first."""
-    return [RunFolder(path.parent) for path in sorted(runs.glob("*/*/resolved.json"), key=_age)]
+    """Return every run below *runs*, oldest first; those too that lost a file."""
+    return sorted(_found(runs, "*/*"), key=_age)
 
 
-def _age(resolved: Path) -> tuple[str, int]:
+def _found(folder: Path, pattern: str) -> list[RunFolder]:
+    """Return the runs in the folders that a pattern names."""
+    marked = (path.parent for name in (RESOLVED_FILE, LOCK_FILE) for path in folder.glob(f"{pattern}/{name}"))
+    return [RunFolder(path) for path in dict.fromkeys(marked)]
+
+
+def _age(run: RunFolder) -> tuple[str, float]:
     """Order by the stamp; of runs started within one second, by when they were written."""
-    return resolved.parent.name.split("-", maxsplit=1)[0], resolved.stat().st_mtime_ns
+    return run.path.name.split("-", maxsplit=1)[0], run.written
 
 
 def find_run(runs: Path, text: str) -> RunFolder:
@@ -170,7 +228,7 @@ def find_run(runs: Path, text: str) -> RunFolder:
         UserError: none or several runs match.
     """
     given = Path(text).expanduser()
-    if (given / "resolved.json").is_file():
+    if any((given / name).is_file() for name in (RESOLVED_FILE, LOCK_FILE)):
         return RunFolder(given.resolve())
     known, wanted = all_runs(runs), text.rstrip("/")
     matching = _matching(known, wanted)
@@ -204,10 +262,8 @@ def _matching(known: Sequence[RunFolder], wanted: str) -> list[RunFolder]:
 def _named_below(given: Path) -> tuple[Path, str] | None:
     """Return the folder of runs that a path leads through, and what it names below that."""
     path = Path(os.path.abspath(given))  # noqa: PTH100 - the last part often is no file, and links stay
-    if any(path.parent.glob("*/resolved.json")):
+    if _found(path.parent, "*"):
         return path.parent.parent, f"{path.parent.name}/{path.name}"
-    if any(path.glob("*/resolved.json")) or (
-        path.name == "last" and any(path.parent.glob("*/*/resolved.json"))
-    ):
+    if _found(path, "*") or (path.name == "last" and _found(path.parent, "*/*")):
         return path.parent, path.name
     return None

@@ -11,7 +11,9 @@ import msgspec
 
 from runner.commands.arguments import typed
 from runner.commands.console import shown
+from runner.commands.source import source_of
 from runner.engines.registry import engine_kinds
+from runner.errors import UserError
 from runner.jobs import read_job
 from runner.outcome import UNDER_WAY, JobOutcome, RunOutcome
 from runner.places import Places
@@ -135,9 +137,9 @@ def _variation(outcome: RunOutcome) -> str | None:
 def _typed_words(run: RunFolder) -> str | None:
     """Return what of a run's command names all but its temperature; None where that can't be typed again."""
     try:
-        file = Path(msgspec.json.decode((run.path / "provenance.json").read_bytes())["sources"][0])
+        file = source_of(run)
         overrides = (run.path / "overrides.txt").read_text().splitlines()
-    except (OSError, msgspec.DecodeError):  # a folder that somebody tidied up
+    except (OSError, UnicodeDecodeError, UserError):  # a folder that somebody tidied up
         return None
     if not file.is_file() or not all(map(_OVERRIDE.match, overrides)):
         return None

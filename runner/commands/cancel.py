@@ -14,6 +14,7 @@ from runner.commands.pointed import add_run_and_point, point_name, run_and_point
 from runner.fold import PointCounts, fold_run
 from runner.jobs import Job
 from runner.launch import cancel, job_states
+from runner.resolved import check_whole
 from runner.runs import CANCELLED, RunFolder
 from runner.start import jobs_of
 from runner.values import count
@@ -38,6 +39,7 @@ def _cancel_run(run: RunFolder) -> None:
     stopped = cancel(run.path)
     out = console()
     if not stopped:
+        check_whole(run)
         out.print(f"nothing to cancel: no job of {run.name} is pending or running")
         return
     out.print(f"cancelled {count(len(stopped), 'job')} of {run.name}: {', '.join(stopped)}")
@@ -46,6 +48,7 @@ def _cancel_run(run: RunFolder) -> None:
 
 
 def _cancel_point(run: RunFolder, given: str) -> None:
+    check_whole(run)
     jobs = jobs_of(run)
     name = point_name(run, jobs, given)
     out = console()

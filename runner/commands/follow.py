@@ -25,7 +25,7 @@ from rich.text import Text
 
 from runner.commands.arguments import typed
 from runner.commands.lines import JobLines, Troubles, describe
-from runner.errors import RunnerError
+from runner.errors import UNWRITABLE, RunnerError
 from runner.launch import TOLD_TO_STOP, StoppedJobsError, cancel, job_states
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
@@ -52,9 +52,10 @@ class _LeftError(KeyboardInterrupt):
 
 @contextmanager
 def resumable(run: RunFolder) -> Iterator[None]:
-    """Have Ctrl-C, SIGTERM and SIGHUP say how to go on with a run that is on disk, launched or not.
+    """Have whatever ends a command early say how to go on with a run that is on disk, launched or not.
 
     Raises:
+        RunnerError: a file can't be written, for want of room, say.
         InterruptedRunError: on Ctrl-C, after the jobs of this machine were stopped; on SIGTERM and SIGHUP,
             which leave them alone.
     """
@@ -65,6 +66,13 @@ def resumable(run: RunFolder) -> Iterator[None]:
         raise InterruptedRunError(_left(run)) from None
     except KeyboardInterrupt:
         raise InterruptedRunError(_leave(run, launched=False)) from None
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise RunnerError(
+            f"{error.filename} can't be written: {error.strerror}\n"
+            f"    what was answered is kept; mend that, then: runner resume {typed(run)}"
+        ) from error
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from runner.launch import JobState, job_states, read_submission
 from runner.launch.attempts import attempts
 from runner.launch.submission import submitit_stderr
 from runner.outcome import secret_env
+from runner.resolved import check_jobs
 from runner.runs import RunFolder
 from runner.secrets import Secrets
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     run = run_from(arguments)
+    check_jobs(run)
     names = _names(run, arguments.job)
     tail, notices = _Tail(Secrets.of_environment(secret_env(run))), _Notices(run)
     while True:

@@ -12,6 +12,7 @@ import argparse
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from runner.commands.arguments import add_runs, run_from
@@ -22,6 +23,7 @@ from runner.errors import UserError
 from runner.fold import fold_run
 from runner.jobs import PointSpec
 from runner.outcome import PointOutcome
+from runner.resolved import check_whole
 from runner.runs import RunFolder, write_file
 
 _ALLOWED = re.compile(r"[+~]{0,2}(scorers(\.[^=]+)?|dataset\.target)(=|$)")
@@ -45,6 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
             "    for anything else start a new run: runner run FILE key=value"
         )
     run = run_from(arguments)
+    check_whole(run)
     fold_run(run)
     points = rescored_points(run, overrides)
     with run.lock():
@@ -65,8 +68,10 @@ def _write(
     numbers = [int(path.name) for path in parent.glob("*") if path.name.isdecimal()]
     folder = parent / str(max(numbers, default=0) + 1)
     draft = parent / ".draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    outcomes = [rescore(run, spec, draft / "points" / spec.name) for spec in points]
-    write_file(draft / "overrides.txt", "".join(f"{text}\n" for text in overrides))
-    draft.rename(folder)
+    with ExitStack() as stack:
+        shutil.rmtree(draft, ignore_errors=True)
+        stack.callback(shutil.rmtree, draft, ignore_errors=True)
+        outcomes = [rescore(run, spec, draft / "points" / spec.name) for spec in points]
+        write_file(draft / "overrides.txt", "".join(f"{text}\n" for text in overrides))
+        draft.rename(folder)
     return folder, outcomes

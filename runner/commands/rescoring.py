@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from runner.cache import BATCH
+from runner.commands.source import source_of
 from runner.config import Composition, compose, literal
 from runner.data import columns
 from runner.errors import ConfigError, Fault, RowError, UserError
@@ -23,7 +24,7 @@ from runner.points import PointRecords
 from runner.prepare import target_column_faults
 from runner.questions import ErrorLine, OpenPoint, ResultLine
 from runner.records import ERROR, OK, Record, Result
-from runner.runs import RunFolder, read_file
+from runner.runs import PUT_BACK, RunFolder, lost, read_file
 from runner.scorers import most_samples, scorer_faults
 from runner.secrets import Secrets
 from runner.spec import Experiment
@@ -70,16 +71,19 @@ def rescored_points(run: RunFolder, overrides: Sequence[str]) -> list[PointSpec]
 
 def _places(run: RunFolder) -> Places:
     """Return the places of the file that the run was started from, where it still lies there."""
-    source = Path(msgspec.json.decode((run.path / "provenance.json").read_bytes())["sources"][0])
+    source = source_of(run)
     return Places.of(source if source.is_file() else run.path / "experiment.yaml")
 
 
 def _check_dataset(run: RunFolder, dataset: DatasetFile) -> None:
     """Refuse rows that are no longer those that were asked."""
     file = run.path / dataset.path
+    copied = not Path(dataset.path).is_absolute()
     if not file.is_file():
-        raise UserError(f"dataset {file} is gone; it was too large to be copied into the run")
-    if Path(dataset.path).is_absolute():
+        if copied:
+            raise lost(file)
+        raise UserError(f"dataset {file} is gone; it was too large to be copied into the run: {PUT_BACK}")
+    if not copied:
         with file.open("rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() != dataset.sha256:
                 raise UserError(f"dataset {file} has changed since {run.name} was started")

@@ -31,8 +31,8 @@ from runner.jobs import Job, PointSpec
 from runner.launch import job_states
 from runner.outcome import run_outcome
 from runner.refusals import together
-from runner.resolved import read_refused
-from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
+from runner.resolved import check_whole, read_refused
+from runner.runs import CANCELLED, RETRY_FINAL, RunFolder, lost
 from runner.start import jobs_of, serve_cached, unfinished, unfinished_points
 from runner.values import count
 
@@ -56,6 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.overrides:
         raise UserError(f"resume takes one run, and one of its points (given: {' '.join(words)})")
     run, point = run_and_point(runs_folder(arguments), arguments.run, arguments.point)
+    check_whole(run)
     with ExitStack() as held:
         held.enter_context(run.launching("resume"))
         _refuse_living(run)
@@ -104,6 +105,7 @@ def _resume(run: RunFolder, point: str | None, *, retry_final: bool) -> list[Job
 
 def _to_be_resumed(run: RunFolder, *, retry_final: bool) -> list[Job]:
     before = fold_run(run)
+    _check_copies(run, unfinished(run, before, retry_final=retry_final))
     counts = _served(run, before)
     jobs = unfinished(run, counts, retry_final=retry_final)
     out = console()
@@ -124,6 +126,19 @@ def _to_be_resumed(run: RunFolder, *, retry_final: bool) -> list[Job]:
     out.print(Text.assemble("resuming ", (run.name, "bold"), f": {what}"))
     print_refused(out, run, read_refused(run), indent="  ")
     return jobs
+
+
+def _check_copies(run: RunFolder, jobs: Sequence[Job]) -> None:
+    """Refuse jobs whose rows or model files were copied into the run and are there no more.
+
+    Raises:
+        UserError: names the first.
+    """
+    for spec in (spec for job in jobs for spec in job.points):
+        # What wasn't copied has an absolute path, and its job looks for it.
+        for copy in (run.path / spec.dataset.path, *(run.path / name for name in spec.copies.values())):
+            if run.path in copy.parents and not copy.exists():
+                raise lost(copy)
 
 
 def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:

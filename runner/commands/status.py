@@ -3,7 +3,8 @@
 Points that --skip-refused left out of it are listed below, with why.
 
 Exits as the run did: 0 complete or under way, 1 failed, or cancelled in whole or in part, 3 incomplete or
-with final errors, 130 interrupted. With --all: 1 where a run's folder is damaged or may not be read, else 0.
+with final errors, 130 interrupted. With --all: 1 where a run's folder is damaged, may not be read, or can't
+take up new answers; else 0.
 """
 
 from __future__ import annotations
@@ -25,12 +26,20 @@ from runner.commands.console import ago, console, print_table, table, widest
 from runner.commands.report import jobs_table, print_outcome
 from runner.commands.watch import watch
 from runner.errors import RunnerError, one_line
+from runner.fold import UnfoldedError
 from runner.outcome import RunOutcome, run_outcome
+from runner.resolved import check_whole
 from runner.runs import RunFolder, all_runs
 from runner.values import Json, count
 
 DAMAGED = "damaged"
 """State of a run in the list of all whose folder tells no other."""
+
+UNFOLDED = "unfolded"
+"""State of one whose answers can't be made into results as yet."""
+
+_UNTOLD = frozenset({DAMAGED, UNFOLDED})
+"""States without counts, each with its reason for the only warning."""
 
 _SPARED = ("started", "answered", "errors", "missing", "state")
 """Columns of the list of runs that a narrow terminal goes without, the first ones first; never the name."""
@@ -49,6 +58,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.all:
         return _list(runs_folder(arguments), as_json=arguments.json)
     run = run_from(arguments)
+    check_whole(run)
     if arguments.watch:
         watch(run)
     outcome = run_outcome(run)
@@ -63,20 +73,20 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def started(run: RunFolder) -> datetime:
-    """Return when a run was started, by its folder's name, else by its resolved.json."""
+    """Return when a run was started, by its folder's name, else by its files."""
     try:
         return datetime.strptime(run.path.name.split("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     except ValueError:  # a folder that was renamed
-        return datetime.fromtimestamp((run.path / "resolved.json").stat().st_mtime, UTC)
+        return datetime.fromtimestamp(run.written, UTC)
 
 
 def _list(runs: Path, *, as_json: bool) -> int:
     outcomes = [(run, _outcome(run)) for run in all_runs(runs)]
-    damaged = [outcome for _, outcome in outcomes if outcome.state == DAMAGED]
+    untold = [outcome for _, outcome in outcomes if outcome.state in _UNTOLD]
     closed = [path for path in (*runs.glob("*"), *runs.glob("*/*")) if _is_closed(path)]
     for path in closed:
         print(f"runner: {path}: may not be read; runs in there are not shown", file=sys.stderr)
-    code = int(bool(damaged or closed))
+    code = int(bool(untold or closed))
     if as_json:
         listed = [_listed(run, outcome) for run, outcome in outcomes]
         print(msgspec.json.format(msgspec.json.encode(listed), indent=1).decode())
@@ -86,9 +96,9 @@ def _list(runs: Path, *, as_json: bool) -> int:
         out.print(f"there are no runs in {runs}; start one with: runner run FILE")
         return code
     print_list(out, outcomes)
-    for outcome in damaged:
-        out.print(f"damaged: {outcome.name}: {'; '.join(outcome.warnings)}", style="red")
-    sound = (outcome for _, outcome in outcomes if outcome.state != DAMAGED)
+    for outcome in untold:
+        out.print(f"{outcome.state}: {outcome.name}: {'; '.join(outcome.warnings)}", style="red")
+    sound = (outcome for _, outcome in outcomes if outcome.state not in _UNTOLD)
     for warning in dict.fromkeys(warning for outcome in sound for warning in outcome.warnings):
         out.print(f"warning: {warning}", style="yellow")
     return code
@@ -99,18 +109,21 @@ def _is_closed(path: Path) -> bool:
 
 
 def _outcome(run: RunFolder) -> RunOutcome:
-    """Return how a run stands; of one whose folder is damaged, with what is wrong for a warning."""
+    """Return how a run stands; of one whose files don't tell, with what is wrong for a warning."""
+    state = DAMAGED
     try:
         return run_outcome(run)
+    except UnfoldedError as error:
+        state, reason = UNFOLDED, one_line(str(error))
     except RunnerError as error:
         reason = one_line(str(error))
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}"
-    return RunOutcome(run.name, str(run.path), DAMAGED, RunnerError.exit_code, (), (), (reason,))
+    return RunOutcome(run.name, str(run.path), state, RunnerError.exit_code, (), (), (reason,))
 
 
 def _listed(run: RunFolder, outcome: RunOutcome) -> dict[str, Json]:
-    error = outcome.warnings[0] if outcome.state == DAMAGED else None
+    error = outcome.warnings[0] if outcome.state in _UNTOLD else None
     shown = {"name": outcome.name, "path": outcome.path, "state": outcome.state}
     return {**shown, "started": started(run).isoformat(), "error": error}
 
@@ -134,6 +147,6 @@ def _runs_table(outcomes: list[tuple[RunFolder, RunOutcome]], columns: Sequence[
         cells = {"run": outcome.name, "state": outcome.state, "started": ago(started(run))}
         for column, name in (("answered", "ok"), ("missing", "missing"), ("errors", "errors")):
             total = sum(getattr(point, name) for point in outcome.points)
-            cells[column] = "" if outcome.state == DAMAGED else f"{total:,}"
+            cells[column] = "" if outcome.state in _UNTOLD else f"{total:,}"
         made.add_row(*(cells[column] for column in columns))
     return made

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from runner.cache import ResponseCache
+from runner.errors import UserError
 from runner.jobs import read_job
 from runner.runs import all_runs
 from runner.values import Json
@@ -53,7 +55,8 @@ def model_names(runs: Path) -> dict[str, str]:
     names: dict[str, str] = {}
     for run in all_runs(runs)[-_RUNS:]:
         for folder in run.jobs:
-            for point in read_job(folder).points[:1]:
+            with suppress(UserError):  # damaged, which `runner status` tells of
+                point = read_job(folder).points[0]
                 if (weights := point.scope.model.get("weights")) is not None:
                     names[str(weights)] = Path(point.declared["model"]["name"]).name
     return names
