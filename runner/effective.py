@@ -91,8 +91,12 @@ def sampling_faults(
     for slot in slots:
         asked += [(f"prompt.turns.{slot.name}.{name}", name, value) for name, value in slot.sampling.items()]
     faults = [fault for one in asked if (fault := _fault(experiment, kind, *one)) is not None]
-    faults += [fault for slot in slots for fault in _template_faults(slot.sampling, slots)]
-    faults += _template_faults(experiment.sampling.given(), slots)
+    faults += [
+        fault
+        for slot in slots
+        for fault in _template_faults(f"prompt.turns.{slot.name}", slot.sampling, slots)
+    ]
+    faults += _template_faults("sampling", experiment.sampling.given(), slots)
     if prompt is not None and prompt.illustrated and "images" not in kind.capabilities.features:
         faults.append(Fault("prompt.images", f"engine {kind.name} takes no images", takers("images")))
     if prompt is not None and prompt.token_ids and "token_ids" not in kind.capabilities.features:
@@ -114,13 +118,13 @@ def _fault(experiment: Experiment, kind: EngineKind, place: str, name: str, valu
     return constraint_fault(name, value) if name in CONSTRAINTS else None
 
 
-def _template_faults(sampling: Mapping[str, Json], slots: Sequence[SlotSource]) -> list[Fault]:
+def _template_faults(where: str, sampling: Mapping[str, Json], slots: Sequence[SlotSource]) -> list[Fault]:
     """Find values that are templates and can't be, or use names that no row defines."""
     faults = []
     for name, value in sampling.items():
         if not is_template(value):
             continue
-        place = f"sampling.{name}"
+        place = f"{where}.{name}"
         try:
             template = compile_value(value, name=place)
         except TemplateError as error:

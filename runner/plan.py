@@ -15,11 +15,11 @@ from runner.effective import choice_note, effective_sampling, sampling_faults, u
 from runner.engines.base import EngineKind
 from runner.engines.fitness import engine_faults
 from runner.engines.registry import engine_kinds
-from runner.errors import ConfigError, Fault, UserError
-from runner.prompts import PromptSource, compile_prompt, resolve_prompt
+from runner.errors import ConfigError, Fault
+from runner.prompts import PromptSource, checked_prompt, compile_prompt
 from runner.refusals import placed, together
 from runner.scorers import left_out, most_samples, scorer_faults
-from runner.spec import Experiment, Prompt, SlurmCluster
+from runner.spec import Experiment, SlurmCluster
 from runner.tasks import engine_start, task_faults
 from runner.values import Json, canonical_json
 
@@ -163,32 +163,22 @@ class _Resolver:
         if self._written:
             faults += unfilled_faults(experiment, prompt.slots if prompt is not None else ())
         faults += task_faults(experiment, written=self._written)
-        if prompt is not None:
-            faults += scorer_faults(experiment, compile_prompt(prompt, experiment.task).slots, self._most)
+        slots = compile_prompt(prompt, experiment.task).slots if prompt is not None else None
+        faults += scorer_faults(experiment, slots, self._most)
         final = not self._written or not all(fault.asking for fault in faults)
         if prompt is None or (faults and final):
-            return placed(faults, point.axes), None
+            return placed(faults, point), None
         name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
         sampling, notes = effective_sampling(experiment, kind, prompt.slots)
         notes = (*point.notes, *notes, *choice_note(experiment, prompt.slots), *left_out(experiment))
-        return [], PlannedPoint(point, name, sampling, prompt, notes, tuple(placed(faults, point.axes)))
+        return [], PlannedPoint(point, name, sampling, prompt, notes, tuple(placed(faults, point)))
 
     def _prompt(self, experiment: Experiment) -> tuple[list[Fault], PromptSource | None]:
         # By its text: a prompt may hold maps, such as a slot's JSON Schema, and has no hash of its own.
         known = f"{experiment.task} {experiment.prompt.model_dump_json()}"
         if known not in self._prompts:
-            self._prompts[known] = self._resolve_prompt(experiment.prompt, experiment.task)
+            self._prompts[known] = checked_prompt(experiment.prompt, experiment.task, self._places.templates)
         return self._prompts[known]
-
-    def _resolve_prompt(self, prompt: Prompt, task: str) -> tuple[list[Fault], PromptSource | None]:
-        try:
-            source = resolve_prompt(prompt, self._places.templates)
-            compile_prompt(source, task)
-        except ConfigError as error:
-            return list(error.faults), None
-        except UserError as error:
-            return [Fault("prompt", str(error))], None
-        return [], source
 
 
 def _cluster_faults(experiment: Experiment) -> list[Fault]:

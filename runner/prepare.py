@@ -103,8 +103,8 @@ def _refused_by_rows(points: Sequence[PlannedPoint], unsound: Container[Dataset]
     for planned in points:
         there = heads[planned.experiment.dataset]
         if there is not None and (faults := _column_faults(planned, there) or trial.faults(planned)):
-            axes = planned.point.axes
-            refused.append(RefusedPoint(planned.point.index, axes, tuple(placed(faults, axes))))
+            point = planned.point
+            refused.append(RefusedPoint(point.index, point.axes, tuple(placed(faults, point))))
     return refused
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from runner.config import RefusedPoint, axes_text, located
+from runner.config import Point, RefusedPoint, axes_text, located
 from runner.errors import Fault
 from runner.values import Json
 
 
-def placed(faults: Iterable[Fault], axes: Mapping[str, Json]) -> list[Fault]:
-    """Return faults of a point with the values of its axes."""
-    return [located(fault, [axes]) for fault in faults]
+def placed(faults: Iterable[Fault], point: Point) -> list[Fault]:
+    """Return faults of a point with where their keys were written, and with the values of its axes."""
+    return [
+        located(replace(fault, source=fault.source or point.source(fault.place)), [point.axes])
+        for fault in faults
+    ]
 
 
 def together(refused: Sequence[RefusedPoint], points: int) -> list[Fault]:

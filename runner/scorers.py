@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TypeAlias
 
 from runner.errors import Fault
-from runner.render import TemplateError, compile_template, unknown_names
+from runner.render import template_faults
 from runner.scoring.metrics import check_report, samples_needed
 from runner.spec import Experiment
 from runner.tasks import scorer_task_faults
@@ -37,12 +37,12 @@ def left_out(experiment: Experiment) -> list[str]:
     return notes
 
 
-def scorer_faults(experiment: Experiment, slots: Sequence[str], most: MostSamples) -> list[Fault]:
+def scorer_faults(experiment: Experiment, slots: Sequence[str] | None, most: MostSamples) -> list[Fault]:
     """Find what is wrong with an experiment's scorers.
 
     Args:
         experiment: one point.
-        slots: those of its prompt.
+        slots: those of its prompt; None if that is broken.
         most: of all points of its sweep; a metric that no point has samples enough for is a fault.
     """
     faults = scorer_task_faults(experiment)
@@ -55,7 +55,7 @@ def scorer_faults(experiment: Experiment, slots: Sequence[str], most: MostSample
             if (needed := samples_needed(metric)) > most[name, metric]
         ]
         faults += [Fault(f"{place}.report", problem) for problem in problems]
-        if scorer.of is not None and scorer.of not in slots:
+        if scorer.of is not None and slots is not None and scorer.of not in slots:
             near = get_close_matches(scorer.of, slots, n=1)
             hint = f"did you mean {near[0]}?" if near else f"slots: {', '.join(slots)}"
             faults.append(Fault(f"{place}.of", f"the prompt has no slot {scorer.of!r}", hint))
@@ -65,13 +65,6 @@ def scorer_faults(experiment: Experiment, slots: Sequence[str], most: MostSample
             faults.append(Fault(place, "has no target: neither the scorer nor the dataset names one", hint))
         else:
             own = scorer.target is not None
-            faults += _target_faults(f"{place}.target" if own else "dataset.target", target, slots)
+            names = ["row", *slots] if slots is not None else None
+            faults += template_faults(target, f"{place}.target" if own else "dataset.target", names)
     return faults
-
-
-def _target_faults(place: str, source: str, slots: Sequence[str]) -> list[Fault]:
-    try:
-        template = compile_template(source, name=place)
-    except TemplateError as error:
-        return [error.fault(place)]
-    return unknown_names(template, ["row", *slots], place)

@@ -117,7 +117,8 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
     from runner.prepare import less_refused_by_rows, refuse_secrets
 
     skip = arguments.skip_refused
-    plan = make_plan(compose_from(arguments, skip_refused=skip), skip_refused=skip)
+    # Points that are no experiment are told together with what the plan finds wrong with others.
+    plan = make_plan(compose_from(arguments, skip_refused=True), skip_refused=skip)
     refuse_secrets(plan)
     return less_stopped(less_refused_by_rows(plan) if skip else plan, skip_refused=skip)
 

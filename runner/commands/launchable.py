@@ -171,7 +171,7 @@ def without_server(points: Iterable[Point]) -> list[RefusedPoint]:
     asking = [(point, url) for point in points if (url := _asked_from_here(point.experiment)) is not None]
     missing = unreachable(url for _, url in asking)
     return [
-        RefusedPoint(point.index, point.axes, tuple(placed([_absent(url, missing[url])], point.axes)))
+        RefusedPoint(point.index, point.axes, tuple(placed([_absent(url, missing[url])], point)))
         for point, url in asking
         if url in missing
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.config.choices import Chooser, Chosen
 from runner.config.deletions import given_by, nothing_there, other_value, there
-from runner.config.document import Key, Origin, dotted
+from runner.config.document import Key, Origin, dotted, written_at
 from runner.config.interpolation import resolved_text, unresolved
 from runner.config.keys import GROUPS
 from runner.config.layers import DELETED, Given, Layer
@@ -44,16 +44,7 @@ class Raw:
 
     def source(self, place: Key) -> str:
         """Return where the value at *place* was written, or empty where nobody wrote it."""
-        best: tuple[int, Origin, Key] | None = None
-        for path, origin in self.trail:
-            if place[: len(path)] == path:
-                rest = place[len(path) :]
-                depth = len(path) + max(origin.depth(rest), 0)
-                if best is None or depth >= best[0]:
-                    best = (depth, origin, rest)
-            elif path[: len(place)] == place:
-                best = (len(place), origin, ())
-        return best[1].at(best[2]) if best else ""
+        return written_at(self.trail, place)
 
 
 def assemble(layers: Sequence[Layer], chooser: Chooser, swept: Collection[Key] = ()) -> Raw:
@@ -178,7 +169,7 @@ def _lay_part(raw: Raw, base: Json, path: Key, given: Given, chooser: Chooser) -
 
 def raw_source(raw: Raw, path: Key) -> str:
     """Return ``(file:line)`` of what stood at *path* before its newest value, or nothing."""
-    source = Raw(trail=raw.trail[:-1]).source(path)
+    source = written_at(raw.trail[:-1], path)
     return f" ({source})" if source else ""
 
 

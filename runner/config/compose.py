@@ -15,7 +15,8 @@ from runner.config.keys import nearest
 from runner.config.overrides import parse_overrides
 from runner.config.point import Composition, Point
 from runner.config.reader import Reader
-from runner.config.sweep import refuse_commas
+from runner.config.sweep import FileAxes, refuse_commas
+from runner.config.unfinished import other_faults
 from runner.config.verdict import Verdict
 from runner.errors import ConfigError, Fault
 from runner.places import Places
@@ -64,19 +65,29 @@ def _verdict(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: 
     chooser = Chooser(reader)
     source = opened(path, overrides, reader, chooser, multirun=multirun)
     unswept = (_UNSWEPT,) if multirun and not source.axes and not source.notes else ()
-    finisher = Finisher(path.stem, chooser, Files(reader))
+    files = Files(reader)
+    finisher = Finisher(path.stem, chooser, files)
     verdict = Verdict()
     for combination in source.combinations():
         axes = {key: given.value for _, entry in combination for key, given in entry.items()}
         try:
             raw = source.raw(combination)
         except ConfigError as error:
-            verdict.add(axes, None, (), error.faults)
+            verdict.add(axes, None, (), _with_sweep(source.swept, error.faults))
             continue
         experiment = finisher.finish(raw)
+        if experiment is None:
+            raw.faults += other_faults(raw, files, reader.places.templates)
         notes = (*source.notes, *unswept, *raw.notes)
-        verdict.add(axes, experiment, notes, raw.faults, _secret_env(raw.config))
+        faults = _with_sweep(source.swept, raw.faults)
+        experiment = None if faults else experiment
+        verdict.add(axes, experiment, notes, faults, _secret_env(raw.config), raw.trail)
     return verdict
+
+
+def _with_sweep(swept: FileAxes, faults: Sequence[Fault]) -> list[Fault]:
+    """Return what is wrong with the sweep, and those of a point's *faults* that are there without it too."""
+    return [*swept.faults, *(fault for fault in faults if not swept.explains(fault))]
 
 
 def _secret_env(config: Mapping[str, Json]) -> list[str]:

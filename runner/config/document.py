@@ -6,7 +6,7 @@ Scalars follow YAML 1.2: ``Yes`` and ``off`` are text, ``4:00:00`` is text, ``1e
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -69,7 +69,7 @@ class Origin:
 
     Attributes:
         label: the file as messages show it, ``command line``, or which part of a command gives them.
-        lines: line of each key; empty for what is no file.
+        lines: line of each key, indices as text; empty for what is no file.
         prefix: where in the file the value stands that this is the origin of.
         in_command: whether a command gives the values.
     """
@@ -85,18 +85,36 @@ class Origin:
 
     def depth(self, path: Key) -> int:
         """Tell how many parts of *path*, below this value, are written there; -1 for not even itself."""
-        full = (*self.prefix, *path)
+        full = as_text((*self.prefix, *path))
         known = next((size for size in range(len(full), -1, -1) if full[:size] in self.lines), -1)
         return known - len(self.prefix) if known >= len(self.prefix) else -1
 
     def at(self, path: Key = ()) -> str:
         """Return ``file:line`` of the key at *path* below this value, or of the nearest above it."""
-        full = (*self.prefix, *path)
+        full = as_text((*self.prefix, *path))
         line = next((self.lines[full[:n]] for n in range(len(full), 0, -1) if full[:n] in self.lines), None)
         return self.label if line is None else f"{self.label}:{line}"
 
 
 COMMAND_LINE = Origin("command line", in_command=True)
+
+Trail: TypeAlias = Sequence[tuple[Key, Origin]]
+"""Where the parts of a config were written, later ones on top."""
+
+
+def written_at(trail: Trail, place: Key) -> str:
+    """Return where the value at *place* was written, or empty where nobody wrote it."""
+    best: tuple[int, Origin, Key] | None = None
+    place = as_text(place)
+    for path, origin in ((as_text(path), origin) for path, origin in trail):
+        if place[: len(path)] == path:
+            rest = place[len(path) :]
+            depth = len(path) + max(origin.depth(rest), 0)
+            if best is None or depth >= best[0]:
+                best = (depth, origin, rest)
+        elif path[: len(place)] == place:
+            best = (len(place), origin, ())
+    return best[1].at(best[2]) if best else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +184,7 @@ class _Builder:
         try:
             if isinstance(node, yaml.MappingNode):
                 return self._map(node, path)
-            return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
+            return [self._item(item, (*path, str(index))) for index, item in enumerate(node.value)]
         finally:
             self._open.pop()
 
@@ -205,6 +223,11 @@ class _Builder:
     def _fault(self, node: yaml.Node, path: Key, problem: str, hint: str = "") -> None:
         where = f"{self._label}:{node.start_mark.line + 1}"
         self.faults.append(Fault(dotted(path) or self._label, problem, hint, where))
+
+
+def as_text(path: Key) -> Key:
+    """Return *path* with its indices as text, as they are in a dotted key."""
+    return tuple(map(str, path))
 
 
 def dotted(path: Key) -> str:

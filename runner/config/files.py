@@ -15,6 +15,7 @@ from runner.engines.weights import is_hub_name
 from runner.errors import Fault
 from runner.shipped import shipped
 from runner.spec import Experiment, Model
+from runner.values import Json
 
 _ROWS = {".jsonl", ".ndjson", ".csv", ".parquet"}
 _MOST_NAMED = 10
@@ -57,6 +58,13 @@ class Files:
         if template is not None and not self._has_template(template):
             faults.append(self._no_template(template))
         return experiment.model_copy(update=changed), faults
+
+    def no_rows(self, dataset: Json) -> list[Fault]:
+        """Return the fault of a dataset, written in any shape, whose file isn't there."""
+        path = dataset.get("path") if isinstance(dataset, dict) else None
+        if not isinstance(path, str) or "${" in path or self._dataset(path) is not None:
+            return []
+        return [self._no_dataset(path)]
 
     def _dataset(self, path: str) -> Path | None:
         if path not in self._datasets:

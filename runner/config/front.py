@@ -17,6 +17,7 @@ class Front:
     """One file, what it extends, and the command line.
 
     Attributes:
+        swept: what the files sweep, and what is wrong with that.
         axes: what is swept.
         notes: what holds for every point.
         layers: what each gives, lowest first, and the name of each.
@@ -29,7 +30,8 @@ class Front:
         self.layers = [*(file_layer(one) for one in documents), command]
         self.names = [*(one.origin.label for one in documents), "command line"]
         self._chooser = chooser
-        axes = [*file_axes(self.layers), *command_axes(changes, len(self.layers) - 1)]
+        self.swept = file_axes(self.layers)
+        axes = [*self.swept.sound, *command_axes(changes, len(self.layers) - 1)]
         self._swept = {split(key) for axis in axes for key in axis.keys}
         self.axes, self.notes = free_axes(axes, self.layers)
 

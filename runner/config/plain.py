@@ -156,6 +156,7 @@ class Plain:
     """One file with a ``defaults:`` list, and the command line.
 
     Attributes:
+        swept: what the file sweeps, and what is wrong with that.
         axes: what is swept.
         notes: what holds for every point.
     """
@@ -174,7 +175,8 @@ class Plain:
         self._chooser = chooser
         self._composer = Composer(document, reader)
         layers = [file_layer(document), command_layer(given)]
-        axes = [*file_axes(layers), *command_axes(changes, 1)]
+        self.swept = file_axes(layers)
+        axes = [*self.swept.sound, *command_axes(changes, 1)]
         self._swept = {split(key) for axis in axes for key in axis.keys}
         self.axes, self.notes = free_axes(axes, layers)
 

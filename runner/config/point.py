@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.config.document import Key, Trail, written_at
+from runner.config.layers import split
 from runner.errors import Fault
 from runner.places import Places
 from runner.spec import Experiment
@@ -20,12 +22,30 @@ class Point:
         axes: swept key -> its value here; empty for a single point.
         experiment: an instance of `runner.schema.experiment_type()`; paths are absolute.
         notes: what was replaced by what, in words.
+        trail: where the parts of its config were written.
     """
 
     index: int
     axes: dict[str, Json]
     experiment: Experiment
     notes: tuple[str, ...]
+    trail: Trail = field(default=(), repr=False, compare=False)
+
+    def source(self, place: str) -> str:
+        """Return ``file:line`` of the value at a dotted *place*, or empty where nobody wrote it."""
+        return written_at(self.trail, self._key(place))
+
+    def _key(self, place: str) -> Key:
+        """Return where in the file a dotted place is; messages call a slot by its name."""
+        key = split(place)
+        slots = {
+            turn.generate.as_: str(index)
+            for index, turn in enumerate(self.experiment.prompt.turns or ())
+            if turn.generate is not None
+        }
+        if key[:2] == ("prompt", "turns") and key[2:3] and key[2] in slots:
+            return (*key[:2], slots[str(key[2])], "generate", *key[3:])
+        return key
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,10 @@ def defaults_info(file: Path | str, overrides: Sequence[str]) -> str:
 def _open(file: Path | str, overrides: Sequence[str]) -> tuple[Path, Reader, Any]:
     path = find_experiment(file)
     reader = Reader(Places.of(path))
-    return path, reader, opened(path, overrides, reader, Chooser(reader), multirun=True)
+    source = opened(path, overrides, reader, Chooser(reader), multirun=True)
+    if source.swept.faults:
+        raise ConfigError(source.swept.faults)
+    return path, reader, source
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

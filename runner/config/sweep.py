@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
 from runner.config.deletions import nothing_there
-from runner.config.document import COMMAND_LINE, dotted
+from runner.config.document import COMMAND_LINE, Key, dotted
 from runner.config.keys import GROUPS, SETTINGS, nearest
 from runner.config.layers import DELETED, Given, Layer, split
 from runner.config.overrides import Change
 from runner.config.values import brief, names_variables
 from runner.errors import ConfigError, Fault
+from runner.values import Json
 
 Entry: TypeAlias = dict[str, Given]
 """What one value of an axis gives: dotted key -> value; several where keys are linked."""
@@ -37,12 +38,28 @@ class Axis:
         return tuple(dict.fromkeys(key for entry in self.entries for key in entry))
 
 
-def file_axes(layers: Sequence[Layer]) -> list[Axis]:
-    """Return the axes that `sweep:` declares; the topmost layer that gives it counts.
+@dataclass(frozen=True, slots=True)
+class FileAxes:
+    """What `sweep:` declares.
 
-    Raises:
-        ConfigError: a sweep that isn't a map of keys to lists.
+    Attributes:
+        sound: the axes that can be swept.
+        faults: what is wrong with the others, or with the sweep as a whole.
+        unknown: keys that those would have given.
     """
+
+    sound: list[Axis]
+    faults: list[Fault]
+    unknown: frozenset[Key]
+
+    def explains(self, fault: Fault) -> bool:
+        """Tell whether a fault of the rest may be there for want of what a faulty axis would have given."""
+        place = split(fault.place)
+        return any(place[: len(key)] == key[: len(place)] for key in self.unknown)
+
+
+def file_axes(layers: Sequence[Layer]) -> FileAxes:
+    """Return the axes that `sweep:` declares; the topmost layer that gives it counts."""
     start = max((i for i, layer in enumerate(layers) if "sweep" in layer.whole), default=0)
     given: dict[str, tuple[Given, int]] = {}
     whole = layers[start].whole.get("sweep")
@@ -63,14 +80,30 @@ def file_axes(layers: Sequence[Layer]) -> list[Axis]:
             if one.value is DELETED and key not in given
         ]
         given |= {key: (one, index) for key, one in parts}
-    axes = [
-        axis
-        for key, (one, index) in given.items()
-        if (axis := _file_axis(key, one, index, faults)) is not None
-    ]
-    if faults:
-        raise ConfigError(faults)
-    return axes
+    unknown = set() if whole is None or isinstance(whole.value, dict) else set(_named(whole.value))
+    return _sorted_out(given, faults, unknown)
+
+
+def _sorted_out(given: Mapping[str, tuple[Given, int]], faults: list[Fault], unknown: set[Key]) -> FileAxes:
+    """Return what is *given* for each key, with its layer's index; adds to *faults* and *unknown*."""
+    axes: list[Axis] = []
+    for key, (one, index) in given.items():
+        known = len(faults)
+        axis = _file_axis(key, one, index, faults)
+        if len(faults) > known:
+            unknown |= {split(key), *_named(one.value)}
+        elif axis is not None:
+            axes.append(axis)
+    return FileAxes(axes, faults, frozenset(unknown))
+
+
+def _named(value: Json) -> Iterator[Key]:
+    """Yield the keys of the maps in what is no axis."""
+    if isinstance(value, dict):
+        yield from map(split, value)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _named(item)
 
 
 _EXAMPLE = "such as sweep: {sampling.temperature: [0, 1]}"

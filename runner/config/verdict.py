@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from runner.config.document import Trail
 from runner.config.layers import split
 from runner.config.point import Point, RefusedPoint
 from runner.config.values import brief, names_variables
@@ -30,8 +31,9 @@ class Verdict:
         notes: Sequence[str],
         faults: Sequence[Fault],
         secret_env: Sequence[str] = (),
+        trail: Trail = (),
     ) -> None:
-        """Take in one point: an experiment, or faults."""
+        """Take in one point: an experiment, with where it was written; or faults."""
         index = self._count
         self._count += 1
         for fault in dict.fromkeys(faults):
@@ -42,7 +44,7 @@ class Verdict:
         twin = self._twin(experiment, index)
         if twin is not None:
             notes = (*notes, f"point {index} is the same as point {twin}")
-        self._points.append(Point(index, axes, experiment, tuple(notes)))
+        self._points.append(Point(index, axes, experiment, tuple(notes), tuple(trail)))
 
     def _twin(self, experiment: Experiment, index: int) -> int | None:
         key = canonical_json(experiment.model_dump(mode="json"))

@@ -30,6 +30,7 @@ from runner.identity import make_scope
 from runner.places import Places
 from runner.plan import PlannedPoint, make_plan
 from runner.prepare import secret_names
+from runner.refusals import placed
 from runner.runs import CACHE_FILE
 from runner.secrets import Secrets
 from runner.spec.sampling import is_template
@@ -125,7 +126,7 @@ class Declared:
         with environment_reads() as names:
             raw = assemble([*self._layers, Layer(whole, parts)], self._chooser)
             experiment = self._finisher.finish(raw)
-        verdict.add({}, experiment, raw.notes, raw.faults)
+        verdict.add({}, experiment, raw.notes, raw.faults, trail=raw.trail)
         points = verdict.points()
         composition = Composition(self._file, (), self.places, points, self._reader.sources, tuple(names))
         plan = make_plan(composition, written=False)
@@ -137,7 +138,7 @@ class Declared:
         ]
         faults += sampling_faults(point.experiment, point.kind, point.prompt) if asks else []
         if faults:
-            raise ConfigError(faults)
+            raise ConfigError(placed(faults, point.point))
         return Call(point, Drawing(point.sampling, ()), Secrets.of(secret_names(plan)))
 
     def scope(self) -> Scope:

@@ -1,6 +1,6 @@
 """Prompts: from what YAML declares to the messages of a row."""
 
-from runner.prompts.conversation import Conversation, compile_prompt
+from runner.prompts.conversation import Conversation, checked_prompt, compile_prompt
 from runner.prompts.images import illustrated, settled
 from runner.prompts.resolve import resolve_prompt
 from runner.prompts.source import PromptSource, SlotSource, TurnSource
@@ -10,6 +10,7 @@ __all__ = [
     "PromptSource",
     "SlotSource",
     "TurnSource",
+    "checked_prompt",
     "compile_prompt",
     "illustrated",
     "resolve_prompt",

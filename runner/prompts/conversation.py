@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from runner.errors import ConfigError, Fault, RenderError
+from runner.errors import ConfigError, Fault, RenderError, UserError
 from runner.prompts.fields import FIELDS_OF, Fields
 from runner.prompts.images import image_parts
 from runner.prompts.messages import row_messages
 from runner.prompts.raw import RAW_TASKS, is_conversation, only_user_turn
+from runner.prompts.resolve import resolve_prompt
 from runner.prompts.source import PromptSource, SlotSource, TurnSource
 from runner.render import Template, TemplateError, compile_template, compile_value, unknown_names
 from runner.spec import LARGEST
@@ -16,7 +17,9 @@ from runner.values import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from runner.spec import Prompt
     from runner.values import Input, Json, Message, Row
 
 
@@ -68,6 +71,20 @@ def compile_prompt(source: PromptSource, task: str) -> Conversation:
             Fault("prompt.turns", "task reward takes no generate", "give every turn its text")
         ])
     return _Turns(source) if source.messages is None else _OwnMessages(source, source.messages)
+
+
+def checked_prompt(
+    prompt: Prompt, task: str, folders: Sequence[Path]
+) -> tuple[list[Fault], PromptSource | None]:
+    """Return what is wrong with a prompt for a task, or its sources; as from `resolve_prompt`."""
+    try:
+        source = resolve_prompt(prompt, folders)
+        compile_prompt(source, task)
+    except ConfigError as error:
+        return list(error.faults), None
+    except UserError as error:
+        return [Fault("prompt", str(error))], None
+    return [], source
 
 
 class _Message:

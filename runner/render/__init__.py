@@ -13,7 +13,7 @@ What a template may rely on:
 
 from runner.render.errors import JinjaError, TemplateError
 from runner.render.sandbox import missing_column, suggestion
-from runner.render.template import Template, compile_template, unknown_names
+from runner.render.template import Template, compile_template, template_faults, unknown_names
 from runner.render.value import ValueTemplate, compile_value
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "compile_value",
     "missing_column",
     "suggestion",
+    "template_faults",
     "unknown_names",
 ]

@@ -130,6 +130,21 @@ def unknown_names(template: Named, known: Iterable[str], place: str) -> list[Fau
     ]
 
 
+def template_faults(source: str, place: str, known: Iterable[str] | None) -> list[Fault]:
+    """Return what is wrong with the template at the config key *place*.
+
+    Args:
+        source: its text.
+        place: what it is called, too.
+        known: names that are defined; None if that can't be told.
+    """
+    try:
+        template = compile_template(source, name=place)
+    except TemplateError as error:
+        return [error.fault(place)]
+    return [] if known is None else unknown_names(template, known, place)
+
+
 def _look_up(names: Mapping[str, Any], name: str | None, column: str | None) -> str:
     if name is None:
         return column or ""

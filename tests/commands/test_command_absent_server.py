@@ -36,7 +36,7 @@ def test_server_that_is_not_there_leaves_nothing(project: MakeProject, closed: i
 
     problem = f"there is no server at {url}: port {closed} of 127.0.0.1 refuses connections"
     hint = "start it first, or give the address where it runs"
-    assert refused.err == f"runner: engine.base_url: {problem}\n    {hint}\n"
+    assert refused.err == f"runner: engine.base_url (command line): {problem}\n    {hint}\n"
     assert not (made.root / "runs").exists()
 
 
@@ -62,7 +62,7 @@ def test_every_absent_server_of_a_sweep_is_told(project: MakeProject, closed: in
     for told in (refused.err, skipped.err):
         assert [told.count(f"there is no server at {url}") for url in urls] == [1, 1]
         where = f"[engine.base_url={urls[0]}, sampling.temperature=0 and 1 more]"
-        assert f"engine.base_url {where}: there is no server" in told
+        assert f"engine.base_url {where} (command line): there is no server" in told
         assert "--skip-refused" not in told
     assert not (made.root / "runs").exists()
 
@@ -81,7 +81,7 @@ def test_points_whose_server_is_not_there_are_named_and_can_be_skipped(
         ran = made.ran("run", "sums.yaml", *sweep, "--skip-refused")
 
     problem = f"there is no server at {gone}: port {closed} of 127.0.0.1 refuses connections"
-    told = f"engine.base_url [engine.base_url={gone}]: {problem}"
+    told = f"engine.base_url [engine.base_url={gone}] (command line): {problem}"
     assert refused.err.startswith(f"runner: {told}\n")
     assert "--skip-refused leaves such points out" in refused.err
     assert not left
@@ -102,7 +102,8 @@ def test_point_that_is_cached_needs_no_server_beside_one_that_asks(project: Make
     refused = made.ran("run", "sums.yaml", *sweep, code=2)
     ran = made.ran("run", "sums.yaml", *sweep, "--skip-refused")
 
-    assert refused.err.startswith("runner: engine.base_url [sampling.temperature=1]: there is no server")
+    told = "runner: engine.base_url [sampling.temperature=1] (command line): there is no server"
+    assert refused.err.startswith(told)
     assert "complete: 100 % cached, 0 requests" in ran.lines
 
 

@@ -64,7 +64,7 @@ def test_cached_run_needs_no_key_and_no_server(project: MakeProject, monkeypatch
     before = sorted(made.root.rglob("*"))
     for verb in ("run", "plan"):
         refused = made.ran(verb, "sums.yaml", engine, code=2)
-        problem = "engine.api_key_env: the environment variable LAB_KEY is not set"
+        problem = "engine.api_key_env (command line): the environment variable LAB_KEY is not set"
         assert refused.err == f"runner: {problem}\n    export LAB_KEY=...\n"
 
     assert "complete: 100 % cached, 0 requests" in ran.lines
@@ -87,10 +87,10 @@ def test_points_that_lack_a_key_are_skipped_only_where_they_ask(
     ran = made.ran("run", *sweep, "--skip-refused")
 
     assert refused.err.startswith(
-        "runner: engine.api_key_env [sampling.temperature=1]: the environment variable"
+        "runner: engine.api_key_env [sampling.temperature=1] (command line): the environment variable"
     )
     assert "complete: 100 % cached, 0 requests" in ran.lines
-    assert "  refused: engine.api_key_env [sampling.temperature=1]:" in ran.out
+    assert "  refused: engine.api_key_env [sampling.temperature=1] (command line):" in ran.out
 
 
 def test_what_stops_asking_is_told_beside_other_faults(project: MakeProject) -> None:
@@ -99,8 +99,10 @@ def test_what_stops_asking_is_told_beside_other_faults(project: MakeProject) -> 
 
     refused = project({}).ran("plan", "sums.yaml", engine, "sampling.min_tokens=3", code=2)
 
-    assert "sampling.min_tokens: engine openai_compatible can't honour min_tokens" in refused.err
-    assert "engine.api_key_env: the environment variable NO_SUCH_KEY is not set" in refused.err
+    assert (
+        "sampling.min_tokens (command line): engine openai_compatible can't honour min_tokens" in refused.err
+    )
+    assert "engine.api_key_env (command line): the environment variable NO_SUCH_KEY is not set" in refused.err
 
 
 def test_cancelled_point_that_is_cached_is_taken_up_without_a_key(

@@ -146,7 +146,7 @@ def test_prompt_that_fails_on_every_row_is_refused(project: MakeProject, command
 
     outcome = made.ran(command, "sums.yaml", prompt, code=2)
 
-    assert "dataset: not one row of" in outcome.err
+    assert "dataset (sums.yaml:4): not one row of" in outcome.err
     assert "row r0: " in outcome.err
     assert not (made.root / "runs").exists()
     swept = (command, "sums.yaml", "-m", f'{prompt},"{{{{ row.question }}}}"')

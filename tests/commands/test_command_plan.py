@@ -190,7 +190,10 @@ def test_plan_lists_refused_points(project: MakeProject) -> None:
     )
 
     assert "refused: topology.replicas=2" in outcome.lines
-    assert "topology.replicas [topology.replicas=2]: more than one replica is not built yet" in outcome.out
+    assert (
+        "topology.replicas [topology.replicas=2] (command line): more than one replica is not built yet"
+        in outcome.out
+    )
 
 
 def test_fault_of_all_points_is_told_once(project: MakeProject) -> None:
@@ -211,7 +214,7 @@ def test_fault_of_all_points_is_told_once(project: MakeProject) -> None:
         ),
         (
             ("engine.template='{{ last }}','{{ lst }}'", "sampling.seed=1,2"),
-            "engine.template [engine.template='{{ lst }}', sampling.seed=1 and 1 more]: ",
+            "engine.template [engine.template='{{ lst }}', sampling.seed=1 and 1 more] ",
         ),
     ],
 )
@@ -223,6 +226,25 @@ def test_faults_of_the_config_and_of_the_plan_name_their_points_alike(
 
     assert f"runner: {told}" in outcome.err
     assert outcome.err.count(" and 1 more]") == 1
+
+
+def test_faults_of_the_config_and_of_the_plan_come_together(project: MakeProject) -> None:
+    """Though each is that of another point."""
+    swept = ("sampling.top_p=1,-1", "dataset.target='{{ row.answer }}','{{ row.answer | foo }}'")
+    outcome = project({}).ran("plan", "sums.yaml", "-m", *swept, code=2)
+
+    assert "sampling.top_p [sampling.top_p=-1, " in outcome.err
+    assert "-1 given" in outcome.err
+    assert outcome.err.count("No filter named 'foo'") == 1
+
+
+def test_faulty_sweep_is_told_instead_of_the_config(project: MakeProject) -> None:
+    """It can't be shown."""
+    made = project({"swept.yaml": SUMS + "sweep: {samples: 3}\n"})
+
+    assert (
+        "sweep.samples (swept.yaml:8): 3 given" in made.ran("run", "swept.yaml", "--cfg", "job", code=2).err
+    )
 
 
 def test_plan_of_many_points_stays_short(project: MakeProject) -> None:
@@ -333,8 +355,8 @@ def test_plan_refuses_what_slurm_can_not_be_told(project: MakeProject) -> None:
     refused = project({}).ran("plan", "sums.yaml", f"cluster={told}", code=2).err
 
     assert refused.splitlines() == [
-        "runner: cluster.gpus: gres asks for GPUs too: gpu:h100:2",
+        "runner: cluster.gpus (command line): gres asks for GPUs too: gpu:h100:2",
         "    leave one of them out",
-        "cluster.sbatch.exclusive: yes is text here: sbatch would be given --exclusive=yes",
+        "cluster.sbatch.exclusive (command line): yes is text here: sbatch would be given --exclusive=yes",
         "    write true for the bare flag, false to leave it out",
     ]

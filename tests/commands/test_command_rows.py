@@ -28,9 +28,9 @@ def test_columns_lines_and_ids_are_told_in_one_message(project: MakeProject, com
     rows = made.root / "rows.jsonl"
     known = "known: id, question, answer"
     assert outcome.err.splitlines() == [
-        f"runner: prompt: {rows} has no column 'qestion'",
+        f"runner: prompt (sums.yaml:3): {rows} has no column 'qestion'",
         f"    did you mean 'question'? {known}",
-        f"dataset.target: {rows} has no column 'anwser'",
+        f"dataset.target (sums.yaml:4): {rows} has no column 'anwser'",
         f"    did you mean 'answer'? {known}",
         f"{rows}:2: no valid JSON (Input data was truncated): '{{'",
         f"{rows}:4: the id column 'id' holds null, not a text or a number",
@@ -64,7 +64,7 @@ def test_columns_that_some_points_name_are_told_beside_the_rows(project: MakePro
     outcome = made.ran("run", "sums.yaml", "-m", "prompt='{{ row.question }}','{{ row.q }}'", code=2)
 
     first, *_, last = outcome.err.splitlines()
-    assert first.startswith("runner: prompt [prompt='{{ row.q }}']: ")
+    assert first.startswith("runner: prompt [prompt='{{ row.q }}'] (command line): ")
     assert last.endswith(":3: the id 'a' stands on line 1 already")
 
 

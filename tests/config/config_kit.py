@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +79,11 @@ class Project:
         with pytest.raises(ConfigError, match=r".") as caught:
             self.composed(*overrides, file=file, multirun=multirun)
         return str(caught.value)
+
+
+def unsourced(error: ConfigError) -> str:
+    """Return faults without where they were written, which other tests are about."""
+    return "\n".join(str(replace(fault, source="")) for fault in error.faults)
 
 
 def made(root: Path) -> Project:

@@ -119,7 +119,9 @@ def test_examples_metric_that_no_point_has_samples_for_is_refused(examples: Proj
     note = "scorers.numeric.report: pass@5, majority@5 left out where samples: 1 are too few"
     assert [note in planned.notes for planned in (first, second)] == [True, False]
     fewer = (*replaced, "samples=1", "scorers.numeric.report=[pass@5]")
-    with pytest.raises(ConfigError, match=r"report: pass@5 needs samples: 5 or more, not 1$") as caught:
+    with pytest.raises(
+        ConfigError, match=r"report \(command line\): pass@5 needs samples: 5 or more, not 1$"
+    ) as caught:
         make_plan(examples.composed(*fewer, file="b-sweep"))
     assert len(caught.value.faults) == 1
 

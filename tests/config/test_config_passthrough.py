@@ -11,7 +11,7 @@ import pytest
 from runner.config import Composition
 from runner.errors import ConfigError
 from runner.plan import make_plan
-from tests.config.config_kit import Project, made
+from tests.config.config_kit import Project, made, unsourced
 
 PROVIDERS = {"openai", "anthropic", "mistral", "google", "together", "fireworks", "xai", "deepseek"}
 
@@ -39,7 +39,7 @@ def refused(composition: Composition) -> str:
     """Return the faults of a plan."""
     with pytest.raises(ConfigError) as caught:
         make_plan(composition)
-    return str(caught.value)
+    return unsourced(caught.value)
 
 
 OWN = [

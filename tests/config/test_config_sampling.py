@@ -8,7 +8,7 @@ import pytest
 from runner.config import Composition
 from runner.errors import ConfigError
 from runner.plan import PlannedPoint, make_plan
-from tests.config.config_kit import Project, made
+from tests.config.config_kit import Project, made, unsourced
 
 SERVED = "engine={kind: openai_compatible, base_url: 'http://h:1/v1'}"
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}}
@@ -30,7 +30,7 @@ def refused(composition: Composition) -> str:
     """Return the faults of a plan."""
     with pytest.raises(ConfigError) as caught:
         make_plan(composition)
-    return str(caught.value)
+    return unsourced(caught.value)
 
 
 def test_json_file_is_read_into_the_plan(project: Project) -> None:

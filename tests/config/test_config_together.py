@@ -12,7 +12,7 @@ from runner.errors import ConfigError, RenderError
 from runner.plan import make_plan
 from runner.shipped import shipped
 from runner.values import VALUE_TASKS, Row
-from tests.config.config_kit import Project, made
+from tests.config.config_kit import Project, made, unsourced
 
 SERVED = "engine={kind: vllm, base_url: 'http://h:1/v1'}"
 TURNS = 'prompt={{turns: [{{user: "{{{{ row.question }}}}"}}, {{generate: {{as: a, {0}}}}}]}}'
@@ -27,7 +27,7 @@ def refused(project: Project, *overrides: str) -> str:
     """Return the faults of a plan."""
     with pytest.raises(ConfigError) as caught:
         make_plan(project.composed(*overrides))
-    return str(caught.value)
+    return unsourced(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_adapter_is_refused_for_a_task_that_would_leave_it_out(
 
     with pytest.raises(ConfigError) as refused:
         make_plan(project.composed(*asked, model))
-    assert f"model.adapter: engine sglang takes none for task {task}" in str(refused.value)
+    assert f"model.adapter (command line): engine sglang takes none for task {task}" in str(refused.value)
     make_plan(project.composed(*asked, f"model={TINY}"))
     make_plan(project.composed(asked[0], "task=reward", "prompt={user: x}", "scorers={}", COLD, model))
 

@@ -142,7 +142,7 @@ def test_arguments_are_refused_like_a_file() -> None:
         ({"temprature": 1}, r"sampling\.temprature \(call\): unknown key\n    did you mean temperature\?"),
         ({"temperature": -1}, r"sampling\.temperature \(call\): -1 given"),
         ({"tools": [{"type": "function"}]}, r"engine fake can't honour tools\n    taken by: .*vllm"),
-        ({"top_logprobs": 3}, r"sampling\.top_logprobs: needs logprobs"),
+        ({"top_logprobs": 3}, r"sampling\.top_logprobs \(call\): needs logprobs"),
         ({"temperature": "{{ row.t }}"}, r"a template, and a call has no row"),
         ({"temperature": float("nan")}, r"sampling\.temperature: nan given"),
         ({"json_schema": {"x": object()}}, r"sampling\.json_schema\.x: object given, expected text"),

@@ -108,6 +108,7 @@ def test_plan_notes_what_is_not_sent(lab: Lab) -> None:
 def test_unknown_name_is_refused(lab: Lab) -> None:
     """A slip of the pen would send what the model can't take."""
     with pytest.raises(
-        ConfigError, match=r"model\.omit: top_pp is no sampling parameter\n +did you mean top_p"
+        ConfigError,
+        match=r"model\.omit \(omits\.yaml:1\): top_pp is no sampling parameter\n +did you mean top_p",
     ):
         noted(lab, "top_pp")
