@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic import ValidationError
 
 from runner.config.document import Key, dotted
-from runner.config.keys import FRONT, GROUPS, LATER_KEYS, nearest
+from runner.config.keys import FRONT, GROUPS, LATER_KEYS, closest, nearest
 from runner.config.subschema import branch, expected, inner_schema, subschema, value_at
 from runner.config.values import brief, names_variables
 from runner.errors import Fault
 from runner.values import Json
 
 _TAGS = {"union_tag_invalid", "union_tag_not_found"}
+_UNKNOWN = "unknown key"
 _LINES = {"value_error", "assertion_error"}
 _SUCH_AS: dict[Key, str] = {
     ("model",): "such as model: tiny",
@@ -42,10 +43,19 @@ def explain(
             problem, hint = _problem(one, place, config, written)
             shown = (*place, "kind") if one["type"] in _TAGS else place
             faults[place] = Fault(dotted(shown) or "experiment", problem, hint, source(shown))
+    meant = _meant((place for place, fault in faults.items() if fault.problem == _UNKNOWN), config)
     deeper = set(faults)
     return [
-        fault for place, fault in faults.items() if not any(place == d[: len(place)] != d for d in deeper)
+        fault
+        for place, fault in faults.items()
+        if place not in meant and not any(place == d[: len(place)] != d for d in deeper)
     ]
+
+
+def _meant(unknown: Iterable[Key], config: dict[str, Json]) -> set[Key]:
+    """Return the keys that *unknown* ones beside them are most likely meant to be, and that aren't given."""
+    found = ((*place[:-1], closest(str(place[-1]), _properties(place[:-1], config))) for place in unknown)
+    return {place for place in found if value_at(config, place) is None}
 
 
 def _place(loc: tuple[int | str, ...], kind: str, config: Json) -> Key:
@@ -68,7 +78,7 @@ def _place(loc: tuple[int | str, ...], kind: str, config: Json) -> Key:
 def _problem(one: Any, place: Key, config: dict[str, Json], written: dict[str, Json]) -> tuple[str, str]:
     kind, schema = one["type"], _schema_of(one["loc"], place, config)
     if kind == "extra_forbidden":
-        return "unknown key", _known_keys(place, config)
+        return _UNKNOWN, _known_keys(place, config)
     if kind == "missing":
         described = subschema(place[:-1], config).get("properties", {}).get(place[-1], {})
         example = _SUCH_AS.get(place)

@@ -49,11 +49,17 @@ def served(name: str, kinds: Container[str]) -> str:
     return f"if {kind} serves it: engine={kind} model.name={bare}" if bare and kind in kinds else ""
 
 
+def closest(given: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return the known name that *given* most likely means, or nothing."""
+    meant = ALSO_CALLED.get(given, "")
+    close = [meant] if meant in known else get_close_matches(given, known, n=1, cutoff=0.6)
+    return close[0] if close else ""
+
+
 def nearest(given: str, known: list[str] | tuple[str, ...], *, say_known: bool = True) -> str:
     """Return a hint: the nearest known name, and what is known."""
-    meant = ALSO_CALLED.get(given)
-    close = [meant] if meant in known else get_close_matches(given, known, n=1, cutoff=0.6)
-    hints = [f"did you mean {close[0]}?"] if close else []
+    close = closest(given, known)
+    hints = [f"did you mean {close}?"] if close else []
     if say_known:
         hints.append(f"known: {', '.join(known) or 'none'}")
     return " ".join(hints)

@@ -167,6 +167,15 @@ def test_what_a_faulty_sweep_may_give_is_not_called_missing(project: Project, sw
     assert "must be given" not in message
 
 
+def test_misspelt_key_is_told_and_not_that_its_own_is_missing(project: Project) -> None:
+    """One mistake is one message; a key that is missing beside it is still told."""
+    message = project.refused(file=project.file("modle: small\ndataset: data/sums.jsonl\n"))
+
+    assert f"modle ({CASE}:1): unknown key\n    did you mean model?" in message
+    assert "model: must be given" not in message
+    assert "prompt: must be given" in message
+
+
 BROKEN = """\
 model: small
 prompt: "{{ row.q }"
