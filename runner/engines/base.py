@@ -90,6 +90,11 @@ def enough(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]
     return []
 
 
+def does_each(settings: EngineSettings, model: Model, task: str) -> list[Fault]:  # noqa: ARG001 - the signature is shared
+    """Find nothing: any model does each of the kind's tasks."""
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class EngineKind:
     """Describes one kind of engine.
@@ -108,6 +113,7 @@ class EngineKind:
         devices: GPUs one engine of this kind takes.
         check: what would stop it on this machine, such as an unset key (a fault of ``asking``), or what of
             the model it can't honour; cheap; places start with ``engine.`` or ``model.``.
+        check_task: what of the weights here can't do a task of the kind's.
         elsewhere: settings that take the GPUs of the machines that jobs run on, where this one can't look for
             them; what is given goes before.
         lacks: what its settings lack for requests with such sampling values, each of which it takes.
@@ -124,6 +130,7 @@ class EngineKind:
     needs: Callable[[EngineSettings], bool] = always
     devices: Callable[[EngineSettings, Topology], int] = no_devices
     check: Callable[[EngineSettings, Model], list[Fault]] = no_faults
+    check_task: Callable[[EngineSettings, Model, str], list[Fault]] = does_each
     lacks: Callable[[EngineSettings, Mapping[str, Any]], list[Fault]] = enough
     widened: Callable[[EngineSettings], Capabilities] | None = None
     elsewhere: Mapping[str, Json] = field(default_factory=dict)

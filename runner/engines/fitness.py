@@ -11,6 +11,7 @@ from runner.spec import Experiment, Topology
 def engine_obstacles(experiment: Experiment, kind: EngineKind) -> list[Fault]:
     """Find what would stop an experiment's engine on this machine."""
     faults = list(kind.check(experiment.engine, experiment.model))
+    faults += kind.check_task(experiment.engine, experiment.model, experiment.task)
     if (install := kind.missing(experiment.engine)) is not None:
         problem = f"{kind.name} needs {kind.distribution}, which is not installed"
         faults.append(Fault("engine.kind", problem, install, asking=True))

@@ -62,10 +62,11 @@ class OfflineEngine:
             needed = offline.serving.name
             install = pip_install(needed)
             raise EngineStartError(f"{offline.name} needs {needed}, which is not installed: {install}")
-        if faults := offline.faults(settings, self._model):
+        task = self._context.task
+        faults = offline.faults(settings, self._model)
+        if faults := faults + offline.serving.heads.faults(settings, self._model, task):
             raise EngineStartError("; ".join(str(fault) for fault in faults))
         os.environ.update({**offline.serving.env, **settings.env})
-        task = self._context.task
         async with AsyncExitStack() as stack:
             watch = stack.enter_context(Watch(self._context.held))
             # Only the start reads what is copied, and a program that has one may have no folder for it.

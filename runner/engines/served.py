@@ -15,6 +15,7 @@ from pydantic import Field
 from runner.engines.adapters import Adapter, adapter_fault, find_adapter
 from runner.engines.base import flag_name
 from runner.engines.capabilities import Parameter
+from runner.engines.heads import NO_HEADS, Heads
 from runner.engines.openai_body import Body, Constrain
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.remote import REMOTE_NEUTRAL, AttachedSettings, BaseUrl, EmbeddingSettings
@@ -88,6 +89,7 @@ class Serving:
         env: variables it is started with, under the user's own.
         probe: the task of the one-token request that tells whether it is ready, where it generates.
         wires: how each task that is answered with numbers is asked.
+        heads: how it comes by the heads that some of those answers are of.
         adapter: fields of a request that ask for the experiment's adapter.
         adapter_flag: without dashes, which gives the server the adapter.
         forced_alone: a tool that is forced by its name is sent without the others.
@@ -103,6 +105,7 @@ class Serving:
     env: Mapping[str, str]
     probe: Literal["complete", "chat"] = "complete"
     wires: Mapping[str, Wire] = field(default_factory=dict)
+    heads: Heads = NO_HEADS
     adapter: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
     adapter_flag: str = ""
     forced_alone: bool = False

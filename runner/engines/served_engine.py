@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
@@ -14,7 +14,7 @@ from runner.engines.http import HttpClient
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.readiness import smallest
 from runner.engines.served import ServerSettings, Serving, launched
-from runner.errors import ConnectionFailedError, EngineError, EngineStartError
+from runner.errors import ConnectionFailedError, EngineError, EngineStartError, Fault
 from runner.secrets import Secrets
 from runner.servers import Server, ServerExitedError, ServerStart, free_port
 from runner.spec import EngineSettings, Model
@@ -54,8 +54,7 @@ class ServedEngine:
         return f"http://127.0.0.1:{self._server.port}"
 
     async def __aenter__(self) -> Self:
-        if faults := self._serving.faults(self._settings, self._model):
-            raise EngineStartError("; ".join(str(fault) for fault in faults))
+        self._refuse(self._serving.faults(self._settings, self._model) + self._head_faults())
         if self._settings.base_url is not None:
             self._client = await self._connected(
                 self._settings.base_url, self._settings.asked_for(self._model)
@@ -65,6 +64,13 @@ class ServedEngine:
         while not await self._started(last=tries == 1):
             tries -= 1
         return self
+
+    def _head_faults(self) -> list[Fault]:
+        return self._serving.heads.faults(self._settings, self._model, self._context.task)
+
+    def _refuse(self, faults: Sequence[Fault]) -> None:
+        if faults:
+            raise EngineStartError("; ".join(str(fault) for fault in faults))
 
     async def _started(self, *, last: bool) -> bool:
         """Start the server; False if somebody took its port first and this was not the *last* try."""
@@ -140,6 +146,7 @@ class ServedEngine:
             await client.generate(smallest(context.task, self._serving.probe))
 
         await self._server.ready(probe, settings.startup_timeout)
+        self._refuse(self._head_faults())  # of weights that it has fetched itself
 
     async def _connected(self, base_url: str, name: str, adapter: Adapter | None = None) -> OpenAIEngine:
         settings = self._settings

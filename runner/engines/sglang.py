@@ -14,6 +14,7 @@ from runner.engines.base import Engine, EngineContext, EngineKind, flag_name
 from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, Parameter, parameters
 from runner.engines.chat_templates import absent_template, as_jinja, with_own
 from runner.engines.constraints import choice_regex
+from runner.engines.heads import Heads
 from runner.engines.openai_body import response_format
 from runner.engines.reasoning_parsers import reasoning_fault
 from runner.engines.served import (
@@ -92,6 +93,15 @@ def _adapter(adapter: Adapter | None) -> dict[str, Flag]:
         return {}
     own = canonical_json({"lora_name": NAME, "lora_path": str(adapter.folder), "pinned": True}).decode()
     return {"enable-lora": True, "lora-paths": own}
+
+
+def _of_heads(args: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the tasks whose answers come from a head; one that generates ranks by its chat template."""
+    if "json-model-override-args" in args or args.get("is-embedding") is False:
+        return {}
+    made = "or say what it is: engine.args.json-model-override-args"
+    compared = "engine vllm compares the embeddings of any other"
+    return dict.fromkeys(("classify", "reward"), made) | dict.fromkeys(("score", "rerank"), compared)
 
 
 def constrain(name: str, value: Json) -> dict[str, Json]:
@@ -181,6 +191,7 @@ SERVING = Serving(
     owned=MappingProxyType(_OWNED),
     env=MappingProxyType({}),
     wires=MappingProxyType(WIRES),
+    heads=Heads(tasks=_of_heads),
     adapter=MappingProxyType({"lora_path": NAME}),
     adapter_flag="lora-paths",
     # Of the tools it shows the model that one alone; many of its parsers would have any of the others called.
@@ -268,6 +279,7 @@ KIND = EngineKind(
     needs=started_here,
     devices=server_devices,
     check=check,
+    check_task=SERVING.heads.faults,
     lacks=lacks,
     widened=widened,
 )

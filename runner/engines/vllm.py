@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from runner.engines.adapters import NAME, Adapter
 from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, Parameter, parameters
+from runner.engines.heads import Heads
 from runner.engines.openai_body import response_format
 from runner.engines.reasoning_parsers import reasoning_fault
 from runner.engines.served import (
@@ -100,6 +102,16 @@ _STARTED_FOR: Mapping[str, Mapping[str, Flag]] = MappingProxyType({
     "reward": {"runner": "pooling"},
 })
 """Flags by task; for what isn't here it generates. Scoring converts as the model's architecture needs it."""
+
+
+def _of_heads(args: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the tasks whose answers come from a head; scores do only where it is told to classify."""
+    if any(flag.partition(".")[0] == "hf-overrides" for flag in args):
+        return {}
+    tasks = dict.fromkeys(("classify", "reward"), "or say how vLLM makes one: engine.args.hf-overrides")
+    if args.get("convert") == "classify":
+        tasks |= dict.fromkeys(("score", "rerank"), "without engine.args.convert vLLM compares embeddings")
+    return tasks
 
 
 def constrain(name: str, value: Json) -> dict[str, Json]:
@@ -198,6 +210,11 @@ SERVING = Serving(
     # Empty is none: with the key of another server of the user's, it would refuse the job that starts it.
     env=MappingProxyType({"VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": ""}),
     wires=VLLM_WIRES,
+    heads=Heads(
+        tasks=_of_heads,
+        tensors=re.compile(r"^(?:model\.|language_model\.)*score\."),
+        keys=("classifier_from_token",),
+    ),
     adapter=MappingProxyType({"model": NAME}),
     adapter_flag="lora-modules",
 )
@@ -262,5 +279,6 @@ KIND = EngineKind(
     needs=started_here,
     devices=server_devices,
     check=check,
+    check_task=SERVING.heads.faults,
     lacks=lacks,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,10 @@ def test_adapter_is_refused_for_a_task_that_would_leave_it_out(
     with pytest.raises(ConfigError) as refused:
         make_plan(project.composed(*asked, model))
     assert f"model.adapter (command line): engine sglang takes none for task {task}" in str(refused.value)
-    make_plan(project.composed(*asked, f"model={TINY}"))
+    headed = shutil.copytree(TINY, tmp_path / "headed")
+    (headed / "config.json").write_text('{"architectures": ["LlamaForSequenceClassification"]}')
+    make_plan(project.composed(*asked, f"model={headed}"))
+    model = model.replace(str(TINY), str(headed))
     make_plan(project.composed(asked[0], "task=reward", "prompt={user: x}", "scorers={}", COLD, model))
 
 

@@ -2,7 +2,7 @@
 
 Run by the tests as ``engine.python``. It answers every prompt with its own process id and what it was told
 of sleep, which it hears where VLLM_SERVER_DEV_MODE is set; while it sleeps it answers nothing. Told to pool,
-it embeds, and nothing else. Told to end, it takes as many seconds as STUB_ENDS_IN says.
+it embeds and classifies, and nothing else. Told to end, it takes as many seconds as STUB_ENDS_IN says.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(b"")
         elif self.path == "/v1/embeddings" and _POOLS:
             self._answer(json.dumps({"data": [{"embedding": [1.0, 2.0]}]}).encode())
+        elif self.path == "/classify" and _POOLS:
+            self._answer(json.dumps({"data": [{"probs": [1.0]}]}).encode())
         elif self.path.startswith("/v1/") and not self.asleep and not _POOLS:
             said = " ".join([str(os.getpid()), *self.slept])
             self._answer(_completion(said))
