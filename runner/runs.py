@@ -243,7 +243,9 @@ def find_run(runs: Path, text: str) -> RunFolder:
     names = [run.name for run in known]
     if matching:
         listed = ", ".join(run.name for run in matching[-5:])
-        raise UserError(f"{text!r} names {len(matching)} runs; give more of the name: {listed}")
+        experiments = {run.path.parent.name for run in matching}
+        newest = f", or {experiments.pop()}/last for the newest" if len(experiments) == 1 else ""
+        raise UserError(f"{text!r} names {len(matching)} runs; give more of the name: {listed}{newest}")
     near = get_close_matches(wanted, [*names, *{name.split("/")[0] for name in names}], n=3)
     hint = f"did you mean {near[0]}?" if near else f"the newest are {', '.join(names[-3:])}"
     raise UserError(f"no run {text!r} in {runs}; {hint}")

@@ -83,7 +83,10 @@ def test_path_that_names_several_runs_is_told(project: MakeProject, form: str) -
     for _ in range(2):
         made.ran("run", "sums.yaml")
 
-    assert f"{form!r} names 2 runs; give more of the name: sums/2" in made.ran("status", form, code=2).err
+    told = made.ran("status", form, code=2).err
+
+    assert f"{form!r} names 2 runs; give more of the name: sums/2" in told
+    assert ", or sums/last for the newest" in told
 
 
 @pytest.mark.parametrize("form", ["runs/smus/last", "runs/nothing", "nowhere/sums/last"])
