@@ -30,7 +30,8 @@ def test_medians_stand_beside_the_scores(project: MakeProject) -> None:
             "inter-token",
         ]
         first, between = re.findall(r"([\d.]+) ms", values)
-        assert 50 <= float(first) < 5000
+        # A timer of uvloop may ring some milliseconds early.
+        assert 30 <= float(first) < 5000
         assert float(first) == round(point["times"]["first_token"]["median"] * 1000, 1)
         assert float(between) < float(first)
 
