@@ -72,12 +72,12 @@ def test_an_answer_that_does_not_come_is_a_timeout(run: Run, behaviour: Any) -> 
 
 @both_loops
 def test_times_that_run_out_all_the_while_are_timeouts_each(run: Run) -> None:
-    """Twenty at a time, some milliseconds each, so that one runs out while others begin."""
+    """Twenty at a time, a few milliseconds each, so that one runs out while others begin."""
 
     async def chain(client: HttpClient, url: str, at: int) -> None:
-        for turn in range(50):
-            with pytest.raises((HttpTimeout, HttpConnectError), match=r"time(d )?out"):
-                await post(client, url, timeout=0.03 + 0.001 * ((at + turn) % 9))
+        for turn in range(200):
+            with pytest.raises((HttpTimeout, HttpConnectError)):  # "libcurl failed" would be neither
+                await post(client, url, timeout=0.004 + 0.001 * ((at + turn) % 9))
 
     async def ask(server: HttpServer) -> None:
         async with HttpClient() as client:
