@@ -13,8 +13,8 @@ import msgspec
 from runner.errors import RenderError
 from runner.jobs import PointSpec
 from runner.points import PointRecords
-from runner.questions import ResultLine
 from runner.records import ERROR, OK, STEP
+from runner.results import ResultLine
 from runner.runs import naming, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import Metrics

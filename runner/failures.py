@@ -10,8 +10,8 @@ import msgspec
 
 from runner.errors import one_line, unvaried
 from runner.export import Failure
-from runner.questions import ResultLine
 from runner.records import ERROR, Result
+from runner.results import ResultLine
 
 _MOST_KINDS = 20
 """Kinds beyond this number are only counted: a message may hold what no other does."""

@@ -15,8 +15,8 @@ from runner.errors import UNWRITABLE, RunnerError, UserError
 from runner.export import export
 from runner.jobs import Job, PointSpec, read_job
 from runner.points import PointRecords, by_point
-from runner.questions import ResultLine
 from runner.records import ERROR, OK, RECORDS_FILE, Record, read_records
+from runner.results import ResultLine
 from runner.runs import RunFolder, read_file, write_file
 from runner.spec import Experiment
 from runner.vectors import export_vectors

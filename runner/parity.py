@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from runner.points import PointRecords
-from runner.questions import ResultLine
 from runner.records import OK
+from runner.results import ResultLine
 from runner.runs import RunFolder, read_file, write_file
 from runner.values import Choice, Response, TokenLogprob, decode_response
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -12,23 +12,16 @@ from types import MappingProxyType
 import msgspec
 
 from runner.cache import ResponseCache
-from runner.config import RefusedPoint
-from runner.data import check_rows, columns, undivided
-from runner.drawing import Drawing
-from runner.errors import ConfigError, Fault, UserError
+from runner.engines.remote import RemoteSettings
+from runner.fitting_rows import check_datasets
 from runner.hashes import content_hash, counted_files
 from runner.identity import MODEL_FILES, Hash, make_scope, model_file
 from runner.jobs import DatasetFile, Job, PointSpec, write_job
-from runner.plan import Plan, PlannedPoint, less
-from runner.prompts import compile_prompt
+from runner.plan import Plan, PlannedPoint
 from runner.provenance import provenance
-from runner.refusals import placed, together
-from runner.render import compile_template, suggestion
 from runner.resolved import Refusal
 from runner.runs import CACHE_FILE, RESOLVED_FILE, RunFolder, naming, write_file
 from runner.secrets import Secrets
-from runner.spec import CsvDataset, Dataset, Experiment
-from runner.trial import Trial
 
 COPY_LIMIT = 64 * 1024 * 1024
 """Datasets, tokenizers and chat templates up to this size (bytes) are copied into the run; larger ones are
@@ -51,106 +44,6 @@ def specify(plan: Plan) -> tuple[Job, ...]:
         )
         jobs.append(Job(job.name, job.devices, points, secret_env))
     return tuple(jobs)
-
-
-def check_datasets(points: Sequence[PlannedPoint]) -> dict[Dataset, DatasetFile]:
-    """Read every dataset of some points once; return where each lies and what it is.
-
-    Raises:
-        UserError: a dataset can't be read as what it says it is, or a point can't be asked with the rows
-            that it has; tells all that is wrong together.
-    """
-    files: dict[Dataset, DatasetFile] = {}
-    unsound: dict[Dataset, str] = {}
-    for dataset in dict.fromkeys(planned.experiment.dataset for planned in points):
-        try:
-            files[dataset] = _facts(dataset)
-        except UserError as error:
-            unsound[dataset] = str(error)
-    faults = together(_refused_by_rows(points, unsound), len(points))
-    if unsound:
-        # What two datasets of one file have in common is told once.
-        raise UserError("\n".join([*map(str, faults), *dict.fromkeys(unsound.values())]))
-    if faults:
-        raise ConfigError(faults)
-    return files
-
-
-def less_refused_by_rows(plan: Plan) -> Plan:
-    """Return *plan* without the points that can't be asked with the rows that they have; it lists those.
-
-    Raises:
-        ConfigError: no other point is left.
-        UserError: a dataset can't be read as what it says it is.
-    """
-    refused = _refused_by_rows(plan.points)
-    return less(plan, refused) if refused else plan
-
-
-def _refused_by_rows(points: Sequence[PlannedPoint], unsound: Container[Dataset] = ()) -> list[RefusedPoint]:
-    """Find points that name columns which their rows haven't, or of which not one row can be asked.
-
-    Args:
-        points: which to look at.
-        unsound: datasets of which something is told already.
-    """
-    trial = Trial()
-    heads = {
-        dataset: _columns(dataset, unsound)
-        for dataset in dict.fromkeys(planned.experiment.dataset for planned in points)
-    }
-    refused = []
-    for planned in points:
-        there = heads[planned.experiment.dataset]
-        if there is not None and (faults := _column_faults(planned, there) or trial.faults(planned)):
-            point = planned.point
-            refused.append(RefusedPoint(point.index, point.axes, tuple(placed(faults, point))))
-    return refused
-
-
-def _columns(dataset: Dataset, unsound: Container[Dataset]) -> Sequence[str] | None:
-    """Return a dataset's columns; of one of which something is told already maybe none."""
-    try:
-        return columns(dataset)
-    except UserError:
-        if dataset not in unsound:
-            raise
-        return None
-
-
-def _column_faults(planned: PlannedPoint, there: Sequence[str]) -> list[Fault]:
-    """Find columns that the prompt or a target names and the dataset's first sound row hasn't."""
-    experiment = planned.experiment
-    missing = compile_prompt(planned.prompt, experiment.task).columns - set(there)
-    drawn = Drawing(planned.sampling, ()).columns - set(there)
-    faults = [_lacking("prompt", experiment.dataset, name, there) for name in sorted(missing)]
-    faults += [_lacking("sampling", experiment.dataset, name, there) for name in sorted(drawn)]
-    return faults + target_column_faults(experiment, there)
-
-
-def target_column_faults(experiment: Experiment, there: Sequence[str]) -> list[Fault]:
-    """Find columns that a scorer's target names and that are not among those of the rows."""
-    faults = []
-    for name, scorer in experiment.scorers.items():
-        own = scorer.target is not None
-        place = f"scorers.{name}.target" if own else "dataset.target"
-        source = scorer.target if own else experiment.dataset.target
-        missing = compile_template(source or "", name=place).columns() - set(there)
-        faults += [_lacking(place, experiment.dataset, column, there) for column in sorted(missing)]
-    return faults
-
-
-def _lacking(place: str, dataset: Dataset, column: str, there: Sequence[str]) -> Fault:
-    """Return the fault of naming a column that the dataset hasn't."""
-    hint = suggestion(column, there)
-    if isinstance(dataset, CsvDataset):
-        hint = undivided(there) or hint
-    return Fault(place, f"{dataset.path} has no column {column!r}", hint)
-
-
-def _facts(dataset: Dataset) -> DatasetFile:
-    facts = check_rows(dataset)
-    return DatasetFile(str(Path(dataset.path).resolve()), facts.fingerprint, facts.size, facts.rows)
 
 
 def specify_point(planned: PlannedPoint, dataset: DatasetFile, hashed: Hash = content_hash) -> PointSpec:
@@ -192,10 +85,8 @@ def secret_names(plan: Plan) -> tuple[str, ...]:
     names: set[str] = set()
     # Of points that were refused the faults are written.
     for point in plan.composition.points:
-        engine = point.experiment.engine
-        if (key := getattr(engine, "api_key_env", None)) is not None:
-            names.add(key)
-        names |= set(dict(getattr(engine, "headers_env", None) or {}).values())
+        if isinstance(engine := point.experiment.engine, RemoteSettings):
+            names.update(engine.secret_names())
     for refused in plan.composition.refused:
         names |= set(refused.secret_env)
     return tuple(sorted({*names, *Secrets.of((), plan.composition.env_read).values}))

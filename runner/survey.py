@@ -15,8 +15,9 @@ from runner.export import Failure, note_failures
 from runner.jobs import PointSpec
 from runner.known import Keys
 from runner.points import PointRecords
-from runner.questions import OpenPoint, Question, ResultLine
+from runner.questions import OpenPoint, Question
 from runner.records import Record
+from runner.results import ResultLine
 from runner.values import VALUE_TASKS, Request
 
 _decode = msgspec.json.Decoder(ResultLine).decode

@@ -113,8 +113,9 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
             a secret's value stands in the plan.
     """
     from runner.commands.launchable import less_stopped
+    from runner.fitting_rows import less_refused_by_rows
     from runner.plan import make_plan
-    from runner.prepare import less_refused_by_rows, refuse_secrets
+    from runner.prepare import refuse_secrets
 
     skip = arguments.skip_refused
     # Points that are no experiment are told together with what the plan finds wrong with others.

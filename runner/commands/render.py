@@ -21,9 +21,10 @@ from runner.commands.arguments import add_point, point_from
 from runner.commands.console import cell, console
 from runner.commands.planned import NO_SAMPLING
 from runner.errors import RenderError, UserError
+from runner.fitting_rows import check_datasets
 from runner.jobs import DatasetFile
 from runner.plan import PlannedPoint
-from runner.prepare import check_datasets, specify_point
+from runner.prepare import specify_point
 from runner.questions import OpenPoint, Question
 from runner.values import VALUE_TASKS, Input, Json, Message, Request, Row, by_content
 

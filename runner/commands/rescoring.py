@@ -17,13 +17,14 @@ from runner.config import Composition, compose, literal
 from runner.data import columns
 from runner.errors import ConfigError, Fault, RowError, UserError
 from runner.export import export
+from runner.fitting_rows import target_column_faults
 from runner.jobs import DatasetFile, PointSpec
 from runner.outcome import PointMetrics, PointOutcome
 from runner.places import Places
 from runner.points import PointRecords
-from runner.prepare import target_column_faults
-from runner.questions import ErrorLine, OpenPoint, ResultLine
+from runner.questions import OpenPoint
 from runner.records import ERROR, OK, Record, Result
+from runner.results import ErrorLine, ResultLine
 from runner.runs import PUT_BACK, RunFolder, lost, read_file
 from runner.scorers import most_samples, scorer_faults
 from runner.secrets import Secrets

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from runner.errors import ConfigError
+from runner.fitting_rows import check_datasets
 from runner.plan import make_plan
-from runner.prepare import check_datasets
 from tests.config.config_kit import BASE, Project
 
 HEAD = "model: small\ndataset: data/sums.jsonl\n"
