@@ -15,6 +15,7 @@ from runner.engines.anthropic_pieces import Pieces
 from runner.engines.anthropic_wire import NAMED_STATUS, read_message
 from runner.engines.course import Course
 from runner.engines.sdk import CONNECT_SECONDS, send_only, status_failure, transport_failure
+from runner.engines.sdk_bodies import limited_bodies
 from runner.errors import AskError, ConnectionFailedError, MalformedResponseError
 from runner.spec import Model
 from runner.values import Request, Response
@@ -46,7 +47,10 @@ class AnthropicClient:
             default_headers=headers,
             max_retries=0,
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
-            http_client=anthropic.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_connections=None)),
+            http_client=anthropic.DefaultAsyncHttpxClient(
+                limits=httpx2.Limits(max_connections=None),
+                **limited_bodies(httpx2.AsyncByteStream, settings.max_response_bytes),
+            ),
         )
         send_only(self._client, headers)
 

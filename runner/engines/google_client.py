@@ -61,7 +61,7 @@ class GoogleClient:
         self._in_pieces = settings.stream
         self._address = settings.base_url or _ADDRESS
         # A client of our own, since the SDK's asks twice in silence where aiohttp is installed.
-        self._http = _Http()
+        self._http = _Http(settings.max_response_bytes)
         options = types.HttpOptions(
             base_url=self._address,
             api_version=settings.api_version,

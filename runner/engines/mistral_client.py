@@ -57,7 +57,7 @@ class MistralClient:
         self._in_pieces = settings.stream
         self._address = settings.base_url or _ADDRESS
         self._headers = settings.further_headers()
-        self._http = _Http()
+        self._http = _Http(settings.max_response_bytes)
         self._sdk = Sdk(api_key=settings.api_key(), server_url=self._address, async_client=self._http)
 
     async def ask(self, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from runner.engines.base import Engine, EngineContext, EngineKind
@@ -50,6 +51,7 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
     Raises:
         EngineStartError: a variable that it needs is not set.
     """
+    from runner.engines.http import HttpClient
     from runner.engines.openai_body import Body
     from runner.engines.openai_engine import Endpoint, OpenAIEngine
     from runner.engines.task_wire import OPENAI_WIRES
@@ -70,6 +72,7 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
             wires=OPENAI_WIRES,
             batch_size=settings.batch_size,
             secrets=Secrets.of(settings.secret_names()),
+            client=partial(HttpClient, max_response_bytes=settings.max_response_bytes),
         )
     )
 

@@ -16,7 +16,7 @@ from runner.engines.asked import require_asked
 from runner.engines.batching import Batcher
 from runner.engines.constraints import with_parsed
 from runner.engines.course import Course
-from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout
+from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout, HttpTooLarge
 from runner.engines.loglikelihood import loglikelihood
 from runner.engines.openai_stream import put_together, texts
 from runner.engines.openai_wire import read_chat, read_text
@@ -30,6 +30,7 @@ from runner.errors import (
     ConnectionFailedError,
     MalformedResponseError,
     RequestTimeoutError,
+    ResponseTooLargeError,
 )
 from runner.secrets import Secrets
 from runner.values import VALUE_TASKS, Json, Request, Response, Timing
@@ -230,8 +231,8 @@ class OpenAIEngine:
         try:
             yield
         except HttpError as error:
-            kind = RequestTimeoutError if isinstance(error, HttpTimeout) else ConnectionFailedError
-            failure = kind(str(error))
+            kinds = {HttpTimeout: RequestTimeoutError, HttpTooLarge: ResponseTooLargeError}
+            failure = kinds.get(type(error), ConnectionFailedError)(str(error))
             report(failure, self._endpoint.secrets)
             raise failure from error
         except AskError as error:

@@ -10,6 +10,7 @@ import openai
 
 from runner.engines.openai_form import OpenAIForm
 from runner.engines.sdk import CONNECT_SECONDS, ProviderSettings, send_only
+from runner.engines.sdk_bodies import limited_bodies
 from runner.values import Request
 
 
@@ -23,7 +24,10 @@ def openai_client(
         default_headers=settings.further_headers(),
         max_retries=0,
         timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
-        http_client=openai.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_connections=None)),
+        http_client=openai.DefaultAsyncHttpxClient(
+            limits=httpx2.Limits(max_connections=None),
+            **limited_bodies(httpx2.AsyncByteStream, settings.max_response_bytes),
+        ),
     )
     send_only(sdk, settings.further_headers())
     sdk.organization = sdk.project = None  # these too it takes from the environment

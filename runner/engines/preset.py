@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from runner.engines.base import Engine, EngineKind
 from runner.engines.openai_body import Body
 from runner.engines.sdk import ProviderSettings, require_ready
@@ -12,6 +14,7 @@ from runner.spec import EngineSettings, Model
 def preset_engine(kind: EngineKind, settings: EngineSettings, model: Model, address: str) -> Engine:
     """Return the engine that asks *address*, unless the settings name another; raises as `require_ready`."""
     require_ready(kind, settings, model)
+    from runner.engines.http import HttpClient
     from runner.engines.openai_engine import Endpoint, OpenAIEngine
 
     assert isinstance(settings, ProviderSettings)
@@ -24,5 +27,6 @@ def preset_engine(kind: EngineKind, settings: EngineSettings, model: Model, addr
             timeout=settings.timeout,
             stream=settings.stream,
             secrets=Secrets.of(settings.secret_names()),
+            client=partial(HttpClient, max_response_bytes=settings.max_response_bytes),
         )
     )

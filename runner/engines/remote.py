@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from runner.engines.decoding import DEFAULT_MAX_BYTES
 from runner.errors import Fault
 from runner.spec import EngineSettings, EnvName, Model
 
@@ -40,7 +41,7 @@ BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
 """An http or https address, up to and without /chat/completions."""
 
 
-REMOTE_NEUTRAL = frozenset({"api_key_env", "headers_env", "stream", "batch_size"})
+REMOTE_NEUTRAL = frozenset({"api_key_env", "headers_env", "stream", "batch_size", "max_response_bytes"})
 """Settings of every engine behind an address that don't change an answer."""
 
 
@@ -61,6 +62,8 @@ class RemoteSettings(EngineSettings):
 
     stream: bool = False
     """Have answers come in pieces, and record the time to the first and between them."""
+    max_response_bytes: int = Field(DEFAULT_MAX_BYTES, ge=1, le=1_000_000_000_000)
+    """Largest body of a response, decompressed; a row whose response is larger fails."""
 
     def secret_names(self) -> tuple[str, ...]:
         """Return the names of the environment variables that are sent to the server."""

@@ -26,6 +26,7 @@ from runner.engines.constraints import with_parsed
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.provider_errors import one_line, provider_error, report
 from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, RemoteSettings
+from runner.engines.sdk_bodies import raised_within
 from runner.engines.stops import stops_of, up_to_stop, without_stops
 from runner.errors import AskError, ConnectionFailedError, EngineStartError, Fault, RequestTimeoutError
 from runner.secrets import Secrets
@@ -204,7 +205,7 @@ class SdkEngine:
     def _failure(self, error: Exception) -> AskError:
         if isinstance(error, TimeoutError):
             return RequestTimeoutError(f"no answer within {self._timeout:g} s")
-        failure = self.client.failure(error)
+        failure = raised_within(error) or self.client.failure(error)
         report(failure, self._secrets)
         return failure
 

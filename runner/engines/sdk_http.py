@@ -7,15 +7,17 @@ from typing import Any
 import httpx2
 
 from runner.engines.sdk import CONNECT_SECONDS
+from runner.engines.sdk_bodies import limited_bodies
 
 
 class BoundedHttp(httpx2.AsyncClient):
-    """Bounds the time to have a connection, where an SDK would set each request's time-outs to none."""
+    """Limits the time to connect, where an SDK would set each request's time-outs to none, and the bodies."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_response_bytes: int) -> None:
         super().__init__(
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=None),
+            **limited_bodies(httpx2.AsyncByteStream, max_response_bytes),
         )
 
     def build_request(self, method: str, url: Any, **how: Any) -> httpx2.Request:

@@ -163,7 +163,11 @@ class ServedEngine:
             batch_size=getattr(settings, "batch_size", 1),
             secrets=Secrets.of(settings.secret_names()),
             # No proxy stands between a job and its own server, wherever the environment names one.
-            client=HttpClient if settings.base_url is not None else partial(HttpClient, proxy=False),
+            client=partial(
+                HttpClient,
+                proxy=settings.base_url is not None,
+                max_response_bytes=settings.max_response_bytes,
+            ),
         )
         return await OpenAIEngine(endpoint).__aenter__()
 

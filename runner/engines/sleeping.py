@@ -71,7 +71,10 @@ class Sleeper:
         headers = Headers(["Content-Type: application/json", *own])
         secrets = Secrets.of(settings.secret_names())
         try:
-            async with HttpClient(proxy=settings.base_url is not None) as client:
+            client = HttpClient(
+                proxy=settings.base_url is not None, max_response_bytes=settings.max_response_bytes
+            )
+            async with client:
                 answer = await client.request(
                     "POST", self._address + path, headers=headers, body=b"{}", timeout=settings.timeout
                 )

@@ -10,6 +10,7 @@ import together
 
 from runner.engines.openai_form import OpenAIForm
 from runner.engines.sdk import CONNECT_SECONDS, ProviderSettings, send_only
+from runner.engines.sdk_bodies import limited_bodies
 from runner.values import Request
 
 
@@ -23,7 +24,10 @@ def together_client(
         default_headers=settings.further_headers(),
         max_retries=0,
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-        http_client=together.DefaultAsyncHttpxClient(limits=httpx.Limits(max_connections=None)),
+        http_client=together.DefaultAsyncHttpxClient(
+            limits=httpx.Limits(max_connections=None),
+            **limited_bodies(httpx.AsyncByteStream, settings.max_response_bytes),
+        ),
     )
     send_only(sdk, settings.further_headers())
     raises = (together.TogetherError, httpx.HTTPError)

@@ -5,7 +5,14 @@ time-outs); asyncio, or uvloop, only waits for one descriptor that stands for al
 """
 
 from runner.engines.http.client import HttpClient
-from runner.engines.http.errors import HttpClosed, HttpConnectError, HttpError, HttpReset, HttpTimeout
+from runner.engines.http.errors import (
+    HttpClosed,
+    HttpConnectError,
+    HttpError,
+    HttpReset,
+    HttpTimeout,
+    HttpTooLarge,
+)
 from runner.engines.http.stream import HttpStream
 from runner.engines.http.values import Headers, HttpResponse
 
@@ -19,4 +26,5 @@ __all__ = [
     "HttpResponse",
     "HttpStream",
     "HttpTimeout",
+    "HttpTooLarge",
 ]

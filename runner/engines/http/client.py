@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing, nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Self
 
+from runner.engines.decoding import DEFAULT_MAX_BYTES
 from runner.engines.http.driver import Driver
 from runner.engines.http.errors import HttpClosed
 from runner.engines.http.stream import HttpStream, StreamedTransfer
@@ -28,7 +29,14 @@ class HttpClient:
     Cancelling a request ends it and closes its connection.
     """
 
-    def __init__(self, *, connections: int = 0, connect_timeout: float = 10.0, proxy: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        connections: int = 0,
+        connect_timeout: float = 10.0,
+        proxy: bool = True,
+        max_response_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> None:
         """Sets what holds for all requests.
 
         Args:
@@ -36,10 +44,10 @@ class HttpClient:
                 0 is no limit.
             connect_timeout: seconds to have a connection; counted in the time of the request.
             proxy: ask through the environment's proxies.
+            max_response_bytes: a response whose body is larger, decoded or not, is an `HttpTooLarge`.
         """
         self._connections = connections
-        self._connect_timeout = connect_timeout
-        self._proxy = proxy
+        self._terms = (connect_timeout, proxy, max_response_bytes)
         self._turns = Semaphore(connections) if connections else None
         self._idle: defaultdict[str, list[WholeTransfer]] = defaultdict(list)
         self._driver: Driver | None = None
@@ -83,7 +91,7 @@ class HttpClient:
         try:
             driver = self._open_driver(url)
             idle = self._idle[method]
-            transfer = idle.pop() if idle else WholeTransfer(method, self._connect_timeout, self._proxy)
+            transfer = idle.pop() if idle else WholeTransfer(method, *self._terms)
             try:
                 transfer.prepare(url, fields, body, timeout)
                 transfer.future = driver.loop.create_future()
@@ -116,7 +124,7 @@ class HttpClient:
         fields = headers if isinstance(headers, Headers) else Headers(headers)
         async with self._turns or nullcontext():
             driver = self._open_driver(url)
-            with closing(StreamedTransfer(method, self._connect_timeout, self._proxy)) as transfer:
+            with closing(StreamedTransfer(method, *self._terms)) as transfer:
                 transfer.prepare(url, fields, body, timeout)
                 driver.start(transfer)
                 try:

@@ -4,6 +4,7 @@ HttpError
 ├── HttpConnectError   no connection: refused, not in time, unknown host, TLS, proxy
 ├── HttpTimeout        no complete answer in time
 ├── HttpReset          the connection ended, or broke the protocol, before the answer was complete
+├── HttpTooLarge       the response exceeds its limit, or is compressed as no text is
 └── HttpClosed         the client was closed, or is not open
 
 An answer with an error status is none of these: it is an `HttpResponse`.
@@ -48,6 +49,10 @@ class HttpReset(HttpError):  # noqa: N818
     """The connection ended, or broke the protocol, before the answer was complete."""
 
 
+class HttpTooLarge(HttpError):  # noqa: N818
+    """The response exceeds `HttpClient`'s *max_response_bytes*, or is compressed as no text is."""
+
+
 class HttpClosed(HttpError):  # noqa: N818
     """The client was closed while the request was in flight, or is not open."""
 
@@ -66,6 +71,8 @@ type_of_code: dict[int, type[HttpError]] = {
     pycurl.E_SSL_CACERT_BADFILE: HttpConnectError,
     pycurl.E_PEER_FAILED_VERIFICATION: HttpConnectError,
     97: HttpConnectError,  # CURLE_PROXY, the handshake with a proxy: pycurl has no name for it
+    pycurl.E_FILESIZE_EXCEEDED: HttpTooLarge,
+    100: HttpTooLarge,  # CURLE_TOO_LARGE, a header line of more than 100 KB: pycurl has no name for it
     pycurl.E_URL_MALFORMAT: HttpError,
     pycurl.E_OUT_OF_MEMORY: HttpError,
     pycurl.E_FAILED_INIT: HttpError,

@@ -25,8 +25,8 @@ class StreamedTransfer(Transfer):
 
     __slots__ = ("_held", "_news", "_paused", "_ready", "failure", "head", "lines", "over", "status")
 
-    def __init__(self, method: str, connect_timeout: float, proxy: bool) -> None:
-        super().__init__(method, connect_timeout, proxy)
+    def __init__(self, method: str, connect_timeout: float, proxy: bool, limit: int) -> None:
+        super().__init__(method, connect_timeout, proxy, limit)
         self._news = Event()
         self._ready: deque[bytes] = deque()
         self._held = 0
@@ -88,6 +88,9 @@ class StreamedTransfer(Transfer):
         if self._held >= HELD_BYTES:
             self._paused = True
             return pycurl.WRITEFUNC_PAUSE
+        self._left -= len(data)
+        if self._left < 0:
+            return -1
         self._ready.append(data)
         self._held += len(data)
         self._news.set()
@@ -111,6 +114,21 @@ class HttpStream:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks as they arrive, decoded; an `HttpError` where the answer breaks off."""
+        transfer = self._transfer
+        decoder = transfer.decoder(transfer.head)
+        async for chunk in self._received():
+            if decoder is None:
+                yield chunk
+                continue
+            with transfer.decoding():
+                for piece in decoder.feed(chunk):
+                    yield piece
+        if decoder is not None:
+            with transfer.decoding():
+                decoder.end()
+
+    async def _received(self) -> AsyncIterator[bytes]:
+        """Yield chunks as they arrive, still encoded."""
         transfer = self._transfer
         while True:
             while (chunk := transfer.take()) is not None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import pycurl
 
 from runner import __version__
-from runner.engines.http.errors import CUT_HEAD, HttpError, http_error
-from runner.engines.http.values import HttpResponse, is_whole
+from runner.engines.decoding import ACCEPTED, BodyDecoder, TooLargeError, UndecodableError, too_large
+from runner.engines.http.errors import CUT_HEAD, HttpError, HttpReset, HttpTooLarge, http_error
+from runner.engines.http.values import HttpResponse, find_header, is_whole
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from collections.abc import Iterator
 
     from runner.engines.http.values import Headers
 
@@ -32,14 +35,15 @@ class Transfer:
         url: of the present request.
     """
 
-    __slots__ = ("_headers", "_sends_body", "_sent", "_timeout", "curl", "url")
+    __slots__ = ("_headers", "_left", "_limit", "_sends_body", "_sent", "_timeout", "curl", "url")
 
-    def __init__(self, method: str, connect_timeout: float, proxy: bool) -> None:
+    def __init__(self, method: str, connect_timeout: float, proxy: bool, limit: int) -> None:
         self.curl = curl = pycurl.Curl()
         self.url = ""
         self._headers: Headers | None = None
         self._timeout = 0.0
         self._sent = 0
+        self._limit = self._left = limit
         self._sends_body = method not in {"GET", "HEAD"}
         if method == "HEAD":
             curl.setopt(pycurl.NOBODY, 1)
@@ -49,7 +53,9 @@ class Transfer:
                 curl.setopt(pycurl.CUSTOMREQUEST, method)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.USERAGENT, f"llm-runner/{__version__}")
-        curl.setopt(pycurl.ENCODING, "")  # every compression that this libcurl knows
+        curl.setopt(pycurl.ENCODING, ACCEPTED)
+        curl.setopt(pycurl.HTTP_CONTENT_DECODING, 0)  # see runner.engines.decoding
+        curl.setopt(pycurl.MAXFILESIZE_LARGE, limit)  # tells from Content-Length, before the body comes
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect_timeout * 1000)))
         curl.setopt(pycurl.TCP_KEEPALIVE, 1)  # an answer may take longer than a NAT remembers
         curl.setopt(pycurl.BUFFERSIZE, RECEIVE_BYTES)
@@ -60,6 +66,7 @@ class Transfer:
 
     def prepare(self, url: str, headers: Headers, body: bytes, timeout: float) -> None:
         """Sets what belongs to one request."""
+        self._left = self._limit
         if body and not self._sends_body:
             raise ValueError("a GET or HEAD request has no body")
         if url != self.url:
@@ -92,7 +99,26 @@ class Transfer:
         # Something of the request was sent: a connection was had, new or kept, TLS included. That is
         # all that tells: a kept one has no time of connecting, a failed one has one of starting.
         connected = self.curl.getinfo(pycurl.REQUEST_SIZE) > 0
+        if self._left < 0 or fault[0] == pycurl.E_FILESIZE_EXCEEDED:
+            return HttpTooLarge(self.url, too_large(self._limit))
         return http_error(self.url, *fault, connected=connected)
+
+    def decoder(self, head: bytes) -> BodyDecoder | None:
+        """Return what decodes the body after *head*; None where it isn't encoded."""
+        if b"content-encoding" not in head.lower():
+            return None
+        with self.decoding():
+            return BodyDecoder(find_header(head, "content-encoding"), self._limit)
+
+    @contextmanager
+    def decoding(self) -> Iterator[None]:
+        """Turn what a `BodyDecoder` raises into an `HttpError`."""
+        try:
+            yield
+        except TooLargeError as error:
+            raise HttpTooLarge(self.url, str(error)) from None
+        except UndecodableError as error:
+            raise HttpReset(self.url, str(error)) from None
 
     def close(self) -> None:
         self.curl.close()
@@ -109,13 +135,19 @@ class WholeTransfer(Transfer):
 
     future: Future[Fault | None]
 
-    def __init__(self, method: str, connect_timeout: float, proxy: bool) -> None:
-        super().__init__(method, connect_timeout, proxy)
+    def __init__(self, method: str, connect_timeout: float, proxy: bool, limit: int) -> None:
+        super().__init__(method, connect_timeout, proxy, limit)
         self._chunks: list[bytes] = []
         self._lines: list[bytes] = []
-        # Methods of lists: receiving runs no Python code.
-        self.curl.setopt(pycurl.WRITEFUNCTION, self._chunks.append)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._receive)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._lines.append)
+
+    def _receive(self, data: bytes) -> int | None:
+        self._left -= len(data)
+        if self._left < 0:
+            return -1
+        self._chunks.append(data)
+        return None
 
     def settle(self, fault: Fault | None) -> None:
         if not self.future.done():
@@ -128,12 +160,18 @@ class WholeTransfer(Transfer):
         head = b"".join(self._lines)
         if not is_whole(head):
             raise self.error(CUT_HEAD)
-        answer = HttpResponse(self.curl.getinfo(pycurl.RESPONSE_CODE), b"".join(self._chunks), head)
+        answer = HttpResponse(self.curl.getinfo(pycurl.RESPONSE_CODE), self._body(head), head)
         self._chunks.clear()
         self._lines.clear()
         if self._sent > KEPT_BODY_BYTES:
             self.curl.setopt(pycurl.POSTFIELDS, b"")
         return answer
+
+    def _body(self, head: bytes) -> bytes:
+        if (decoder := self.decoder(head)) is None:
+            return b"".join(self._chunks)
+        with self.decoding():
+            return decoder.decode(self._chunks)
 
 
 def certificates() -> dict[int, str]:
