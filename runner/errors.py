@@ -39,6 +39,9 @@ from dataclasses import dataclass, field
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 """Errors of the system's that no file can be written with, whoever asks."""
 
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
+"""Errors of a process, or a system, that has as many files open as it may."""
+
 
 class RunnerError(Exception):
     """Base of everything raised on purpose."""

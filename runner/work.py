@@ -37,6 +37,7 @@ from runner.launch.gpus import devices_of, take_devices
 from runner.launch.output import redirect_output
 from runner.launch.preemption import INTERRUPTED, TOLD_TO_STOP, requeue_if_preempted, take_over_signals
 from runner.lookups import Lookups
+from runner.open_files import max_in_flight, require_open_files
 from runner.progress import Counts
 from runner.questions import OpenPoint
 from runner.records import RECORDS_FILE, RecordLog
@@ -194,11 +195,8 @@ class _Worker:
         points = [OpenPoint(spec, self._run.path) for spec in self._job.points]
         experiment = points[0].experiment
         kind = engine_kinds()[experiment.engine.kind]
-        cap = (
-            kind.capabilities.concurrency
-            if experiment.engine.concurrency == "auto"
-            else experiment.engine.concurrency
-        )
+        require_open_files(self._job)  # on Slurm, the node's limit shows only here
+        cap = max_in_flight(experiment.engine, kind)
         context = EngineContext(
             experiment.topology, self._attempt.path, self._held, self._secrets.spellings, experiment.task
         )

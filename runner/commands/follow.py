@@ -25,7 +25,7 @@ from rich.text import Text
 
 from runner.commands.arguments import typed
 from runner.commands.lines import JobLines, Troubles, describe
-from runner.errors import UNWRITABLE, RunnerError
+from runner.errors import EXHAUSTED, UNWRITABLE, RunnerError
 from runner.launch import TOLD_TO_STOP, StoppedJobsError, cancel, job_states
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
@@ -67,6 +67,10 @@ def resumable(run: RunFolder) -> Iterator[None]:
     except KeyboardInterrupt:
         raise InterruptedRunError(_leave(run, launched=False)) from None
     except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise RunnerError(
+                f"{error.strerror}\n    raise the limit (ulimit -n), then: runner resume {typed(run)}"
+            ) from error
         if error.errno not in UNWRITABLE:
             raise
         raise RunnerError(

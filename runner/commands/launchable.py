@@ -127,7 +127,26 @@ def check_launch(plan: Plan, jobs: Sequence[Job]) -> None:
     Raises:
         UserError: why.
     """
-    check_clusters(plan, Asking(plan, jobs).job)
+    asks = Asking(plan, jobs).job
+    check_clusters(plan, asks)
+    for job in jobs:
+        try:
+            check_open_files(job)
+        except UserError:
+            if asks(job.name):
+                raise
+
+
+def check_open_files(job: Job) -> None:
+    """Refuse a job of this machine that may not hold as many files open as it needs.
+
+    Raises:
+        UserError: how many it needs.
+    """
+    from runner.open_files import require_open_files
+
+    if not isinstance(job.points[0].experiment().cluster, SlurmCluster):
+        require_open_files(job)
 
 
 def check_clusters(plan: Plan, asks: Callable[[str], bool]) -> None:

@@ -18,7 +18,7 @@ from rich.text import Text
 from runner.commands.arguments import runs_folder, typed
 from runner.commands.console import console
 from runner.commands.follow import resumable
-from runner.commands.launchable import also, without_server
+from runner.commands.launchable import also, check_open_files, without_server
 from runner.commands.launching import launch_and_show
 from runner.commands.pointed import add_run_and_point, point_name, run_and_point
 from runner.commands.report import print_outcome, print_refused
@@ -146,6 +146,7 @@ def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:
 
     Raises:
         ConfigError: all that would.
+        UserError: they may not hold as many files open as they need.
     """
     experiments = {job.name: job.points[0].experiment(run.path) for job in jobs}
     kinds = engine_kinds()
@@ -154,6 +155,8 @@ def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:
     ]
     if faults:
         raise ConfigError(faults)
+    for job in jobs:
+        check_open_files(job)
 
 
 def _check_servers(run: RunFolder, specs: Sequence[PointSpec]) -> None:

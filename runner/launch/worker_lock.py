@@ -22,8 +22,8 @@ from runner.launch.processes import Process, find_process
 
 LOCK_FILE = ".worker.lock"
 
-LOCK_FD = 200
-"""The lock's descriptor in every worker; so high that it is no submitter's."""
+LOCK_FD = 60
+"""The lock's descriptor in every worker: rarely a submitter's own, and below a limit of 64 open files."""
 
 _SECONDS = 15.0
 """How long a worker that has said its last word may take to be gone."""
