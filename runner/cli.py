@@ -9,13 +9,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from io import BufferedWriter, FileIO, TextIOWrapper
-from typing import TYPE_CHECKING, Protocol, TextIO, cast
+from typing import Protocol, cast
 
-from runner.errors import UNWRITABLE, RunnerError, UserError
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from runner.errors import EXHAUSTED, UNWRITABLE, RunnerError, UserError
+from runner.streams import Streams, require_utf8
 
 COMMANDS = {
     "run": "run an experiment",
@@ -43,12 +40,30 @@ _INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if argv is None and not _STREAMS.intersection(arguments[:1]):
-        sys.stdout, sys.stderr = _outliving(sys.stdout), _outliving(sys.stderr)
-    if "_ARGCOMPLETE" in os.environ:
-        import_module("runner.commands.completion").complete(COMMANDS)
+    if argv is not None:
+        return _guarded(list(argv))
+    arguments = sys.argv[1:]
+    streams = Streams(end_with_reader=bool(_STREAMS.intersection(arguments[:1])))
     try:
+        code = _guarded(arguments)
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 0
+    try:
+        failures = streams.finish()
+    except OSError as error:
+        return _exit_after(error)
+    for failure in failures:
+        print(f"runner: {failure.filename} can't be written: {failure.strerror}", file=sys.stderr)
+    return code or (RunnerError.exit_code if failures else 0)
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run a command; turn what it raises into one message and an exit code."""
+    try:
+        for number, argument in enumerate(arguments, 1):
+            require_utf8(argument, f"argument {number}")
+        if "_ARGCOMPLETE" in os.environ:
+            import_module("runner.commands.completion").complete(COMMANDS)
         return _run(arguments)
     except RunnerError as error:
         print(f"runner: {_masked(str(error))}", file=sys.stderr)
@@ -63,42 +78,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _exit_after(error: OSError) -> int:
     """Say what the system refused, and return the exit code; what only a bug asks of it is raised again."""
     if isinstance(error, BrokenPipeError):
-        # The reader of our output has gone; what Python would still flush has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0  # the reader of our output has gone
     if isinstance(error, (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError)):
         print(f"runner: {error.filename}: {error.strerror}", file=sys.stderr)
         return UserError.exit_code
+    if error.errno in EXHAUSTED:
+        print(f"runner: {error.strerror}: raise the limit (ulimit -n)", file=sys.stderr)
+        return RunnerError.exit_code
     if error.errno in UNWRITABLE:
         where = f"{error.filename} can't be written: " if error.filename else ""
         print(f"runner: {where}{error.strerror}", file=sys.stderr)
         return RunnerError.exit_code
     raise error
-
-
-class _Output(FileIO):
-    """Standard output or error; what is written once its reader has gone is dropped."""
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
-            return super().write(data)
-
-
-def _outliving(stream: TextIO) -> TextIO:
-    """Return *stream* as one that its reader may leave."""
-    if not isinstance(stream, TextIOWrapper):
-        return stream
-    return TextIOWrapper(
-        BufferedWriter(_Output(stream.fileno(), "w", closefd=False)),
-        encoding=stream.encoding,
-        errors=stream.errors,
-        line_buffering=stream.line_buffering or stream.write_through,
-    )
 
 
 def _masked(message: str) -> str:
@@ -120,7 +111,15 @@ def _run(arguments: list[str]) -> int:
     if unknown:
         options = re.findall(r"^  (?:-\w.*?, )?(--[a-z-]+)", parser.format_help(), re.MULTILINE)
         raise UserError(f"{name} takes no {unknown[0]}; {_meant(unknown[0], options)}")
+    require_utf8(_working_folder(), "the current folder")
     return command.main(parsed)
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - the same
+    except FileNotFoundError:
+        raise UserError("the current folder no longer exists; change to another one") from None
 
 
 def _meant(given: str, known: Iterable[str]) -> str:

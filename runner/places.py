@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from runner.shipped import shipped
+from runner.streams import require_utf8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,21 @@ class Places:
 
     @classmethod
     def of(cls, file: Path, runs: Path | None = None) -> Places:
-        """Return the places of an experiment file; *runs* overrides RUNNER_RUNS overrides root/runs."""
+        """Return the places of an experiment file; *runs* overrides RUNNER_RUNS overrides root/runs.
+
+        Raises:
+            UserError: a folder's name is not UTF-8.
+        """
         folder = file.resolve().parent
         if folder.is_relative_to(shipped() / "experiments"):
             folder = Path.cwd()
         root = next((p for p in (folder, *folder.parents) if _is_root(p)), folder)
         chosen = runs or (Path(value) if (value := os.environ.get("RUNNER_RUNS")) else root / "runs")
-        return cls(root, chosen.absolute())
+        places = cls(root, chosen.absolute())
+        require_utf8(str(root), "the project's folder")
+        require_utf8(str(places.runs), "the folder of runs")
+        require_utf8(str(shipped()), "the folder that the runner is installed in")
+        return places
 
     @property
     def groups(self) -> tuple[Path, ...]:

@@ -122,6 +122,9 @@ def write_run(
         _fill(run, plan, jobs, command, held, files)
     except OSError as error:
         raise run.not_made(error) from error
+    except BaseException:
+        run.remove()
+        raise
     return run
 
 

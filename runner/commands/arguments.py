@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.commands.console import shown
 from runner.errors import ConfigError, UserError
+from runner.streams import require_utf8
 
 if TYPE_CHECKING:
     from runner.config import Composition
@@ -167,7 +168,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 def runs_folder(arguments: argparse.Namespace) -> Path:
     """Return the folder that runs are looked up in."""
     chosen: Path | None = arguments.runs
-    return chosen.absolute() if chosen is not None else default_runs()
+    runs = chosen.absolute() if chosen is not None else default_runs()
+    require_utf8(str(runs), "the folder of runs")
+    return runs
 
 
 def default_runs() -> Path:

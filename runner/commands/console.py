@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -70,6 +72,15 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def print_json(text: str, end: str = "\n") -> None:
+    """Print JSON; where the output's encoding lacks a character, all are escaped as JSON does it."""
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+    print(text, end=end)
 
 
 def ago(moment: datetime) -> str:

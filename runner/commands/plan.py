@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
-from runner.commands.console import console
+from runner.commands.console import console, print_json
 from runner.commands.launchable import Asking, check_clusters
 from runner.commands.planned import plan_json, print_plan
 from runner.errors import UserError
@@ -72,4 +72,4 @@ def _print_json(plan: Plan, *, counted: bool) -> None:
         from runner.commands.counted import count_plan, counts_json
 
         shown["counts"] = counts_json(count_plan(plan))
-    print(msgspec.json.format(msgspec.json.encode(shown), indent=1).decode())
+    print_json(msgspec.json.format(msgspec.json.encode(shown), indent=1).decode())

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runner.commands.arguments import add_point, point_from
-from runner.commands.console import cell, console
+from runner.commands.console import cell, console, print_json
 from runner.commands.planned import NO_SAMPLING
 from runner.errors import RenderError, UserError
 from runner.fitting_rows import check_datasets
@@ -142,7 +142,7 @@ def _print_lines(point: OpenPoint, row: Row) -> bool:
     """Print every request of a row as JSON; False if there is none."""
     rendered = False
     for line in _lines(point, row):
-        print(msgspec.json.encode(line).decode())
+        print_json(msgspec.json.encode(line).decode())
         rendered = rendered or "error" not in line
     return rendered
 

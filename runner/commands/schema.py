@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from runner.commands.console import shown
+from runner.commands.console import print_json, shown
 from runner.config import json_schema
 from runner.errors import UserError
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     if arguments.output is None:
-        print(schema_text(), end="")
+        print_json(schema_text(), end="")
         return 0
     file: Path = arguments.output
     if not file.absolute().parent.is_dir():

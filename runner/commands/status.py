@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.commands.arguments import add_run, run_from, runs_folder
-from runner.commands.console import ago, console, print_table, table, widest
+from runner.commands.console import ago, console, print_json, print_table, table, widest
 from runner.commands.report import jobs_table, print_outcome
 from runner.commands.watch import watch
 from runner.errors import RunnerError, one_line
@@ -63,7 +63,7 @@ def main(arguments: argparse.Namespace) -> int:
         watch(run)
     outcome = run_outcome(run)
     if arguments.json:
-        print(msgspec.json.format(msgspec.json.encode(outcome), indent=1).decode())
+        print_json(msgspec.json.format(msgspec.json.encode(outcome), indent=1).decode())
         return outcome.exit_code
     out = console()
     out.print(Text.assemble((outcome.name, "bold"), f"  {outcome.state}, started {ago(started(run))}"))
@@ -89,7 +89,7 @@ def _list(runs: Path, *, as_json: bool) -> int:
     code = int(bool(untold or closed))
     if as_json:
         listed = [_listed(run, outcome) for run, outcome in outcomes]
-        print(msgspec.json.format(msgspec.json.encode(listed), indent=1).decode())
+        print_json(msgspec.json.format(msgspec.json.encode(listed), indent=1).decode())
         return code
     out = console()
     if not outcomes:

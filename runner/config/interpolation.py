@@ -11,6 +11,7 @@ from typing import Any
 
 from runner.config.document import Key, dotted
 from runner.errors import ConfigError, Fault
+from runner.streams import require_utf8
 from runner.values import Json
 
 _read: ContextVar[dict[str, None] | None] = ContextVar("environment variables read", default=None)
@@ -37,7 +38,9 @@ def omegaconf() -> Any:
         names = _read.get()
         if names is not None:
             names[str(arguments[0])] = None
-        return oc.env(*arguments)
+        value = oc.env(*arguments)
+        require_utf8(value or "", f"the environment variable {arguments[0]}")
+        return value
 
     OmegaConf.register_new_resolver("oc.env", env, replace=True)
     return OmegaConf

@@ -63,7 +63,9 @@ def _point(targets: Sequence[int]) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(line_buffering=True)
+            # What an encoding lacks must not end a job.
+            errors = "backslashreplace" if stream.errors == "strict" else stream.errors
+            stream.reconfigure(line_buffering=True, errors=errors)
     for number, fd in zip((1, 2), targets, strict=True):
         os.dup2(fd, number)
         os.close(fd)
