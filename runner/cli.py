@@ -13,6 +13,7 @@ from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from runner.errors import UNWRITABLE, RunnerError, UserError
+from runner.notices import forget_notices
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout, sys.stderr = _outliving(sys.stdout), _outliving(sys.stderr)
     if "_ARGCOMPLETE" in os.environ:
         import_module("runner.commands.completion").complete(COMMANDS)
+    forget_notices()
     try:
         return _run(arguments)
     except RunnerError as error:
