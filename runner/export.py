@@ -143,8 +143,12 @@ def _note_unmatched(
 
 def _written(records: PointRecords, out: BinaryIO) -> Iterator[ResultLine]:
     for _, line in records.lines():
+        try:
+            decoded = _decode.decode(line)
+        except msgspec.DecodeError as error:
+            raise records.damaged(f"a result: {error}") from None
         out.write(line + b"\n")
-        yield _decode.decode(line)
+        yield decoded
 
 
 def _score(line: ResultLine | None, scorer: str) -> Score | None:

@@ -10,7 +10,8 @@ import msgspec
 from runner.errors import UserError
 from runner.export import Failure, Unmatched
 from runner.fold import REMAKE, PointCounts, fold_run
-from runner.jobs import read_job
+from runner.inputs import damage
+from runner.jobs import PointSpec, read_job
 from runner.launch.attempts import STATE_FILE, State, attempts, read_state
 from runner.launch.job_state import JobState
 from runner.launch.kept import mask_kept
@@ -115,6 +116,7 @@ def run_outcome(run: RunFolder) -> RunOutcome:
     state = _state(jobs, points)
     code = _EXIT_CODES.get(state, 1)
     refused = read_refused(run)
+    warnings += damage(run, _specs(run))
     return RunOutcome(run.name, str(run.path), state, code, jobs, points, tuple(warnings), refused)
 
 
@@ -169,12 +171,16 @@ def _progress(folder: Path, state: State) -> Progress:
         raise UserError(f"{STATE_FILE} of an attempt in {folder} is damaged ({error}): {PUT_BACK}") from None
 
 
-def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcome, ...]:
-    specs = sorted(
+def _specs(run: RunFolder) -> list[PointSpec]:
+    """Return the points of a run, in the experiment's order."""
+    return sorted(
         (spec for folder in run.jobs for spec in read_job(folder).points), key=lambda spec: spec.index
     )
+
+
+def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcome, ...]:
     outcomes = []
-    for spec in specs:
+    for spec in _specs(run):
         count = counts[spec.name]
         metrics = run.point(spec.name) / "metrics.json"
         known = read_file(metrics, PointMetrics, REMAKE) if metrics.exists() else PointMetrics()

@@ -120,10 +120,23 @@ class RunFolder:
 
     def not_made(self, error: OSError) -> UserError:
         """Remove what there is of a new run, and return what says that it can't be made."""
+        self.remove()
+        return _no_folder(self.path, error.strerror or str(error))
+
+    def remove(self) -> None:
+        """Remove a new run, as it was refused."""
         shutil.rmtree(self.path, ignore_errors=True)
         with suppress(OSError):
             self.path.parent.rmdir()  # of an experiment that has other runs it stays
-        return _no_folder(self.path, error.strerror or str(error))
+
+    @contextmanager
+    def refusable(self) -> Iterator[None]:
+        """Remove a new run, of which nothing was launched, where it is refused after all."""
+        try:
+            yield
+        except UserError:
+            self.remove()
+            raise
 
     @property
     def name(self) -> str:

@@ -250,7 +250,11 @@ def encode_response(response: Response) -> bytes:
 
 
 def decode_response(data: bytes) -> Response:
-    """Decode what `encode_response` wrote."""
+    """Decode what `encode_response` wrote.
+
+    Raises:
+        msgspec.DecodeError: it is something else.
+    """
     if not data.startswith(_BLOB):
         return _response_decoder.decode(data)
     start = len(_BLOB) + _LENGTH
@@ -260,6 +264,8 @@ def decode_response(data: bytes) -> Response:
     for length in lengths:
         vectors.append(data[end : end + length])
         end += length
+    if end != len(data):
+        raise msgspec.DecodeError(f"vectors of {end} bytes, and {len(data)} are there")
     return msgspec.structs.replace(response, embeddings=tuple(vectors))
 
 

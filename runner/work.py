@@ -27,8 +27,8 @@ from runner.engines.retrying import Retrying
 from runner.errors import RunnerError
 from runner.failures import FailureLog
 from runner.fold import logs_of
-from runner.hashes import content_hash
-from runner.identity import require_same, require_same_model
+from runner.identity import require_same_model
+from runner.inputs import check_dataset
 from runner.jobs import Job, read_job
 from runner.journal import Journal
 from runner.known import Known
@@ -37,6 +37,7 @@ from runner.launch.gpus import devices_of, take_devices
 from runner.launch.output import redirect_output
 from runner.launch.preemption import INTERRUPTED, TOLD_TO_STOP, requeue_if_preempted, take_over_signals
 from runner.lookups import Lookups
+from runner.presence import RunGoneError, stopped_when_gone
 from runner.progress import Counts
 from runner.questions import OpenPoint
 from runner.records import RECORDS_FILE, RecordLog
@@ -57,6 +58,8 @@ class _Ending:
     state: WorkerState
     exit_code: int
     error: str = ""
+    gone: bool = False
+    """There is no folder left to say so in."""
 
 
 def run_job(job_dir: str, *, redirect: bool = True) -> int:
@@ -83,7 +86,7 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
         failures = FailureLog(partial(print, flush=True) if redirect else lambda _: None)
         ending = _Worker(folder, attempt, job, secrets, failures).run()
         failures.sum_up()
-        if redirect and ending.error:
+        if ending.error and (redirect or ending.gone):
             print(ending.error, file=sys.stderr, flush=True)
         if ending.exit_code == INTERRUPTED:
             requeue_if_preempted()
@@ -133,7 +136,20 @@ class _Worker:
         self._held: tuple[int, ...] = ()
 
     def run(self) -> _Ending:
-        """Run, and leave a final state behind, whatever happens but a kill."""
+        """Run, and leave a final state behind, whatever happens but a kill or the loss of the run folder."""
+        try:
+            return self._work_to_end()
+        except RunGoneError as error:
+            ending = _Ending("failed", 1, str(error), gone=True)
+            with suppress(OSError):  # where more is gone than the records
+                self._end(ending)
+            return ending
+        except FileNotFoundError:
+            if self._attempt.path.is_dir():
+                raise
+            return _Ending("failed", 1, f"{self._attempt.path} is gone", gone=True)
+
+    def _work_to_end(self) -> _Ending:
         self._write()
         try:
             self._check_inputs()
@@ -142,6 +158,8 @@ class _Worker:
                 ending = uvloop.run(self._work())
         except (StoppedError, KeyboardInterrupt) as error:
             ending = _Ending("interrupted", INTERRUPTED, str(error) or _CTRL_C)
+        except RunGoneError:
+            raise
         except RunnerError as error:
             ending = _Ending("failed", 1, f"{type(error).__name__}: {self._secrets.mask(str(error))}")
         except BaseException as error:
@@ -165,10 +183,10 @@ class _Worker:
         self._write()
 
     def _check_inputs(self) -> None:
-        """Stop if what the run holds no copy of is no longer what it was at launch."""
-        for file in {p.dataset for p in self._job.points if Path(p.dataset.path).is_absolute()}:
-            self._phase("checking the dataset")
-            require_same(f"dataset {file.path}", content_hash(Path(file.path)), file.sha256)
+        """Stop if what the job reads is no longer what it was at launch."""
+        self._phase("checking the dataset")
+        for file in {point.dataset for point in self._job.points}:
+            check_dataset(self._run.path, file)
         self._phase("checking the model")
         point = self._job.points[0]
         experiment = point.experiment(self._run.path)
@@ -216,8 +234,9 @@ class _Worker:
             self._count_done(known, earlier)
             self._phase("starting the engine")
             async with (
+                stopped_when_gone(log.gone, TICK_SECONDS),
                 Journal(log, known, self._secrets) as journal,
-                Lookups(self._run.cache) as cache,
+                Lookups(self._run.cache if any(p.experiment.reads_cache for p in points) else None) as cache,
                 engine,
             ):
                 self._counter.start()

@@ -50,8 +50,9 @@ def run_plan(
     with ExitStack() as held:
         run = write_run(plan, jobs, sys.argv, held, files)
         with resumable(run):
-            surveys = serve_cached(run)
-            left = unfinished(run, fold_run(run))
+            with run.refusable():
+                surveys = serve_cached(run)
+                left = unfinished(run, fold_run(run))
             print_launch(plan, run, left, surveys, verbose=verbose)
             if not left:
                 return run, print_outcome(run_outcome(run))
