@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,8 @@ _FOLD = 2_000
 
 FOLDED_FILE = "folded.json"
 """In a job's folder: up to which byte each attempt's records are folded."""
+
+_Bytes: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 _OPEN = 2
 """Points open at once: a job asks them one after another."""
@@ -167,8 +169,7 @@ def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
     """Add what the attempts have written since the last fold to the files of their points."""
     mark = folder / FOLDED_FILE
     before = _folded(mark)
-    _note_shortened(folder, before)
-    ends = dict(before)
+    ends = _still_there(folder, before)
     with _Points(run, job) as points:
         for log in logs_of(folder):
             number = log.parent.name
@@ -195,12 +196,19 @@ def _own_records(job: Job, log: Path, start: int) -> Iterator[tuple[int, int, Re
         yield begin, end, record
 
 
-def _note_shortened(folder: Path, ends: Mapping[str, int]) -> None:
-    """Tell of records that were folded before and aren't there any more."""
+def _still_there(folder: Path, ends: Mapping[str, int]) -> dict[str, int]:
+    """Return up to where attempts are folded, and tell of records that were folded and are gone.
+
+    What is left of an attempt's records is folded again, in case it is the mark that is wrong.
+    """
+    there = {}
     for number, end in ends.items():
         log = folder / number / RECORDS_FILE
-        if not log.is_file() or log.stat().st_size < end:
+        if log.is_file() and log.stat().st_size >= end:
+            there[number] = end
+        else:
             notice(f"{log} is gone or cut short: the points keep what was folded of it")
+    return there
 
 
 def _folded(mark: Path) -> dict[str, int]:
@@ -208,7 +216,7 @@ def _folded(mark: Path) -> dict[str, int]:
     if not mark.exists():
         return {}
     try:
-        return read_file(mark, dict[str, int], REMAKE)
+        return read_file(mark, dict[str, _Bytes], REMAKE)
     except UserError:
         notice(f"{mark} is damaged and made anew: all records are folded again")
         return {}

@@ -27,12 +27,7 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQL
 """The last one means another schema: the statements themselves are fixed."""
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS files(
-  path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER, inode INTEGER,
-  hash TEXT, checksum INTEGER)
-"""
-_FIND = """
-SELECT hash, checksum FROM files WHERE path = ? AND size = ? AND mtime = ? AND ctime = ? AND inode = ?
+CREATE TABLE IF NOT EXISTS files(path BLOB PRIMARY KEY, version TEXT, hash TEXT, checksum INTEGER)
 """
 
 
@@ -49,6 +44,11 @@ class FileVersion(NamedTuple):
     def of(cls, path: str, stat: os.stat_result) -> FileVersion:
         """Return the version of the file at *path*, all links resolved, as *stat* shows it."""
         return cls(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+    @property
+    def columns(self) -> tuple[bytes, str]:
+        """The path, and all else as text: SQLite's integers are too small for some inodes."""
+        return os.fsencode(self.path), " ".join(map(str, self[1:]))
 
 
 class HashMemo:
@@ -73,7 +73,8 @@ class HashMemo:
         if self._db is None:
             return None
         try:
-            row = self._db.execute(_FIND, version).fetchone()
+            query = "SELECT hash, checksum FROM files WHERE path = ? AND version = ?"
+            row = self._db.execute(query, version.columns).fetchone()
         except sqlite3.Error as error:
             self._give_up(error)
             return None
@@ -85,10 +86,10 @@ class HashMemo:
         """Remember the hash of a version."""
         if self._db is None:
             return
-        row = (*version, digest, _checksum(version, digest))
+        row = (*version.columns, digest, _checksum(version, digest))
         try:
             with self._db:
-                self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?)", row)
+                self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?)", row)
         except sqlite3.Error as error:
             self._give_up(error)
 
@@ -125,7 +126,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     db = sqlite3.connect(file, timeout=_BUSY_SECONDS)
     try:
         db.execute(_TABLE)
-        db.execute("SELECT path, size, mtime, ctime, inode, hash, checksum FROM files LIMIT 1").fetchone()
+        db.execute("SELECT path, version, hash, checksum FROM files LIMIT 1").fetchone()
     except sqlite3.Error:
         db.close()
         raise
@@ -133,4 +134,4 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def _checksum(version: FileVersion, digest: object) -> int:
-    return zlib.crc32(repr((*version, digest)).encode(errors="surrogateescape"))
+    return zlib.crc32(repr((version.columns, digest)).encode())

@@ -109,7 +109,8 @@ def _content(path: Path, versions: Iterable[tuple[str, FileVersion]], memo: Hash
     size = sum(size for _, size, _ in parts)
     if not path.is_dir():
         return _Content(parts[0][2], size)
-    named = [(name, digest) for name, _, digest in parts]
+    # Names that are not UTF-8 have no JSON of their own.
+    named = [(os.fsencode(name).decode(errors="backslashreplace"), digest) for name, _, digest in parts]
     return _Content(hashlib.sha256(canonical_json(named)).hexdigest(), size)
 
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from runner.commands.arguments import add_experiment, plan_from, print_config
 from runner.commands.follow import resumable
 from runner.commands.launchable import check_launch, less_without_server
-from runner.commands.launching import launch_and_show
+from runner.commands.launching import launch_new
 from runner.commands.report import print_launch, print_outcome
 from runner.fold import fold_run
 from runner.outcome import run_outcome
@@ -56,4 +56,4 @@ def run_plan(
             print_launch(plan, run, left, surveys, verbose=verbose)
             if not left:
                 return run, print_outcome(run_outcome(run))
-            return run, launch_and_show(run, left, held, wait=wait)
+            return run, launch_new(run, left, held, wait=wait)

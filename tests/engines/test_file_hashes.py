@@ -92,6 +92,25 @@ def test_checkpoint_of_equal_size_and_time_is_another_one(tmp_path: Path, how: s
     assert content_hash(folder) != before
 
 
+def test_any_inode_and_any_name_can_be_remembered() -> None:
+    """Numbers beyond SQLite's, and bytes that are not UTF-8."""
+    version = file_version(AT_REST)._replace(path="/weights/\udcff.bin", inode=2**64 - 1)
+    with closing(HashMemo()) as memo:
+        memo.keep(version, "digest")
+
+        assert memo.find(version) == "digest"
+
+
+def test_name_that_is_not_utf8_counts(tmp_path: Path) -> None:
+    """As any other name does."""
+    (tmp_path / "\udcff.txt").write_text("text")
+    before = content_hash(tmp_path)
+
+    (tmp_path / "\udcff.txt").rename(tmp_path / "\udcfe.txt")
+
+    assert content_hash(tmp_path) != before
+
+
 def test_small_file_is_read_whatever_is_remembered(tmp_path: Path) -> None:
     """An entry for it isn't looked at."""
     file = tmp_path / "chat.j2"
