@@ -141,7 +141,7 @@ def usable(path: Path, what: str = "the cache ", help_: str = _MOVE) -> Iterator
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-        if code in _DAMAGED or isinstance(error, SchemaError):
+        if code in _DAMAGED or isinstance(error, SchemaError) or _is_undecodable(error):
             raise CacheDamagedError(f"{what}{path} is damaged ({error}); {help_}", path) from error
         if code == sqlite3.SQLITE_BUSY:
             raise CacheBusyError(f"{what}{path} can't be used: {error}{without}") from error
@@ -150,6 +150,11 @@ def usable(path: Path, what: str = "the cache ", help_: str = _MOVE) -> Iterator
         raise
     except OSError as error:
         raise CacheUnusableError(f"{what}{path} can't be used: {error.strerror}{without}") from error
+
+
+def _is_undecodable(error: sqlite3.DatabaseError) -> bool:
+    """Tell whether a text is not UTF-8: the only error of its operation that Python finds, not SQLite."""
+    return isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode")
 
 
 class ResponseCache:

@@ -102,6 +102,16 @@ def _other(path: Path) -> None:
     _execute(path, "CREATE TABLE responses(key BLOB PRIMARY KEY, answer TEXT)")
 
 
+def test_explanation_of_a_damaged_entry_says_so(project: MakeProject) -> None:
+    """It is neither missing nor another request."""
+    made, cache = _filled(project)
+    _execute(cache, "UPDATE responses SET response = x'00'")
+
+    shown = made.ran("cache", "explain", "sums.yaml", "--row", "3")
+
+    assert "what is stored under this key is damaged: a run sends the request again" in shown.lines
+
+
 FILES: dict[str, Callable[[Path], object]] = {
     "text": lambda path: path.write_bytes(b"no database, but as long as the head of one" * 99),
     "short text": lambda path: path.write_bytes(b"no database"),
