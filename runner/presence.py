@@ -58,6 +58,9 @@ async def stopped_when_gone(gone: Callable[[], str], seconds: float) -> AsyncIte
             task.uncancel()
             raise RunGoneError(f"{reason}: nothing more is sent, as no answer could be kept") from error
         raise
+    else:
+        if reason := gone():  # since the last look
+            raise RunGoneError(f"{reason}: the last answers are not kept")
     finally:
         watcher.cancel()
 
