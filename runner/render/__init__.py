@@ -13,7 +13,7 @@ What a template may rely on:
 
 from runner.render.errors import JinjaError, TemplateError
 from runner.render.sandbox import missing_column, suggestion
-from runner.render.template import Template, compile_template, template_faults, unknown_names
+from runner.render.template import Template, compile_template, look_up, template_faults, unknown_names
 from runner.render.value import ValueTemplate, compile_value
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "ValueTemplate",
     "compile_template",
     "compile_value",
+    "look_up",
     "missing_column",
     "suggestion",
     "template_faults",
