@@ -135,3 +135,11 @@ def test_template_where_a_column_is_named_is_refused(
 
     assert f"{place} (command line): " in err
     assert f"is a template, where the name of a column is expected: write {name}" in err
+
+
+def test_prompt_of_one_word_may_be_meant_as_a_column(project: MakeProject) -> None:
+    """One word is a template folder's name; where there is none, the message says how a column is written."""
+    err = project(FILES).ran("plan", "sums.yaml", "prompt=question", code=2).err
+
+    assert "question is neither a folder of" in err
+    assert 'if it is a column, write "{{ row.question }}"' in err
