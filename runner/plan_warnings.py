@@ -28,7 +28,9 @@ def _constant_prompt(planned: PlannedPoint, rows: int | None) -> Iterator[str]:
     if rows == 1 or uses_row(planned.prompt):
         return
     which = "every row sends" if rows is None else f"all {count(rows, 'row')} send"
-    what = "the same prompt" if any(map(_uses_row, planned.sampling.values())) else "the same request"
+    sampling = [planned.sampling, *(slot.sampling for slot in planned.prompt.slots)]
+    by_row = any(_uses_row(value) for values in sampling for value in values.values())
+    what = "the same prompt" if by_row else "the same request"
     yield f"the prompt uses no column, so {which} {what}; a column is written {{{{ row.NAME }}}}"
 
 

@@ -63,5 +63,6 @@ def _note(score: Json, point: PointOutcome) -> str:
     rows, failed = score.get("rows", 0), score.get("failed", 0)
     said = [f"{rows:,} of {count(point.rows, 'row')}"] if rows < point.rows else []
     if failed:
-        said.append(f"{failed:,} failed {_COUNTED[score['failed_rows']]}")
+        many = f"{failed:,} failed" if point.expected == point.rows else count(failed, "failed sample")
+        said.append(f"{many} {_COUNTED[score['failed_rows']]}")
     return ", ".join(said)

@@ -64,6 +64,15 @@ def test_rows_that_failed_may_count_as_wrong(project: MakeProject, override: str
     assert {"value": 0.5, "rows": 6, "failed": 2, "failed_rows": "wrong"}.items() <= metric(made).items()
 
 
+def test_samples_that_failed_are_counted_one_by_one(project: MakeProject) -> None:
+    """A row may have failed in some of its samples only, so that they are what is counted."""
+    made = project({"rows.jsonl": lines(LACKING)})
+
+    outcome = made.ran("run", "sums.yaml", "samples=3", "sampling.temperature=1", code=3)
+
+    assert scored(outcome).endswith("0.750 [0.301, 0.954]  4 of 6 rows, 6 failed samples excluded")
+
+
 def test_scorer_may_differ_from_the_experiment(project: MakeProject) -> None:
     """Where scores count different rows, each says beside it which."""
     made = project({"rows.jsonl": lines(LACKING)})

@@ -79,9 +79,11 @@ def test_rows_may_differ_in_their_sampling(project: MakeProject) -> None:
     """Requests differ then, and the prompt is the same for all rows still."""
     made = project({})
 
-    (line,) = warned(made.ran("plan", "sums.yaml", CONSTANT, "sampling.stop='{{ row.id }}'"))
+    turns = "prompt={turns: [{user: x}, {generate: {as: one, stop: '{{ row.id }}'}}]}"
 
-    assert line.startswith("the prompt uses no column, so all 6 rows send the same prompt;")
+    for override in (["sampling.stop='{{ row.id }}'", CONSTANT], [turns]):
+        (line,) = warned(made.ran("plan", "sums.yaml", *override))
+        assert line.startswith("the prompt uses no column, so all 6 rows send the same prompt;")
 
 
 def test_samples_at_temperature_0_are_warned_of(project: MakeProject) -> None:
