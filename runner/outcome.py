@@ -46,7 +46,6 @@ class JobOutcome(msgspec.Struct, frozen=True):
 class PointOutcome(msgspec.Struct, frozen=True):
     """One point: its counts and scores; ``served`` were completed by the cache without a job.
 
-    ``rows`` is how many rows the point has, of which a score may count fewer.
     ``unmatched`` tells by scorer of answers in which there was nothing to compare; ``finish`` counts answers
     by why they ended, other than by ``stop``; ``times`` are those of answers in pieces, in seconds; ``fault``
     says why the vectors of its answers could not be written, where they could not.
@@ -61,7 +60,6 @@ class PointOutcome(msgspec.Struct, frozen=True):
     served: int
     cancelled: bool
     scores: dict[str, dict[str, Json]]
-    rows: int = 0
     failures: tuple[Failure, ...] = ()
     fault: str = ""
     unmatched: dict[str, Unmatched] = {}
@@ -160,7 +158,7 @@ def _spent(folder: Path) -> Progress:
     """Sum what all attempts at a job sent and received."""
     states = [state for attempt in attempts(folder) if (state := read_state(attempt)) is not None]
     known = [_progress(folder, state) for state in states]
-    names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens")
+    names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens", "uncounted")
     return Progress(**{name: sum(getattr(one, name) for one in known) for name in names})
 
 
@@ -192,7 +190,6 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
                 count.served,
                 cancelled,
                 known.scores,
-                spec.dataset.rows,
                 known.failures,
                 count.fault,
                 known.unmatched,
