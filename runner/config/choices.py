@@ -164,10 +164,7 @@ class Chooser:
         if not own.is_dir():
             looked += f" (there is no {self._reader.folders([own])} yet)"
         problem = f"{name or 'empty text'} is neither a folder of {looked} nor an option of conf/prompt/"
-        hint = nearest(name, sorted(known))
-        if name.isidentifier():
-            hint += f'; if it is a column, write "{{{{ row.{name} }}}}"'
-        raise self._fault("prompt", problem, hint, origin)
+        raise self._fault("prompt", problem, nearest(name, sorted(known)), origin)
 
     def _dataset(self, name: str, origin: Origin) -> Chosen:
         if name.endswith(_DATASET_SUFFIXES):

@@ -82,9 +82,6 @@ class Columns(dict[str, Any]):
 class Sandbox(sandbox.ImmutableSandboxedEnvironment):
     """The sandbox, with keys of maps coming before methods of dict.
 
-    White space is what ``jinja2.Environment(keep_trailing_newline=True)`` makes of it: raw prompts are sent
-    byte for byte.
-
     Attributes:
         files: source of every template that can be compiled or included, by name.
     """
@@ -95,7 +92,8 @@ class Sandbox(sandbox.ImmutableSandboxedEnvironment):
             undefined=_Undefined,
             finalize=_with_text,
             auto_reload=False,
-            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         self.files = files
         self.filters["tojson"] = _tojson

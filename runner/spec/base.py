@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 LARGEST = 2**63 - 1
 """The largest whole number: those beyond can't be counted with, sent or stored."""
@@ -14,22 +13,6 @@ LARGEST = 2**63 - 1
 def said(words: str) -> dict[str, Any]:
     """Return what tells in a field's JSON Schema, to us and to editors, what its pattern takes."""
     return {"patternErrorMessage": words}
-
-
-_LOOK_UP = re.compile(r"""\{\{-?\s*row(?:\.(\w+)|\[(['"])(.+)\2\])\s*-?\}\}""")
-
-
-def _column(name: str) -> str:
-    """Refuse a template where the name of a column is expected."""
-    if "{{" not in name:
-        return name
-    found = _LOOK_UP.fullmatch(name.strip())
-    such = f": write {found[1] or found[3]}" if found else ""
-    raise ValueError(f"{name!r} is a template, where the name of a column is expected{such}")
-
-
-Column: TypeAlias = Annotated[str, AfterValidator(_column)]
-"""The name of a column."""
 
 
 class Spec(BaseModel):
