@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from runner.errors import ConfigError, Fault
+from runner.files import read_regular
 from runner.values import Json
 
 try:
@@ -154,7 +155,7 @@ def read_document(path: Path, label: str) -> Document:
 
 def _text(path: Path, label: str) -> str:
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path)
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1

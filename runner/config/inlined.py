@@ -10,6 +10,7 @@ import msgspec
 from pydantic import ValidationError
 
 from runner.errors import Fault
+from runner.files import read_regular, shown_name
 from runner.spec import Experiment, Prompt, Sampling
 
 _FIELDS = ("json_schema", "tools")
@@ -72,10 +73,15 @@ class Inliner:
     def _content(self, path: str) -> Any:
         if path not in self._read:
             found = self._find(path)
-            if found is None or not found.is_file():
-                raise ValueError(f"no file {path}")
+            shown = shown_name(path)
+            if found is None:
+                raise ValueError(f"no file {shown}")
             try:
-                self._read[path] = msgspec.json.decode(found.read_bytes())
+                self._read[path] = msgspec.json.decode(read_regular(found))
+            except OSError as error:
+                raise ValueError(f"{shown} can't be read: {error.strerror}") from None
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ValueError(f"{path} is no JSON: {error}") from None
+                raise ValueError(f"{shown} is no JSON: {error}") from None
+            except RecursionError:
+                raise ValueError(f"{shown} is JSON that is nested too deep to read") from None
         return self._read[path]

@@ -26,6 +26,7 @@ from runner.config.verdict import Verdict
 from runner.drawing import Drawing
 from runner.effective import sampling_faults
 from runner.errors import ConfigError, Fault
+from runner.files import expanded, is_folder, shown_name, unreachable
 from runner.identity import make_scope
 from runner.places import Places
 from runner.plan import PlannedPoint, make_plan
@@ -186,7 +187,7 @@ def cache_of(given: object) -> tuple[bool | str, str]:
         return given, ""
     # A word alone is rather a mode misspelled than a file without a suffix in the working folder.
     if isinstance(given, Path) or (isinstance(given, str) and ("." in given or os.sep in given)):
-        return True, str(Path(given).expanduser().absolute())
+        return True, str(expanded(given).absolute())
     problem = f"{given!r} given, expected True, False, refresh, strict, or the path of a cache file"
     hint = f"a file is named such as ./{given}" if isinstance(given, str) else ""
     raise ConfigError([Fault("cache", problem, hint)])
@@ -198,7 +199,10 @@ def project_of(given: str | Path | None) -> str:
     Raises:
         ConfigError: there is none.
     """
-    folder = Path(given or ".").expanduser().absolute()
-    if not folder.is_dir():
-        raise ConfigError([Fault("project", f"no folder {folder}")])
+    folder = expanded(given or ".").absolute()
+    if not is_folder(folder):
+        why = unreachable(folder)
+        raise ConfigError([
+            Fault("project", f"no folder {shown_name(str(folder))}" + (f": {why}" if why else ""))
+        ])
     return str(folder)

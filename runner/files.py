@@ -1,0 +1,172 @@
+"""What is at a path that a user gives: whether something is there, and its content if it is a regular file.
+
+Every path and name that comes from outside goes through these functions: what is too long, holds a NUL byte,
+leads in a circle or names a device gets a message that says so.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
+from pathlib import Path
+
+from runner.errors import UserError
+
+MOST_BYTES = 10_000_000
+"""Largest file that is read whole: an experiment, an option, a template, a schema."""
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_REASONS = {
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "symbolic links lead in a circle",
+    errno.EACCES: "permission denied",
+    errno.ENOTDIR: "a file is where a folder is expected",
+}
+_OPEN = ("/dev/fd/", "/proc/self/", "/proc/thread-self/")
+"""Where a process finds what it alone has open."""
+
+
+def expanded(given: str | Path) -> Path:
+    """Return a path with ``~`` and ``~user`` replaced by the home folder.
+
+    Raises:
+        UserError: there is no such user.
+    """
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:
+        user = str(given).partition("/")[0]
+        raise UserError(f"{given}: there is no user {user.removeprefix('~')!r}") from None
+
+
+def is_file(path: str | Path) -> bool:
+    """Tell whether *path* names a regular file; no text is too odd to ask about."""
+    return Path(path).is_file()
+
+
+def is_folder(path: str | Path) -> bool:
+    """Tell whether *path* names a folder; no text is too odd to ask about."""
+    return Path(path).is_dir()
+
+
+def find(given: str | Path, bases: Iterable[Path]) -> Path | None:
+    """Return what a path names, relative to the first of *bases* where something is; None if nothing is.
+
+    ``~`` is a home folder. A path of a user who doesn't exist names nothing.
+    """
+    try:
+        path = expanded(given)
+    except UserError:
+        return None
+    candidates = [path] if path.is_absolute() else [base / path for base in bases]
+    return next((one for one in candidates if Path(one).exists()), None)
+
+
+def obstacle(given: str | Path, bases: Iterable[Path] = (Path(),)) -> str:
+    """Return why a path can't name a file or a folder; empty if there simply is nothing.
+
+    What is there but neither a regular file nor a folder is named too.
+    """
+    try:
+        path = expanded(given)
+    except UserError as error:
+        return str(error).partition(": ")[2]
+    candidates = [path] if path.is_absolute() else [base / path for base in bases]
+    return next(filter(None, (unreachable(one) or _irregularity(one) for one in candidates)), "")
+
+
+def unreachable(path: Path) -> str:
+    """Return why the system can't tell what is at *path*; empty if it can, or if there simply is nothing."""
+    try:
+        path.stat()
+    except ValueError:
+        return "no path holds a NUL byte" if "\0" in str(path) else "the path is not valid text"
+    except OSError as error:
+        return "" if error.errno == errno.ENOENT else _REASONS.get(error.errno or 0, error.strerror or "")
+    return ""
+
+
+def _irregularity(path: Path) -> str:
+    if not Path(path).exists() or is_file(path) or is_folder(path):
+        return ""
+    return f"it is {_kind(path.stat().st_mode)}"
+
+
+def entries(folder: Path) -> Iterator[Path]:
+    """Yield what is in a folder; nothing if it can't be listed."""
+    try:
+        yield from sorted(folder.iterdir())
+    except (OSError, ValueError):
+        return
+
+
+def _kind(mode: int) -> str:
+    return next((name for fits, name in _KINDS if fits(mode)), "something else")
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading; never waits for a pipe's writer.
+
+    Raises:
+        OSError: it isn't there, can't be read, or is a folder, a pipe, a socket or a device.
+    """
+    if str(path) == "/dev/stdin" or str(path).startswith(_OPEN):
+        raise _irregular(path, "it belongs to one process")
+    try:
+        _require_regular(path, path.stat().st_mode)  # a socket can't even be opened
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, unreachable(path) or str(error), str(path)) from None
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0)
+        if reason is None:
+            raise
+        raise OSError(error.errno, reason, str(path)) from None
+    file = os.fdopen(descriptor, "rb")
+    try:
+        _require_regular(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _require_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise _irregular(path, f"it is {_kind(mode)}")
+
+
+def _irregular(path: Path, why: str) -> OSError:
+    hint = "" if why == "it is a folder" else "; write its content into a file"
+    return OSError(errno.EINVAL, f"{why}, not a regular file{hint}", str(path))
+
+
+def read_regular(path: Path, limit: int = MOST_BYTES) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: as `open_regular`; or the file is larger than *limit* bytes.
+    """
+    with open_regular(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes, the most that is read", str(path))
+    return content
+
+
+_SHOWN = 80
+
+
+def shown_name(given: str) -> str:
+    """Return a name or path as a message shows it: on one line, cut if long."""
+    text = given if given.isprintable() else repr(given)[1:-1]
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
