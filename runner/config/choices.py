@@ -12,6 +12,7 @@ from runner.config.hydra_options import hydra_option, needs_hydra
 from runner.config.keys import LATER_ENGINES, LATER_SCORERS, nearest, served
 from runner.config.layers import Given
 from runner.config.reader import Reader
+from runner.config.texts import NOTHING
 from runner.config.values import brief
 from runner.engines.auto import AUTO
 from runner.engines.registry import engine_kinds
@@ -90,6 +91,8 @@ class Chooser:
         option = self._option(group, name)
         if option is not None:
             return option
+        if name == NOTHING:
+            raise self._fault(group, "None is text here", "write null, without quotes", origin)
         shorthand = self._shorthands.get(group)
         if shorthand is None:
             raise self._unknown(group, name, self._reader.options(group), origin)
