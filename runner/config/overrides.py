@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from math import isfinite
+from fractions import Fraction
+from math import ceil, isfinite
 from typing import Any, Literal, Self
 
 from runner.config.document import COMMAND_LINE, Origin
+from runner.config.limits import MOST_DEPTH, refuse_vast
 from runner.config.values import names_variables
 from runner.errors import ConfigError, Fault
 from runner.values import Json, canonical_json
@@ -91,6 +93,9 @@ def parse_overrides(overrides: Sequence[str], options: Callable[[str], list[str]
             changes.append(_change(parser.parse_overrides([line])[0], line, options))
         except (HydraException, ValueError) as error:
             faults.append(_fault(line, str(error)))
+        except RecursionError:
+            problem = f"more than {MOST_DEPTH} lists and maps within each other"
+            faults.append(Fault(line.partition("=")[0], problem, "", _HERE))
         except ConfigError as error:
             faults.extend(error.faults)
     if faults:
@@ -169,7 +174,9 @@ def _values(parsed: Any, options: Callable[[str], list[str]]) -> tuple[Json, ...
             ])
         return found
     if isinstance(raw, RangeSweep):
-        parsed = replace(parsed, _value=_in_decimal(raw))
+        raw = _in_decimal(raw)
+        refuse_vast({parsed.key_or_group: _length(raw)}, _HERE)
+        parsed = replace(parsed, _value=raw)
     if parsed.is_sweep_override():
         return tuple(_plain(item) for item in parsed.sweep_iterator())
     return (_plain(raw),)
@@ -184,7 +191,13 @@ def _in_decimal(sweep: Any) -> Any:
     return replace(sweep, **fractions)
 
 
-def _plain(parsed: Any) -> Json:
+def _length(sweep: Any) -> int:
+    """Return how many values a range has."""
+    step = Fraction(1 if sweep.step is None else sweep.step)
+    return max(0, ceil((Fraction(sweep.stop) - Fraction(sweep.start)) / step)) if step else 0
+
+
+def _plain(parsed: Any, depth: int = 0) -> Json:
     """Return a parsed value as plain JSON; in double quotes, backslash and n are a line's end."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
@@ -192,10 +205,12 @@ def _plain(parsed: Any) -> Json:
         if parsed.quote is Quote.double:
             return _ESCAPE.sub(lambda found: _ESCAPED[found[1]], parsed.text)
         return parsed.text
+    if depth > MOST_DEPTH:
+        raise RecursionError
     if isinstance(parsed, list):
-        return [_plain(item) for item in parsed]
+        return [_plain(item, depth + 1) for item in parsed]
     if isinstance(parsed, dict):
-        return {_key(_plain(key)): _plain(value) for key, value in parsed.items()}
+        return {_key(_plain(key)): _plain(value, depth + 1) for key, value in parsed.items()}
     return parsed
 
 

@@ -21,6 +21,7 @@ from runner.config.finish import Finisher
 from runner.config.front import Front
 from runner.config.interpolation import environment_reads
 from runner.config.layers import Given, Layer
+from runner.config.limits import MOST_DEPTH
 from runner.config.reader import Reader
 from runner.config.verdict import Verdict
 from runner.drawing import Drawing
@@ -149,7 +150,7 @@ class Declared:
         return make_scope(experiment.model, experiment.engine, self.plain.point.kind, strict=strict)
 
 
-def plain(value: Any, place: str) -> Json:
+def plain(value: Any, place: str, depth: int = 0) -> Json:
     """Return *value* as YAML would have given it: tuples are lists, paths are text.
 
     Subclasses of text and numbers, such as NumPy's or an enum's, are what they stand for.
@@ -157,6 +158,17 @@ def plain(value: Any, place: str) -> Json:
     Raises:
         ConfigError: it holds something that no file could.
     """
+    if depth > MOST_DEPTH:
+        name = place.split(".", maxsplit=1)[0]
+        raise ConfigError([Fault(name, f"more than {MOST_DEPTH} lists and maps within each other")])
+    if isinstance(value, Mapping):
+        return {_name(key, place): plain(inner, f"{place}.{key}", depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner, f"{place}.{index}", depth + 1) for index, inner in enumerate(value)]
+    return _single(value, place)
+
+
+def _single(value: Any, place: str) -> Json:
     if isinstance(value, float) and not isfinite(value):
         raise ConfigError([Fault(place, f"{value} given, expected a number")])
     if isinstance(value, str):
@@ -167,10 +179,6 @@ def plain(value: Any, place: str) -> Json:
         return value
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, Mapping):
-        return {_name(key, place): plain(inner, f"{place}.{key}") for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner, f"{place}.{index}") for index, inner in enumerate(value)]
     problem = f"{type(value).__name__} given, expected text, a number, a list or a map, as in a file"
     raise ConfigError([Fault(place, problem)])
 
