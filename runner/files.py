@@ -48,14 +48,24 @@ def expanded(given: str | Path) -> Path:
         raise UserError(f"{given}: there is no user {user.removeprefix('~')!r}") from None
 
 
+def _mode(path: str | Path) -> int | None:
+    """Return what is at *path*, links followed; None if nothing is, or nothing can be."""
+    try:
+        return Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return None
+
+
 def is_file(path: str | Path) -> bool:
     """Tell whether *path* names a regular file; no text is too odd to ask about."""
-    return Path(path).is_file()
+    mode = _mode(path)
+    return mode is not None and stat.S_ISREG(mode)
 
 
 def is_folder(path: str | Path) -> bool:
     """Tell whether *path* names a folder; no text is too odd to ask about."""
-    return Path(path).is_dir()
+    mode = _mode(path)
+    return mode is not None and stat.S_ISDIR(mode)
 
 
 def find(given: str | Path, bases: Iterable[Path]) -> Path | None:
@@ -68,7 +78,7 @@ def find(given: str | Path, bases: Iterable[Path]) -> Path | None:
     except UserError:
         return None
     candidates = [path] if path.is_absolute() else [base / path for base in bases]
-    return next((one for one in candidates if Path(one).exists()), None)
+    return next((one for one in candidates if _mode(one) is not None), None)
 
 
 def obstacle(given: str | Path, bases: Iterable[Path] = (Path(),)) -> str:
@@ -84,6 +94,13 @@ def obstacle(given: str | Path, bases: Iterable[Path] = (Path(),)) -> str:
     return next(filter(None, (unreachable(one) or _irregularity(one) for one in candidates)), "")
 
 
+def no_file(given: str | Path, bases: Iterable[Path] = (Path(),)) -> str:
+    """Return why a path names no regular file; empty if there simply is nothing."""
+    places = tuple(bases)
+    found = find(given, places)
+    return "it is a folder" if found is not None and is_folder(found) else obstacle(given, places)
+
+
 def unreachable(path: Path) -> str:
     """Return why the system can't tell what is at *path*; empty if it can, or if there simply is nothing."""
     try:
@@ -96,9 +113,9 @@ def unreachable(path: Path) -> str:
 
 
 def _irregularity(path: Path) -> str:
-    if not Path(path).exists() or is_file(path) or is_folder(path):
-        return ""
-    return f"it is {_kind(path.stat().st_mode)}"
+    mode = _mode(path)
+    regular = mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    return "" if mode is None or regular else f"it is {_kind(mode)}"
 
 
 def entries(folder: Path) -> Iterator[Path]:

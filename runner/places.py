@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from runner.errors import UserError
-from runner.files import expanded, find, is_folder, obstacle, shown_name, unreachable
+from runner.files import expanded, find, is_folder, no_file, obstacle, shown_name, unreachable
 from runner.shipped import shipped
 
 
@@ -66,6 +66,10 @@ class Places:
     def obstacle(self, path: str) -> str:
         """Return why *path* can't name a file or a folder; empty if there simply is none."""
         return obstacle(path, (self.root, shipped()))
+
+    def no_file(self, path: str) -> str:
+        """Return why *path* names no regular file; empty if there simply is nothing."""
+        return no_file(path, (self.root, shipped()))
 
 
 def _is_root(folder: Path) -> bool:

@@ -56,6 +56,8 @@ class Chooser:
             ConfigError: no such option, with the nearest.
         """
         value = given.value
+        if value == NOTHING and self._option(group, NOTHING) is None:
+            raise self._fault(group, "None is text here", "write null, without quotes", given.origin)
         if group == "scorers":
             return self._scorers(given)
         if isinstance(value, dict):
@@ -91,8 +93,6 @@ class Chooser:
         option = self._option(group, name)
         if option is not None:
             return option
-        if name == NOTHING:
-            raise self._fault(group, "None is text here", "write null, without quotes", origin)
         shorthand = self._shorthands.get(group)
         if shorthand is None:
             raise self._unknown(group, name, self._reader.options(group), origin)

@@ -19,7 +19,7 @@ from runner.config.sweep import FileAxes, refuse_commas
 from runner.config.unfinished import other_faults
 from runner.config.verdict import Verdict
 from runner.errors import ConfigError, Fault
-from runner.files import entries, find, is_file, obstacle, shown_name
+from runner.files import entries, find, is_file, no_file, shown_name
 from runner.places import Places
 from runner.shipped import shipped
 from runner.values import Json
@@ -142,7 +142,7 @@ def find_experiment(file: Path | str) -> Path:
                 return found.resolve()
     names = _names(folders[:3])
     looked = ", ".join(dict.fromkeys(str(folder) for folder in folders[:3]))
-    problem = f"no such experiment file ({obstacle(file, folders) or f'looked in {looked}'})"
+    problem = f"no such experiment file ({no_file(file, folders) or f'looked in {looked}'})"
     raise ConfigError([Fault(shown_name(str(file)), problem, nearest(Path(file).stem, names))])
 
 

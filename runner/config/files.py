@@ -33,7 +33,7 @@ class Files:
         self._model_paths: dict[tuple[str, str], Path | None] = {}
         self._prompts: dict[str, bool] = {}
         self._adapted = Adapted(reader)
-        self._inliner = Inliner(self._places.find)
+        self._inliner = Inliner(self._places)
 
     def settle(self, experiment: Experiment, written: Mapping[str, Any]) -> tuple[Experiment, list[Fault]]:
         """Return *experiment* with absolute paths, and a fault for each file that isn't there."""
@@ -156,7 +156,9 @@ class Files:
         looked = self._looked(name, shown)
         shown = shown_name(shown)
         if field == "chat_template":
-            return Fault("model.chat_template", f"no file {shown} ({looked})", hint)
+            return Fault(
+                "model.chat_template", f"no file {shown} ({self._places.no_file(name) or looked})", hint
+            )
         problem = f"{shown} is neither a folder or file ({looked}) nor a hub name such as ORG/NAME"
         return Fault("model.tokenizer", problem, hint)
 

@@ -12,7 +12,7 @@ from runner.config.keys import FRONT, GROUPS, nearest
 from runner.config.overrides import Change
 from runner.config.reader import Reader
 from runner.errors import ConfigError, Fault
-from runner.files import entries, find, is_file, obstacle, shown_name
+from runner.files import entries, find, is_file, no_file, shown_name
 from runner.shipped import shipped
 from runner.values import Json
 
@@ -167,6 +167,6 @@ def _find_base(name: str, child: Path, reader: Reader, source: str) -> Path:
     names = sorted({path.stem for folder in folders for path in entries(folder) if path.suffix == ".yaml"})
     shown = shown_name(name)
     problem = f"no file {shown} or {shown}.yaml in {reader.folders(folders)}"
-    if why := obstacle(name, folders):
+    if why := no_file(name, folders):
         problem = f"no experiment file {shown}: {why}"
     raise ConfigError([Fault("extends", problem, nearest(Path(name).stem, names), source)])

@@ -90,7 +90,7 @@ def parse_overrides(overrides: Sequence[str], options: Callable[[str], list[str]
     faults: list[Fault] = []
     for line in overrides:
         try:
-            changes.append(_change(parser.parse_overrides([line])[0], line, options))
+            changes.append(_change(_parsed(parser, line), line, options))
         except (HydraException, ValueError) as error:
             faults.append(_fault(line, str(error)))
         except RecursionError:
@@ -124,6 +124,27 @@ def override_text(value: Json) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(override_text, value))}]"
     return canonical_json(value).decode()
+
+
+_HOME = re.compile(r"(?<=[=,\[(:\s])~[^\s,:=\[\](){}'\"]*")
+"""A path below a home folder, which Hydra's grammar takes in quotes alone."""
+
+
+def _parsed(parser: Any, line: str) -> Any:
+    """Parse one override.
+
+    Raises:
+        HydraException: it can't be read.
+    """
+    from hydra.errors import HydraException
+
+    try:
+        return parser.parse_overrides([line])[0]
+    except HydraException:
+        quoted = _HOME.sub(r"'\g<0>'", line)
+        if quoted == line:
+            raise
+        return parser.parse_overrides([quoted])[0]
 
 
 def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Change:
