@@ -51,6 +51,7 @@ def expanded(given: str | Path) -> Path:
 def _mode(path: str | Path) -> int | None:
     """Return what is at *path*, links followed; None if nothing is, or nothing can be."""
     try:
+        str(path).encode()  # what is no text can't be written down
         return Path(path).stat().st_mode
     except (OSError, ValueError):
         return None
@@ -104,9 +105,12 @@ def no_file(given: str | Path, bases: Iterable[Path] = (Path(),)) -> str:
 def unreachable(path: Path) -> str:
     """Return why the system can't tell what is at *path*; empty if it can, or if there simply is nothing."""
     try:
+        str(path).encode()
         path.stat()
+    except UnicodeEncodeError:
+        return "the path is not UTF-8"
     except ValueError:
-        return "no path holds a NUL byte" if "\0" in str(path) else "the path is not valid text"
+        return "no path holds a NUL byte"
     except OSError as error:
         return "" if error.errno == errno.ENOENT else _REASONS.get(error.errno or 0, error.strerror or "")
     return ""
@@ -158,13 +162,14 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def _require_regular(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
         raise _irregular(path, f"it is {_kind(mode)}")
 
 
 def _irregular(path: Path, why: str) -> OSError:
-    hint = "" if why == "it is a folder" else "; write its content into a file"
-    return OSError(errno.EINVAL, f"{why}, not a regular file{hint}", str(path))
+    return OSError(errno.EINVAL, f"{why}, not a regular file; write its content into a file", str(path))
 
 
 def read_regular(path: Path, limit: int = MOST_BYTES) -> bytes:

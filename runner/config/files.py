@@ -20,6 +20,9 @@ from runner.values import Json
 
 _ROWS = {".jsonl", ".ndjson", ".csv", ".parquet"}
 _MOST_NAMED = 10
+_TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece", "source.spm")
+"""How names of a tokenizer's files begin."""
+_TOKENIZER_SUFFIXES = {".model", ".tiktoken", ".gguf"}
 
 
 class Files:
@@ -144,7 +147,7 @@ class Files:
     def _model_file(self, field: str, name: str) -> Path | None:
         if (field, name) not in self._model_paths:
             path = self._places.find(name)
-            fits = path is not None and (is_file(path) or (field == "tokenizer" and is_folder(path)))
+            fits = path is not None and (is_file(path) or (field == "tokenizer" and _holds_tokenizer(path)))
             self._model_paths[field, name] = path.absolute() if path is not None and fits else None
         return self._model_paths[field, name]
 
@@ -156,8 +159,12 @@ class Files:
         looked = self._looked(name, shown)
         shown = shown_name(shown)
         if field == "chat_template":
+            why = self._places.no_file(name)
+            where = f"{looked}; {why}" if why not in {"", looked} else looked
+            return Fault("model.chat_template", f"no file {shown} ({where})", hint)
+        if (found := self._places.find(name)) is not None and is_folder(found):
             return Fault(
-                "model.chat_template", f"no file {shown} ({self._places.no_file(name) or looked})", hint
+                "model.tokenizer", f"{shown} is a folder without a tokenizer", "such as tokenizer.json"
             )
         problem = f"{shown} is neither a folder or file ({looked}) nor a hub name such as ORG/NAME"
         return Fault("model.tokenizer", problem, hint)
@@ -174,3 +181,13 @@ class Files:
             "nor a hub name such as ORG/NAME"
         )
         return Fault("model.name", problem, hint)
+
+
+def _holds_tokenizer(folder: Path) -> bool:
+    """Tell whether a folder holds a tokenizer's files; any other, such as ``/``, may be too large to hash."""
+    known = (
+        one
+        for one in entries(folder)
+        if one.name.startswith(_TOKENIZERS) or one.suffix in _TOKENIZER_SUFFIXES
+    )
+    return any(map(is_file, known))

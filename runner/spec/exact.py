@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationInfo
-from pydantic_core import core_schema
 
 FILLED = "filled by a row"
 """Validation context of what a row gives: its text is a value, whatever it looks like."""
@@ -73,9 +72,13 @@ def exact(schema: Any) -> Any:
         return schema
     if (reader := _READERS.get(schema.get("type", ""))) is not None:
         strict: Any = {**schema, "strict": True}
-        return core_schema.with_info_before_validator_function(
-            reader, strict, json_schema_input_schema=strict
-        )
+        function = {"type": "with-info", "function": reader}
+        return {
+            "type": "function-before",
+            "function": function,
+            "schema": strict,
+            "json_schema_input_schema": strict,
+        }
     if schema.get("type") == "union":
         types = {_type_of(one) for one in schema["choices"]}
         return {**schema, "choices": [_beside(one, types) for one in schema["choices"]]}

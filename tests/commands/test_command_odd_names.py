@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def _oddities(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
 
 
-def _with(key: str, value: str) -> str:
+def _with(key: str, value: str, engine: str) -> str:
     config: dict[str, Any] = yaml.safe_load(SUMS)
     *above, last = key.split(".")
     holder = config
@@ -72,7 +73,7 @@ def _with(key: str, value: str) -> str:
     holder[last] = value
     if key.startswith("model."):
         config["model"] = {"name": "org/parrot", **config["model"]}
-        config["engine"]["kind"] = "mistralrs"
+        config["engine"]["kind"] = engine
     if key == "engine.python":
         config["engine"]["kind"] = "vllm"
         config["model"] = {"name": "org/parrot"}
@@ -87,8 +88,8 @@ def test_no_name_in_a_file_is_too_odd_for_a_message(project: MakeProject, key: s
     here = project({})
     _oddities(here.root)
     refused = 0
-    for name in NAMES.values():
-        (here.root / "odd.yaml").write_text(_with(key, name))
+    for name, engine in product(NAMES.values(), ("fake", "mistralrs")):
+        (here.root / "odd.yaml").write_text(_with(key, name, engine))
         found = here.run("plan", "odd.yaml")
         assert found.code in {0, 2}, (name[:50], found)
         refused += found.code == 2

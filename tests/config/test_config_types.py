@@ -212,7 +212,7 @@ def test_python_exchanges_none_either() -> None:
     with pytest.raises(ConfigError, match="concurrency"):
         LLM("fake:none", engine={"kind": "fake", "concurrency": True})
     with pytest.raises(ConfigError, match="cache"):
-        LLM("fake:none", cache=1)  # type: ignore[arg-type] - what is tested
+        LLM("fake:none", cache=1)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="sample"), LLM("fake:none") as llm:
         llm.generate_sync("hello", sample=True)
 

@@ -181,7 +181,7 @@ def test_missing_file_names_the_nearest(tmp_path: Path) -> None:
 
 def test_folder_is_no_dataset(tmp_path: Path) -> None:
     """A folder is refused in words."""
-    with pytest.raises(UserError, match="can't be read: it is a folder"):
+    with pytest.raises(UserError, match="can't be read: Is a directory"):
         open_rows(JsonlDataset(path=str(tmp_path)))
 
 
