@@ -8,7 +8,7 @@ import msgspec
 from pydantic import ValidationError
 
 from runner.errors import Fault
-from runner.files import read_regular, shown_name
+from runner.files import is_file, read_regular, shown_name
 from runner.places import Places
 from runner.spec import Experiment, Prompt, Sampling
 
@@ -73,7 +73,7 @@ class Inliner:
         if path not in self._read:
             found = self._places.find(path)
             shown = shown_name(path)
-            if found is None:
+            if found is None or not is_file(found):
                 why = self._places.no_file(path)
                 raise ValueError(f"no file {shown}" + (f": {why}" if why else ""))
             try:

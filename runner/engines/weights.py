@@ -13,7 +13,7 @@ import msgspec
 
 from runner.engines.base import flag_name
 from runner.errors import EngineStartError, Fault
-from runner.files import is_file, is_folder
+from runner.files import expanded, is_file, is_folder
 from runner.hashes import WEIGHTS
 from runner.spec import Model
 
@@ -38,10 +38,10 @@ def is_hub_name(name: str) -> bool:
 def hub_cache() -> Path:
     """Return the local Hugging Face cache, found as huggingface_hub finds it."""
     if own := os.environ.get("HF_HUB_CACHE"):
-        return Path(own).expanduser()
+        return expanded(own)
     home = os.environ.get("HF_HOME")
     base = Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-    return (base / "hub").expanduser()
+    return expanded(base / "hub")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from runner.config.verdict import Verdict
 from runner.drawing import Drawing
 from runner.effective import sampling_faults
 from runner.errors import ConfigError, Fault
-from runner.files import expanded, is_folder, shown_name, unreachable
+from runner.files import expanded, is_folder, obstacle, shown_name, unreachable
 from runner.identity import make_scope
 from runner.places import Places
 from runner.plan import PlannedPoint, make_plan
@@ -195,7 +195,10 @@ def cache_of(given: object) -> tuple[bool | str, str]:
         return given, ""
     # A word alone is rather a mode misspelled than a file without a suffix in the working folder.
     if isinstance(given, Path) or (isinstance(given, str) and ("." in given or os.sep in given)):
-        return True, str(expanded(given).absolute())
+        file = expanded(given).absolute()
+        if why := obstacle(file):
+            raise ConfigError([Fault("cache", f"{shown_name(str(given))} can't be a cache file: {why}")])
+        return True, str(file)
     problem = f"{given!r} given, expected True, False, refresh, strict, or the path of a cache file"
     hint = f"a file is named such as ./{given}" if isinstance(given, str) else ""
     raise ConfigError([Fault("cache", problem, hint)])

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from runner.engines.base import EngineKind
 from runner.engines.capabilities import Feature
 from runner.engines.registry import takers
-from runner.errors import ConfigError, Fault, InputError, RenderError
-from runner.files import expanded, read_regular
+from runner.errors import ConfigError, Fault, InputError, RenderError, UserError
+from runner.files import expanded, read_regular, shown_name
 from runner.prompts import illustrated, settled
 from runner.prompts.images import MOST_IMAGE_BYTES, UNREADABLE, openai_part, reason
 from runner.prompts.messages import messages_of
@@ -153,6 +153,6 @@ def _image(value: Any) -> Any:
             buffer = io.BytesIO()
             save(buffer, "PNG")
             return buffer.getvalue()
-    except UNREADABLE as error:
-        raise InputError(f"input: image {value}: {reason(error)}") from None
+    except (*UNREADABLE, UserError) as error:
+        raise InputError(f"input: image {shown_name(str(value))}: {reason(error)}") from None
     return value
