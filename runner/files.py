@@ -185,6 +185,17 @@ def read_regular(path: Path, limit: int = MOST_BYTES) -> bytes:
     return content
 
 
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Return the text of a regular file, as `Path.read_text` does: its lines end as Unix's do.
+
+    Raises:
+        OSError: as `read_regular`.
+        UnicodeDecodeError: it is no such text.
+    """
+    text = read_regular(path).decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 _SHOWN = 80
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from runner.config.document import Key, dotted
+from runner.config.references import Growth
 from runner.errors import ConfigError, Fault
 from runner.values import Json
 
@@ -57,6 +58,9 @@ def resolve(config: dict[str, Json], source: Any) -> tuple[dict[str, Json], list
     places = [(place, _text(config, place)) for place in places_of(config, "${")]
     if not places:
         return config, [], []
+    if problem := Growth(config).fault([place for place, _ in places]):
+        place = places[0][0]
+        return config, [Fault(dotted(place), problem, "", source(place))], []
     conf = omegaconf()
     faults = [fault for place, text in places if (fault := _unreadable(place, text, source(place)))]
     if faults:
@@ -118,6 +122,8 @@ def resolved_text(key: str, text: str, context: dict[str, Json], source: str) ->
     plain = {
         name: value for name, value in context.items() if isinstance(value, str | int | float | dict | list)
     }
+    if problem := Growth({**plain, key: text}).fault([(key,)]):
+        raise ConfigError([Fault(key, problem, "", source)])
     try:
         found = conf.create({**plain, key: text})[key]
         return conf.to_container(found, resolve=True) if conf.is_config(found) else found

@@ -162,7 +162,8 @@ def _find_base(name: str, child: Path, reader: Reader, source: str) -> Path:
                 path = found.resolve()
                 if path != child or Path(name).stem != child.stem:
                     return path
-    if f"{name.removesuffix('.yaml')}.yaml" == child.name:
+    own = find(f"{name.removesuffix('.yaml')}.yaml", [child.parent])
+    if own is not None and own.resolve() == child:
         return child
     names = sorted({path.stem for folder in folders for path in entries(folder) if path.suffix == ".yaml"})
     shown = shown_name(name)

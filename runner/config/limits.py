@@ -17,6 +17,9 @@ MOST_TEXT = 20_000_000
 MOST_DEPTH = 100
 """Most maps and lists within each other."""
 
+MOST_REFERENCES = 10_000
+"""Most ``${KEY}`` in one point, those included that the values of other keys hold."""
+
 MOST_POINTS = 100_000
 """Most points of one experiment."""
 

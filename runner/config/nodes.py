@@ -159,14 +159,17 @@ class Builder:
     def _pairs(self, node: yaml.MappingNode, path: Key) -> _Pairs:
         """Return what a map holds: its own keys over what it merges (``<<``), of which the first counts."""
         own: _Pairs = {}
-        merged: _Pairs = {}
+        sources: list[_Pairs] = []
         for key_node, value_node in node.value:
             if key_node.tag != _TAG + "merge":
                 own[self._name(key_node, path)] = (key_node, value_node)
                 continue
             for one in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
-                merged = self._merged(one, path) | merged
-        pairs = {**merged, **own}
+                sources.append(self._merged(one, path))
+                self._grow(len(sources[-1]), node)
+        pairs: _Pairs = {}
+        for source in (*reversed(sources), own):
+            pairs |= source
         self._grow(len(pairs), node)
         return pairs
 

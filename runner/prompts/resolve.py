@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runner.errors import ConfigError, Fault
-from runner.files import entries, is_folder, read_regular, shown_name
+from runner.files import entries, is_folder, read_text, shown_name
 from runner.prompts.fields import FIELDS
 from runner.prompts.source import PromptSource, Role, SlotSource, TurnSource
 from runner.render import suggestion
@@ -89,7 +89,7 @@ def _from_folder(name: str, folders: Sequence[Path]) -> PromptSource:
 
 def _read(path: Path, place: str) -> str:
     try:
-        return read_regular(path).decode("utf-8-sig")
+        return read_text(path, "utf-8-sig")
     except UnicodeDecodeError as error:
         fault = Fault(place, f"template file {path} is not UTF-8 ({error.reason} at byte {error.start})")
     except OSError as error:

@@ -178,6 +178,38 @@ def test_deep_override_is_refused(project: Project, size: int) -> None:
         assert "within each other" in project.refused(f"sampling.passthrough={value}")
 
 
+def _references(count: int, each: int) -> str:
+    lines = ["    r0: lol"] + [f"    r{n}: '{f'${{.r{n - 1}}}' * each}'" for n in range(1, count)]
+    return BASE + "  passthrough:\n" + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(("count", "each"), [(6, 9), (10, 9), (40, 2), (300, 1), (5000, 1)])
+def test_references_to_references_are_refused(project: Project, count: int, each: int) -> None:
+    """They grow as aliases do, and a long chain of them exhausts the stack."""
+    with soon():
+        assert "references" in project.refused(file=project.file(_references(count, each)))
+
+
+def test_references_of_a_size_that_is_meant_are_resolved(project: Project) -> None:
+    """Up, down, into lists, and to whole maps."""
+    file = project.file(
+        BASE
+        + "  passthrough: {a: x, b: '${.a}${sampling.temperature}', c: ['${..b}', 2], d: '${.c[0]}',\n"
+        + "    e: '${.f}', f: {g: '${..a}'}}\n"
+    )
+    passed = project.one(file=file).sampling.passthrough
+
+    assert passed == {"a": "x", "b": "x0", "c": ["x0", 2], "d": "x0", "e": {"g": "x"}, "f": {"g": "x"}}
+    assert project.one(file=project.file(_references(50, 1))).sampling.passthrough["r49"] == "lol"  # type: ignore[index]
+
+
+def test_circle_of_references_is_told(project: Project) -> None:
+    """By what OmegaConf finds."""
+    file = project.file(BASE + "  passthrough: {a: '${.b}', b: '${.a}'}\n")
+
+    assert "can't be resolved" in project.refused(file=file)
+
+
 @pytest.mark.usefixtures("project")
 def test_deep_argument_of_python_is_refused() -> None:
     """One that holds itself, too."""
