@@ -57,10 +57,15 @@ def _mode(path: str | Path) -> int | None:
         return None
 
 
+def _is_private(path: str | Path) -> bool:
+    """Tell whether *path* is one by which every process finds something else."""
+    return str(path) == "/dev/stdin" or str(path).startswith(_OPEN)
+
+
 def is_file(path: str | Path) -> bool:
     """Tell whether *path* names a regular file; no text is too odd to ask about."""
     mode = _mode(path)
-    return mode is not None and stat.S_ISREG(mode)
+    return mode is not None and stat.S_ISREG(mode) and not _is_private(path)
 
 
 def is_folder(path: str | Path) -> bool:
@@ -78,6 +83,8 @@ def find(given: str | Path, bases: Iterable[Path]) -> Path | None:
         path = expanded(given)
     except UserError:
         return None
+    if not str(given):
+        return None
     candidates = [path] if path.is_absolute() else [base / path for base in bases]
     return next((one for one in candidates if _mode(one) is not None), None)
 
@@ -87,6 +94,8 @@ def obstacle(given: str | Path, bases: Iterable[Path] = (Path(),)) -> str:
 
     What is there but neither a regular file nor a folder is named too.
     """
+    if not str(given):
+        return "an empty text names nothing"
     try:
         path = expanded(given)
     except UserError as error:
@@ -118,6 +127,8 @@ def unreachable(path: Path) -> str:
 
 def _irregularity(path: Path) -> str:
     mode = _mode(path)
+    if mode is not None and _is_private(path):
+        return "it is another file to every process"
     regular = mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode)
     return "" if mode is None or regular else f"it is {_kind(mode)}"
 
@@ -140,8 +151,8 @@ def open_regular(path: Path) -> BufferedReader:
     Raises:
         OSError: it isn't there, can't be read, or is a folder, a pipe, a socket or a device.
     """
-    if str(path) == "/dev/stdin" or str(path).startswith(_OPEN):
-        raise _irregular(path, "it belongs to one process")
+    if _is_private(path):
+        raise _irregular(path, "it is another file to every process")
     try:
         _require_regular(path, path.stat().st_mode)  # a socket can't even be opened
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -201,5 +212,5 @@ _SHOWN = 80
 
 def shown_name(given: str) -> str:
     """Return a name or path as a message shows it: on one line, cut if long."""
-    text = given if given.isprintable() else repr(given)[1:-1]
+    text = given if given.isprintable() and given else repr(given)[1:-1] or "''"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

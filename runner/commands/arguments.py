@@ -31,7 +31,7 @@ def given_path(text: str) -> Path:
         UserError: nothing can be there.
     """
     path = expanded(text)
-    if why := unreachable(path):
+    if why := unreachable(path) if text else "a path is expected":
         raise UserError(f"{shown_name(text)}: {why}")
     return path
 

@@ -24,6 +24,8 @@ from runner.spec import CLUSTER_KINDS
 from runner.values import Json
 
 KIND_AND_NAME = re.compile(r"^([a-z][a-z0-9_]*):(.*)$")
+_LONGEST_NAME = 255
+"""Most bytes of a file's or a folder's name."""
 _DATASET_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 
@@ -159,7 +161,7 @@ class Chooser:
         folders = self._reader.places.templates
         if self._reader.places.template(name) is not None:
             return Chosen({"template": name}, (((), origin),))
-        if "{{" in name or "{%" in name or re.search(r"\s", name):
+        if "{{" in name or "{%" in name or re.search(r"\s", name) or len(name.encode()) > _LONGEST_NAME:
             return Chosen({"user": name}, (((), origin),))
         known = {p.name for folder in folders for p in entries(folder) if is_folder(p)}
         known |= set(self._reader.options("prompt"))
@@ -167,7 +169,7 @@ class Chooser:
         looked = self._reader.folders(dict.fromkeys([own, *folders]))
         if not own.is_dir():
             looked += f" (there is no {self._reader.folders([own])} yet)"
-        shown = shown_name(name) or "empty text"
+        shown = shown_name(name) if name else "empty text"
         problem = f"{shown} is neither a folder of {looked} nor an option of conf/prompt/"
         raise self._fault("prompt", problem, nearest(name, sorted(known)), origin)
 

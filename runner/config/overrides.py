@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -14,10 +15,13 @@ from runner.config.document import COMMAND_LINE, Origin
 from runner.config.limits import MOST_DEPTH, refuse_vast
 from runner.config.values import names_variables
 from runner.errors import ConfigError, Fault
+from runner.files import shown_name
 from runner.values import Json, canonical_json
 
 Action = Literal["set", "add", "force", "delete"]
 
+_SHOWN = 200
+"""Longest value that a hint repeats in quotes."""
 _ESCAPE = re.compile(r"\\([\\ntr])")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
@@ -142,9 +146,10 @@ def _parsed(parser: Any, line: str) -> Any:
         return parser.parse_overrides([line])[0]
     except HydraException:
         quoted = _HOME.sub(r"'\g<0>'", line)
-        if quoted == line:
-            raise
-        return parser.parse_overrides([quoted])[0]
+        with suppress(HydraException):
+            if quoted != line:
+                return parser.parse_overrides([quoted])[0]
+        raise
 
 
 def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Change:
@@ -248,7 +253,7 @@ def _fault(line: str, message: str) -> Fault:
     if names_variables(tuple(key.lstrip("+~").split("."))):
         problem = "can't be read; expected the NAME of an environment variable"
         return Fault(key, problem, "what is given is not shown: it may be a key", _HERE)
-    reason = message.splitlines()[0] if message else "not readable"
-    inner = value.strip("'\"").replace('"', '\\"')
+    reason = message.splitlines()[0][:_SHOWN] if message else "not readable"
+    inner = value.strip("'\"").replace('"', '\\"') if len(value) <= _SHOWN else "..."
     hint = f"quote the value for the shell and for the override: '{key}=\"{inner}\"'"
-    return Fault(key, f"the value {value} can't be read ({reason})", hint, _HERE)
+    return Fault(key, f"the value {shown_name(value)} can't be read ({reason})", hint, _HERE)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -140,6 +142,12 @@ def test_folder_of_runs_that_cannot_be_is_refused(
     assert "runner: " in here.ran(*command, "--runs", NAMES[name], code=2).err
 
 
+@pytest.mark.parametrize("words", [["plan", ""], ["plan", "sums.yaml", "--runs", ""], ["init", ""]])
+def test_empty_text_is_no_path(project: MakeProject, words: list[str]) -> None:
+    """It doesn't stand for the working folder."""
+    assert project({}).ran(*words, code=2).err.startswith("runner: ''")
+
+
 def test_environments_folder_of_runs_that_cannot_be_is_refused(
     project: MakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +163,10 @@ def test_prompt_of_any_length_is_sent(project: MakeProject) -> None:
         text = "word " * (size // 5) + "{{ row.question }}"
         here = project({"long.yaml": SUMS.replace('"{{ row.question }}"', f'"{text}"')})
         assert "1 point" in here.ran("plan", "long.yaml").out
+        (here.root / "unbroken.yaml").write_text(
+            SUMS.replace('"{{ row.question }}"', "語" * (size // 3 + 1)), encoding="utf-8"
+        )
+        assert "1 point" in here.ran("plan", "unbroken.yaml").out
 
 
 @pytest.mark.parametrize(
@@ -225,10 +237,14 @@ def _place(kind: str, file: Path, elsewhere: Path) -> socket.socket | None:
 
 @pytest.mark.parametrize("given", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
 def test_what_only_this_process_has_open_is_no_dataset(project: MakeProject, given: str) -> None:
-    """A job has another standard input; the message says what helps."""
-    here = project({})
+    """Nor is the file that it leads to there: a job has another standard input."""
+    project({})
+    command = [sys.executable, "-m", "runner", "plan", "sums.yaml", f"dataset={{path: {given}, kind: jsonl}}"]
+    with Path("rows.jsonl").open() as rows:
+        done = subprocess.run(command, stdin=rows, capture_output=True, text=True, check=False)
 
-    assert here.run("plan", "sums.yaml", f"dataset={{path: {given}, kind: jsonl}}").code == 2
+    assert done.returncode == 2
+    assert "another file to every process" in done.stderr
 
 
 def test_endless_files_are_refused_at_a_stated_size(project: MakeProject) -> None:

@@ -24,6 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "weights").mkdir(parents=True)
     (folder / "weights" / "config.json").write_text("{}")
     (folder / "weights" / "model.safetensors").write_bytes(b"")
+    (folder / "weights" / "tokenizer.json").write_text("{}")
     (folder / "rows.jsonl").write_text('{"question": "1+1", "answer": "2"}\n')
     (folder / "schema.json").write_text(json.dumps(SCHEMA))
     (folder / "chat.jinja").write_text("{{ messages }}")
