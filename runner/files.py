@@ -125,6 +125,12 @@ def unreachable(path: Path) -> str:
     return ""
 
 
+def impossible(path: Path) -> str:
+    """Return why nothing can ever be at *path*; empty if something is, or may be one day."""
+    why = unreachable(path)
+    return "" if why in {_REASONS[errno.ENOTDIR], _REASONS[errno.EACCES]} else why
+
+
 def _irregularity(path: Path) -> str:
     mode = _mode(path)
     if mode is not None and _is_private(path):

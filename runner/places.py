@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from runner.errors import UserError
-from runner.files import expanded, find, is_folder, no_file, obstacle, shown_name, unreachable
+from runner.files import expanded, find, impossible, is_folder, no_file, obstacle, shown_name
 from runner.shipped import shipped
 
 
@@ -36,7 +36,7 @@ class Places:
         root = next((p for p in (folder, *folder.parents) if _is_root(p)), folder)
         chosen = runs or (Path(value) if (value := os.environ.get("RUNNER_RUNS")) else root / "runs")
         chosen = expanded(chosen).absolute()
-        if why := unreachable(chosen):
+        if why := impossible(chosen):
             raise UserError(f"the folder of all runs, {shown_name(str(chosen))}, can't be used: {why}")
         return cls(root, chosen)
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from runner.errors import UserError
-from runner.files import expanded, is_file, shown_name, unreachable
+from runner.files import expanded, impossible, is_file, shown_name
 
 CACHE_FILE = ".cache.sqlite"
 """The one earlier cache that later runs read, beside the runs."""
@@ -231,7 +231,7 @@ def find_run(runs: Path, text: str) -> RunFolder:
     given = expanded(text)
     if any(is_file(given / name) for name in (RESOLVED_FILE, LOCK_FILE)):
         return RunFolder(given.resolve())
-    if why := unreachable(given):
+    if why := impossible(given):
         raise UserError(f"no run {shown_name(text)!r}: {why}")
     known, wanted = all_runs(runs), text.rstrip("/")
     matching = _matching(known, wanted)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.commands.console import shown
 from runner.errors import ConfigError, UserError
-from runner.files import expanded, find, shown_name, unreachable
+from runner.files import expanded, find, impossible, shown_name
 
 if TYPE_CHECKING:
     from runner.config import Composition
@@ -31,7 +31,7 @@ def given_path(text: str) -> Path:
         UserError: nothing can be there.
     """
     path = expanded(text)
-    if why := unreachable(path) if text else "a path is expected":
+    if why := impossible(path) if text else "a path is expected":
         raise UserError(f"{shown_name(text)}: {why}")
     return path
 
