@@ -230,3 +230,17 @@ def test_values_in_code_are_as_exact() -> None:
     assert Sampling.model_validate({"max_tokens": 8.0}).max_tokens == 8
     with pytest.raises(ValueError, match="replicas"):
         Topology.model_validate({"replicas": True})
+
+
+def test_hydra_files_are_as_exact(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the file, on the command line, and from the environment."""
+    monkeypatch.setenv("A_NUMBER", "4")
+    head = "defaults:\n  - /sampling: greedy\n  - _self_\n"
+    body = BASE.replace("sampling:\n  temperature: 0\n", "")
+    file = project.file(head + body + "sampling: {seed: '${oc.env:A_NUMBER}'}\nsamples: 2.0\n")
+
+    found = project.one(file=file)
+    assert (found.sampling.seed, found.samples, type(found.samples)) == (4, 2, int)
+    assert "true given" in project.refused("samples=true", file=file)
+    assert "write null" in project.refused("sampling.seed=None", file=file)
+    assert "'3' given" in project.refused(file=project.file(head + body + "samples: '3'\n"))
