@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 import uvloop
@@ -22,6 +23,7 @@ from runner.collector import spare_the_collector
 from runner.engines.auto import chosen_among
 from runner.engines.base import EngineContext
 from runner.engines.limits import Limiter
+from runner.engines.notes import Notes
 from runner.engines.registry import engine_kinds
 from runner.engines.retrying import Retrying
 from runner.errors import RunnerError
@@ -41,6 +43,7 @@ from runner.presence import RunGoneError, stopped_when_gone
 from runner.progress import Counts
 from runner.questions import OpenPoint
 from runner.records import RECORDS_FILE, RecordLog
+from runner.restored import environment, handlers_kept
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.secrets import Secrets
 from runner.spec import SlurmCluster
@@ -84,7 +87,8 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
                 print(note, flush=True)
         # A command that runs the job inside itself says all this in its own words.
         failures = FailureLog(partial(print, flush=True) if redirect else lambda _: None)
-        ending = _Worker(folder, attempt, job, secrets, failures).run()
+        notes = Notes(partial(_print_note, secrets, sys.stdout if redirect else sys.stderr))
+        ending = _Worker(folder, attempt, job, secrets, failures, notes).run()
         failures.sum_up()
         if ending.error and (redirect or ending.gone):
             print(ending.error, file=sys.stderr, flush=True)
@@ -93,37 +97,22 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
         return ending.exit_code
 
 
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for a while: the next inline job, in the same process, has GPUs of its own."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Put back how signals are met; a loop that closes leaves them to end the process without a word."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _print_note(secrets: Secrets, out: TextIO, message: str) -> None:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(f"{now} note: {secrets.mask(message)}", file=out, flush=True)
 
 
 class _Worker:
     """One attempt at a job."""
 
     def __init__(
-        self, folder: Path, attempt: Attempt, job: Job, secrets: Secrets, failures: FailureLog
+        self,
+        folder: Path,
+        attempt: Attempt,
+        job: Job,
+        secrets: Secrets,
+        failures: FailureLog,
+        notes: Notes,
     ) -> None:
         self._folder = folder
         self._run = RunFolder(folder.parent.parent)
@@ -131,6 +120,7 @@ class _Worker:
         self._job = job
         self._secrets = secrets
         self._failures = failures
+        self._notes = notes
         self._counter = Counts()
         self._state = State.begin()
         self._held: tuple[int, ...] = ()
@@ -153,7 +143,7 @@ class _Worker:
         self._write()
         try:
             self._check_inputs()
-            with self._devices(), _handlers_kept():
+            with self._devices(), handlers_kept(_SIGNALS):
                 spare_the_collector()
                 ending = uvloop.run(self._work())
         except (StoppedError, KeyboardInterrupt) as error:
@@ -203,7 +193,7 @@ class _Worker:
         self._phase("waiting for a GPU")
         with (
             take_devices(self._job.devices, devices_of(cluster)) as devices,
-            _environment(devices.environment),
+            environment(devices.environment),
         ):
             self._held = devices.locks
             yield
@@ -218,7 +208,12 @@ class _Worker:
             else experiment.engine.concurrency
         )
         context = EngineContext(
-            experiment.topology, self._attempt.path, self._held, self._secrets.spellings, experiment.task
+            experiment.topology,
+            self._attempt.path,
+            self._held,
+            self._secrets.spellings,
+            experiment.task,
+            self._notes,
         )
         engine = Retrying(
             kind.create(experiment.engine, experiment.model, context),
