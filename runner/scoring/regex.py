@@ -17,7 +17,7 @@ from runner.spec import ScorerSettings
 class RegexSettings(ScorerSettings):
     """Take from the answer what a pattern finds, and compare it with the target.
 
-    A pattern that takes longer than 2 seconds on an answer is an error of the row.
+    A pattern that takes more than 2 seconds of processor time on an answer is an error of the row.
     """
 
     kind: Literal["regex"] = "regex"

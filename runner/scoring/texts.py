@@ -55,7 +55,7 @@ def without_punctuation(text: str) -> str:
 
 def _of_number(text: str, start: int, end: int) -> str:
     """Return what is kept of the punctuation from *start* to *end*."""
-    run, before, after = text[start:end], text[:start][-3:], text[end : end + 3]
+    run, before, after = text[start:end], text[max(0, start - 3) : start], text[end : end + 3]
     digit_before, digit_after = before[-1:].isdigit(), after[:1].isdigit()
     if digit_before and digit_after:
         return _hyphens(run)

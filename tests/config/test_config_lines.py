@@ -132,7 +132,7 @@ TOLD = (
     "samples (C:7): 0 given",
     "cluster (C:8): no option",
     "scorers.e.kind (C:10): there is no kind exct",
-    "scorers.r.pattern (C:11): '((' is no regular expression",
+    "scorers.r.pattern (C:11): invalid regular expression '(('",
 )
 
 

@@ -83,14 +83,14 @@ def test_the_last_number_of_a_long_text_is_read_whole(before: str) -> None:
     ],
 )
 def test_long_answers_take_linear_time(piece: str) -> None:
-    """A megabyte of anything is read within seconds: no pattern goes back over it."""
+    """A megabyte of anything is read within a minute of processor time: no pattern goes back over it."""
     text = (piece * LONG)[:LONG]
     start = process_time()
 
     last_number(text)
     first_number(text)
 
-    assert process_time() - start < 30
+    assert process_time() - start < 60
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from time import monotonic
+from time import process_time
 from typing import Any
 
 import pytest
@@ -108,11 +108,13 @@ def test_ignoring_punctuation_keeps_equal_numbers_equal(one: str, other: str) ->
 )
 def test_a_pattern_runs_under_a_time_limit(kind: str, pattern: str, take: str) -> None:
     """A pattern that would take years fails its row, and says why."""
-    start = monotonic()
+    start = process_time()
 
-    with pytest.raises(ScorerError, match="took longer than 2 s on an answer of 61 characters"):
+    with pytest.raises(
+        ScorerError, match="took more than 2 s of processor time on an answer of 61 characters"
+    ):
         scorer(kind, pattern=pattern, take=take).score("a" * 60 + "!", "1")
-    assert monotonic() - start < 30
+    assert process_time() - start < 60
 
 
 @pytest.mark.parametrize(
@@ -244,3 +246,15 @@ def test_numeric_reads_every_way_to_write_a_number(number: Any) -> None:
 def test_numeric_never_fails_on_an_answer(text: str) -> None:
     """Whatever a model writes is scored."""
     assert scorer("numeric").score(text, "1").value in {0.0, 1.0}
+
+
+@pytest.mark.parametrize("piece", ["a", ". ", "1,000 ", "1.", "-", "5%", "e\u0301", "\u00a0"])
+@pytest.mark.parametrize("kind", ["exact_match", "regex"])
+def test_long_texts_take_linear_time(kind: str, piece: str) -> None:
+    """A megabyte is compared within seconds."""
+    given = {"ignore_punctuation": True} if kind == "exact_match" else {"pattern": "(a)$|z"}
+    start = process_time()
+
+    scorer(kind, ignore_case=True, **given).score((piece * 10**6)[: 10**6], "x")
+
+    assert process_time() - start < 60

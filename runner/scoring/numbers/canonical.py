@@ -62,7 +62,7 @@ _COMMANDS: Final = {
     "infty": OPAQUE,
 }
 _COMMAND: Final = re.compile(r"\\([A-Za-z]++|.)")
-_LONE_SIGN: Final = re.compile(r"\{([-+.,])\}")
+_LONE_SIGN: Final = re.compile(rf"\{{([-+.,])\}}|\\(?:text|mathrm|mbox)\{{ ?([-+.,$%°{CURRENCY}]) ?\}}")
 
 
 def canonical(text: str) -> str:
@@ -81,7 +81,7 @@ def canonical(text: str) -> str:
     if "\\" in text:
         text = _COMMAND.sub(lambda found: _COMMANDS.get(found[1], found[0]), text)
     if "{" in text:
-        text = _LONE_SIGN.sub(r"\1", text)
+        text = _LONE_SIGN.sub(lambda found: found[1] or found[2], text)
     return text.replace("~", GLUE)
 
 

@@ -150,7 +150,7 @@ class Reader:
             return False, first
         prefix = syntax.PREFIX.search(before)
         assert prefix is not None  # it matches nothing as well
-        kind = "outer" if prefix["outer"] else "inner"
+        kind = "inner" if prefix["inner"] else "outer"
         sign, begin = prefix[kind], offset + prefix.start(kind)
         if not sign:
             return False, first
@@ -164,8 +164,11 @@ class Reader:
     def _is_sign(self, begin: int, sign: str, *, spaced: bool) -> bool:
         """Tell a minus from a dash, a hyphen and a subtraction by what is before it."""
         if not spaced:
-            dollars = self._text[max(0, begin - 2) : begin].rstrip("$")
-            return not self._is_joined(max(0, begin - 2) + len(dollars))
+            before = self._text[max(0, begin - 3) : begin]
+            outside = before.rstrip("$")
+            if outside[-1:].isalpha() and outside != before:
+                return True  # a formula begins
+            return not self._is_joined(begin - len(before) + len(outside))
         left = self._text[max(0, begin - 12) : begin].rstrip(" ")
         if sign == "\u2212":
             return not left[-1:].isdigit() and left[-1:] not in {")", "]", "}", "%"}
