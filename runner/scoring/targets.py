@@ -70,7 +70,9 @@ class Target:
         faults = [self._fault(text) for text in found]
         usable = tuple(text for text, fault in zip(found, faults, strict=True) if fault is None)
         if not usable:
-            raise RenderError(f"{self._place}: {faults[0]}; {self._use(names)}")
+            error = RenderError(f"{self._place}: {faults[0]}")
+            error.add_note(self._use(names))  # for a dataset of nothing else
+            raise error
         return usable
 
     def _use(self, names: Mapping[str, Any]) -> str:
