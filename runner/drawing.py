@@ -13,7 +13,8 @@ from runner.engines.constraints import constraint_fault
 from runner.errors import Fault, RenderError
 from runner.render import ValueTemplate, compile_value
 from runner.spec import Sampling
-from runner.spec.sampling import CONSTRAINTS, FILLED, GO_WITH, is_template
+from runner.spec.exact import FILLED
+from runner.spec.sampling import CONSTRAINTS, GO_WITH, is_template
 from runner.values import Json, Row, spelled
 
 

@@ -15,7 +15,7 @@ RunnerError
 │   ├── ContextLengthError     the prompt does not fit the model's context
 │   ├── RenderError            a template failed on this row
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
-│   ├── MalformedError         every attempt got an answer that no API documents
+│   ├── MalformedError         two answers in a row, or that to the last attempt, were malformed
 │   ├── ScorerError            a scorer failed on an answer, or took too long
 │   └── IncompleteResponseError  the answer lacks what was asked (n, a forced call)
 │       └── MissingLogprobsError  log probabilities of its tokens
@@ -24,7 +24,7 @@ RunnerError
     ├── ServerError            5xx, 408, 409; an answer that says that the server failed
     ├── RequestTimeoutError    no answer within engine.timeout
     ├── ConnectionFailedError  refused, not had in time, reset, cut in mid-body or in mid-stream
-    └── MalformedResponseError 200, but not what the API documents
+    └── MalformedResponseError 2xx, but not what the API documents; asked again once
 
 A `RunnerError` that reaches the command line is printed as one message; any other
 exception is a bug and keeps its traceback.
@@ -168,7 +168,7 @@ class InputError(RowError, ValueError):
 
 
 class MalformedError(RowError):
-    """Raised when the answers to all attempts were malformed."""
+    """Raised when two answers in a row were malformed, or the one to the last attempt."""
 
 
 class ScorerError(RowError):
@@ -204,4 +204,4 @@ class ConnectionFailedError(RetryableError):
 
 
 class MalformedResponseError(RetryableError):
-    """Raised when an answer is not what the API documents; final once retries are spent."""
+    """Raised when an answer is not what the API documents; a second one in a row is final."""

@@ -158,7 +158,7 @@ def _spent(folder: Path) -> Progress:
     """Sum what all attempts at a job sent and received."""
     states = [state for attempt in attempts(folder) if (state := read_state(attempt)) is not None]
     known = [_progress(folder, state) for state in states]
-    names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens")
+    names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens", "uncounted")
     return Progress(**{name: sum(getattr(one, name) for one in known) for name in names})
 
 

@@ -157,12 +157,15 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens: of the prompt (cached ones included), of the answer (reasoning included)."""
+    """Tokens: of the prompt (cached ones included), of the answer (reasoning included); None is unknown.
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
+    Of cached and reasoning tokens there are none where a server reports none.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = 0
+    reasoning_tokens: int | None = 0
 
 
 class Timing(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 import uvloop
@@ -22,6 +24,7 @@ from runner.collector import spare_the_collector
 from runner.engines.auto import chosen_among
 from runner.engines.base import EngineContext
 from runner.engines.limits import Limiter
+from runner.engines.notes import Notes
 from runner.engines.registry import engine_kinds
 from runner.engines.retrying import Retrying
 from runner.errors import RunnerError
@@ -81,13 +84,19 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
                 print(note, flush=True)
         # A command that runs the job inside itself says all this in its own words.
         failures = FailureLog(partial(print, flush=True) if redirect else lambda _: None)
-        ending = _Worker(folder, attempt, job, secrets, failures).run()
+        notes = Notes(partial(_print_note, secrets, sys.stdout if redirect else sys.stderr))
+        ending = _Worker(folder, attempt, job, secrets, failures, notes).run()
         failures.sum_up()
         if redirect and ending.error:
             print(ending.error, file=sys.stderr, flush=True)
         if ending.exit_code == INTERRUPTED:
             requeue_if_preempted()
         return ending.exit_code
+
+
+def _print_note(secrets: Secrets, out: TextIO, message: str) -> None:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(f"{now} note: {secrets.mask(message)}", file=out, flush=True)
 
 
 @contextmanager
@@ -120,7 +129,13 @@ class _Worker:
     """One attempt at a job."""
 
     def __init__(
-        self, folder: Path, attempt: Attempt, job: Job, secrets: Secrets, failures: FailureLog
+        self,
+        folder: Path,
+        attempt: Attempt,
+        job: Job,
+        secrets: Secrets,
+        failures: FailureLog,
+        notes: Notes,
     ) -> None:
         self._folder = folder
         self._run = RunFolder(folder.parent.parent)
@@ -128,6 +143,7 @@ class _Worker:
         self._job = job
         self._secrets = secrets
         self._failures = failures
+        self._notes = notes
         self._counter = Counts()
         self._state = State.begin()
         self._held: tuple[int, ...] = ()
@@ -200,7 +216,12 @@ class _Worker:
             else experiment.engine.concurrency
         )
         context = EngineContext(
-            experiment.topology, self._attempt.path, self._held, self._secrets.spellings, experiment.task
+            experiment.topology,
+            self._attempt.path,
+            self._held,
+            self._secrets.spellings,
+            experiment.task,
+            self._notes,
         )
         engine = Retrying(
             kind.create(experiment.engine, experiment.model, context),

@@ -184,11 +184,21 @@ def _print_counts(out: Console, outcome: RunOutcome) -> None:
     if total and cached == total:
         out.print(f"{state}: 100 % cached, {requests}")
         return
-    said = [requests, f"{count(sum(one.completion_tokens for one in spent), 'token')} generated"]
+    tokens, uncounted = sum(one.completion_tokens for one in spent), sum(one.uncounted for one in spent)
+    said = [requests, _generated(tokens, uncounted)]
     free = [f"{number:,} {how}" for number, how in ((cached, "cached"), (shared, "shared")) if number]
     if free:
         said.append(f"{' and '.join(free)} of {count(total, 'result')}")
     out.print(f"{state}: {', '.join(said)}")
+
+
+def _generated(tokens: int, uncounted: int) -> str:
+    """Say how many tokens were generated, where the server reports them for all answers or for some."""
+    if not uncounted:
+        return f"{count(tokens, 'token')} generated"
+    if not tokens:
+        return "an unknown number of tokens generated"
+    return f"at least {count(tokens, 'token')} generated (unknown for {count(uncounted, 'answer')})"
 
 
 def _print_job(out: Console, job: JobOutcome) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from runner.engines.base import Engine, EngineKind
+from runner.engines.notes import SILENT, Notes
 from runner.engines.openai_body import Body
 from runner.engines.sdk import ProviderSettings, require_ready
 from runner.secrets import Secrets
 from runner.spec import EngineSettings, Model
 
 
-def preset_engine(kind: EngineKind, settings: EngineSettings, model: Model, address: str) -> Engine:
+def preset_engine(
+    kind: EngineKind, settings: EngineSettings, model: Model, address: str, notes: Notes = SILENT
+) -> Engine:
     """Return the engine that asks *address*, unless the settings name another; raises as `require_ready`."""
     require_ready(kind, settings, model)
     from runner.engines.openai_engine import Endpoint, OpenAIEngine
@@ -24,5 +27,6 @@ def preset_engine(kind: EngineKind, settings: EngineSettings, model: Model, addr
             timeout=settings.timeout,
             stream=settings.stream,
             secrets=Secrets.of(settings.secret_names()),
+            notes=notes,
         )
     )

@@ -21,6 +21,7 @@ from runner.engines.transformers_grammar import Grammars
 from runner.engines.weights import find_weights, weights_fault, weights_folder
 from runner.errors import EngineStartError
 from runner.extras import pip_install
+from runner.files import read_text
 from runner.spec import Model
 
 _FAILURES = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, SafetensorError)
@@ -136,7 +137,7 @@ def _tokenizer(folder: Path, model: Model) -> Any:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
     if model.chat_template is not None:
-        tokenizer.chat_template = Path(model.chat_template).read_text(encoding="utf-8")
+        tokenizer.chat_template = read_text(Path(model.chat_template))
     return tokenizer
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+
+from runner.spec.exact import exact
 
 LARGEST = 2**63 - 1
 """The largest whole number: those beyond can't be counted with, sent or stored."""
@@ -16,7 +18,7 @@ def said(words: str) -> dict[str, Any]:
 
 
 class Spec(BaseModel):
-    """Frozen; unknown keys are faults; numbers are never read from text that means something else."""
+    """Frozen; unknown keys are faults; numbers, booleans and text are never read as one another."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -26,3 +28,7 @@ class Spec(BaseModel):
         allow_inf_nan=False,
         serialize_by_alias=True,
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        return exact(handler(source))

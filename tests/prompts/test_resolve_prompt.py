@@ -147,3 +147,14 @@ def test_slot_named_answer_clashes_with_the_added_one() -> None:
     found = faults({"user": "a"}, {"generate": "answer"}, {"user": "b"})
 
     assert found == {"prompt.turns.3.generate": "two slots are named 'answer'"}
+
+
+def test_lines_of_a_template_end_as_everywhere(tmp_path: Path) -> None:
+    """A file from Windows makes the same prompt."""
+    (tmp_path / "qa").mkdir()
+    (tmp_path / "qa" / "user.j2").write_bytes(b"\xef\xbb\xbfa\r\nb\rc\n")
+
+    (turn, _) = resolve_prompt(Prompt(template="qa"), [tmp_path]).turns
+
+    assert isinstance(turn, TurnSource)
+    assert turn.source == "a\nb\nc\n"
