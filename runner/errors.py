@@ -16,6 +16,7 @@ RunnerError
 │   ├── RenderError            a template failed on this row
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
 │   ├── MalformedError         two answers in a row, or that to the last attempt, were malformed
+│   ├── ScorerError            a scorer failed on an answer, or took too long
 │   └── IncompleteResponseError  the answer lacks what was asked (n, a forced call)
 │       └── MissingLogprobsError  log probabilities of its tokens
 └── RetryableError             asked again, up to engine.max_attempts
@@ -168,6 +169,10 @@ class InputError(RowError, ValueError):
 
 class MalformedError(RowError):
     """Raised when two answers in a row were malformed, or the one to the last attempt."""
+
+
+class ScorerError(RowError):
+    """Raised when a scorer fails on an answer, takes too long, or returns no score."""
 
 
 class IncompleteResponseError(RowError):

@@ -16,7 +16,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def _make_run(clone: Path) -> str:
-    hidden = {"PYTHONPATH", "RUNNER_RUNS", "VIRTUAL_ENV", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+    hidden = {
+        "PYTHONPATH",
+        "RUNNER_RUNS",
+        "VIRTUAL_ENV",
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKELEVEL",
+        "PYTHON",
+        "VENV",
+    }
     env = {name: value for name, value in os.environ.items() if name not in hidden}
     done = subprocess.run(
         ["make", "run", f"PYTHON={sys.executable}"],
