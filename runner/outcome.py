@@ -47,6 +47,7 @@ class JobOutcome(msgspec.Struct, frozen=True):
 class PointOutcome(msgspec.Struct, frozen=True):
     """One point: its counts and scores; ``served`` were completed by the cache without a job.
 
+    ``rows`` is how many rows the point has, of which a score may count fewer.
     ``unmatched`` tells by scorer of answers in which there was nothing to compare; ``finish`` counts answers
     by why they ended, other than by ``stop``; ``times`` are those of answers in pieces, in seconds; ``fault``
     says why the vectors of its answers could not be written, where they could not.
@@ -61,6 +62,7 @@ class PointOutcome(msgspec.Struct, frozen=True):
     served: int
     cancelled: bool
     scores: dict[str, dict[str, Json]]
+    rows: int = 0
     failures: tuple[Failure, ...] = ()
     fault: str = ""
     unmatched: dict[str, Unmatched] = {}
@@ -196,6 +198,7 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
                 count.served,
                 cancelled,
                 known.scores,
+                spec.dataset.rows,
                 known.failures,
                 count.fault,
                 known.unmatched,

@@ -19,6 +19,7 @@ from runner.hashes import CHANGING, content_hash, counted_files
 from runner.identity import MODEL_FILES, Hash, make_scope, model_file
 from runner.jobs import DatasetFile, Job, PointSpec, write_job
 from runner.plan import Plan, PlannedPoint
+from runner.plan_warnings import point_warnings
 from runner.provenance import provenance
 from runner.resolved import Refusal
 from runner.runs import CACHE_FILE, RESOLVED_FILE, RunFolder, naming, write_file
@@ -60,7 +61,7 @@ def specify_point(planned: PlannedPoint, dataset: DatasetFile, hashed: Hash = co
         prompt=planned.prompt,
         scope=make_scope(experiment.model, experiment.engine, planned.kind, strict=strict, hashed=hashed),
         dataset=dataset,
-        notes=planned.notes,
+        notes=(*planned.notes, *(f"warning: {one}" for one in point_warnings(planned, dataset.rows))),
     )
 
 

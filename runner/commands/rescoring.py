@@ -94,6 +94,7 @@ def _composed(run: RunFolder, spec: PointSpec, overrides: Sequence[str], places:
         "prompt": {"user": "-"},
         "dataset": {**given["dataset"], "path": str(run.path / spec.dataset.path)},
         "scorers": given.get("scorers", {}),
+        "failed_rows": given.get("failed_rows", "exclude"),
     }
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
@@ -116,9 +117,11 @@ def _sourced(fault: Fault, file: Path, run: RunFolder, scorers: Mapping[str, Jso
 
 
 def _changed(experiment: Experiment, composed: Experiment) -> Experiment:
-    """Return the experiment with the scorers and the target of another."""
+    """Return the experiment with all of another that scores depend on."""
     rows = experiment.dataset.model_copy(update={"target": composed.dataset.target})
-    return experiment.model_copy(update={"scorers": composed.scorers, "dataset": rows})
+    return experiment.model_copy(
+        update={"scorers": composed.scorers, "failed_rows": composed.failed_rows, "dataset": rows}
+    )
 
 
 def _literal(value: Json) -> Json:
@@ -165,6 +168,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
         served=0,
         cancelled=False,
         scores=metrics.scores,
+        rows=spec.dataset.rows,
         unmatched=metrics.unmatched,
         finish=metrics.finish,
     )

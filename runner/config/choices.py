@@ -171,7 +171,10 @@ class Chooser:
             looked += f" (there is no {self._reader.folders([own])} yet)"
         shown = shown_name(name) if name else "empty text"
         problem = f"{shown} is neither a folder of {looked} nor an option of conf/prompt/"
-        raise self._fault("prompt", problem, nearest(name, sorted(known)), origin)
+        hint = nearest(name, sorted(known))
+        if name.isidentifier():
+            hint += f'; if it is a column, write "{{{{ row.{name} }}}}"'
+        raise self._fault("prompt", problem, hint, origin)
 
     def _dataset(self, name: str, origin: Origin) -> Chosen:
         if name.endswith(_DATASET_SUFFIXES):

@@ -31,6 +31,8 @@ def image_part(value: Any) -> dict[str, Json]:
 
 def image_parts(value: Any) -> list[dict[str, Json]]:
     """Return the parts of what a template gives: one image, a list of them, or none."""
+    if isinstance(value, str):
+        value = value.strip()  # a template may be a YAML block, which ends with a newline
     if value is None or value == "":
         return []
     several = value if isinstance(value, list | tuple) else [value]

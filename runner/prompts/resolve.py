@@ -88,8 +88,9 @@ def _from_folder(name: str, folders: Sequence[Path]) -> PromptSource:
 
 
 def _read(path: Path, place: str) -> str:
+    """Return a template file's text without its final newline, which editors add and nobody means to send."""
     try:
-        return read_text(path, "utf-8-sig")
+        return read_text(path, "utf-8-sig").removesuffix("\n")  # "\r\n" is read as "\n"
     except UnicodeDecodeError as error:
         fault = Fault(place, f"template file {path} is not UTF-8 ({error.reason} at byte {error.start})")
     except OSError as error:

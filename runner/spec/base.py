@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler
 
 from runner.spec.exact import exact
 
@@ -15,6 +16,22 @@ LARGEST = 2**63 - 1
 def said(words: str) -> dict[str, Any]:
     """Return what tells in a field's JSON Schema, to us and to editors, what its pattern takes."""
     return {"patternErrorMessage": words}
+
+
+_LOOK_UP = re.compile(r"""\{\{-?\s*row(?:\.(\w+)|\[(['"])(.+)\2\])\s*-?\}\}""")
+
+
+def _column(name: str) -> str:
+    """Refuse a template where the name of a column is expected."""
+    if "{{" not in name:
+        return name
+    found = _LOOK_UP.fullmatch(name.strip())
+    such = f": write {found[1] or found[3]}" if found else ""
+    raise ValueError(f"{name!r} is a template, where the name of a column is expected{such}")
+
+
+Column: TypeAlias = Annotated[str, AfterValidator(_column)]
+"""The name of a column."""
 
 
 class Spec(BaseModel):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jinja2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,12 +29,12 @@ def render(source: str, row: dict[str, Any] | None = None, **names: object) -> s
         ("{{ row.question }}", "1+1?"),
         ("{{ row['odd name'] }}", "odd"),
         ("{{ row.meta.x }} {{ row.none or '-' }}", "4 -"),
-        ("Q: {{ row.question }}\nA: {{ first }}\n", "Q: 1+1?\nA: two"),
-        ("{% if row.n > 1 %}\nmany\n{% endif %}\nend", "many\nend"),
-        (
-            "  {% for key in row %}\n  {{ key }}\n  {% endfor %}",
-            "  question\n  odd name\n  n\n  meta\n  none\n",
-        ),
+        ("Q: {{ row.question }}\nA: {{ first }}\n", "Q: 1+1?\nA: two\n"),
+        ("a\n\n", "a\n\n"),
+        ("{% if row.n > 1 %}\nmany\n{% endif %}\nend", "\nmany\n\nend"),
+        ("{%- if row.n > 1 -%}\nmany\n{%- endif %}\nend", "many\nend"),
+        ("a\n  {% if row.n %}b{% endif %}  \n", "a\n  b  \n"),
+        ("  {% for key in row.meta %}\n  {{ key }}\n  {% endfor %}", "  \n  items\n  \n  x\n  "),
         ("{{ row | length }}{{ 'n' in row }}", "5True"),
         ("{{ row.absent | default('-') }}{{ row.absent is defined }}", "-False"),
         ("{{ '%s' | format(row.n) }} <&>{{ '<&>' }}", "2 <&><&>"),
@@ -45,6 +46,35 @@ def render(source: str, row: dict[str, Any] | None = None, **names: object) -> s
 def test_template_renders(source: str, text: str) -> None:
     """Columns, slots, blocks and filters give the text one reads off the template."""
     assert render(source, first="two") == text
+
+
+blocks = st.lists(
+    st.sampled_from([
+        "\n",
+        "\r\n",
+        "  ",
+        "\t",
+        "text",
+        "{{ row.n }}",
+        "{# note #}",
+        "{% set x = 1 %}",
+        "{% if row.n %}\n  yes\n  {% endif %}",
+        "{%- if row.n -%} yes {%- endif %}",
+        "  {% for key in row %}\n{{ key }}\n{% endfor %}\n",
+        "{% raw %}{{ raw }}\n{% endraw %}",
+    ]),
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(pieces=blocks)
+def test_white_space_is_what_jinja2_makes_of_it(pieces: list[str]) -> None:
+    """A text is the one of ``jinja2.Environment(keep_trailing_newline=True)``, byte for byte."""
+    source = "".join(pieces)
+    plain = jinja2.Environment(keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+
+    assert render(source) == plain.from_string(source).render(row=ROW)
 
 
 @pytest.mark.parametrize("column", ["items", "keys", "values", "copy", "get", "pop", "update"])

@@ -50,6 +50,29 @@ def test_template_folder_is_read_whole(tmp_path: Path) -> None:
     assert source.siblings == {"rubric.j2": "text of rubric.j2 é"}
 
 
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [(b"a", "a"), (b"a\n", "a"), (b"a\r\n", "a"), (b"a\n\n", "a\n"), (b"\n", ""), (b"a \n", "a ")],
+)
+def test_final_newline_of_a_template_file_is_dropped(tmp_path: Path, written: bytes, text: str) -> None:
+    """One newline, however it is spelled, of user.j2 as of a file that it includes."""
+    (tmp_path / "qa").mkdir()
+    for name in ("user.j2", "part.j2"):
+        (tmp_path / "qa" / name).write_bytes(written)
+
+    source = resolve_prompt(Prompt(template="qa"), [tmp_path])
+    assert isinstance(source.turns[0], TurnSource)
+    assert (source.turns[0].source, source.siblings["part.j2"]) == (text, text)
+
+
+@pytest.mark.parametrize("text", ["a\n", "a\n\n", "\n", " a "])
+def test_text_of_a_prompt_keeps_its_white_space(text: str) -> None:
+    """Only files lose a final newline: a text in YAML is what its author wrote."""
+    source = resolve_prompt(Prompt(user=text, system=text), [])
+
+    assert [turn.source for turn in source.turns if isinstance(turn, TurnSource)] == [text, text]
+
+
 def test_first_template_folder_wins(tmp_path: Path) -> None:
     """A project's template hides a shipped one of the same name."""
     for place in ("project", "shipped"):
