@@ -1,51 +1,57 @@
-# make run    set everything up and run the shipped experiment on the embedded engine
-# make test   set everything up and run the tests
-# make check  formatting, lint, types, layers
-# make slow   the suites that start real engines and a real Slurm cluster, install the wheel, kill processes
-# make bench  the speed table of docs/performance.md
-# make docs   the generated pages and the schema
+# make run     set everything up and run the shipped experiment on the embedded engine
+# make test    set everything up and run the tests
+# make check   formatting, lint, types, layers
+# make slow    the suites that start real engines and a real Slurm cluster, install the wheel, kill processes
+# make bench   the speed table of docs/performance.md
+# make docs    the generated pages and the schema
+# make lock    requirements/, from pyproject.toml; with UPGRADE=1 everything moves to its newest version
+# make newest  run the tests on the newest versions that pyproject.toml admits; make oldest: on the oldest
+#
+# PYTHON=/path/to/python3 chooses the interpreter, VENV=FOLDER the place of the environment.
 
-PYTHON ?= python3
+PYTHON ?=
 VENV ?= .venv
 bin := $(VENV)/bin
+export PYTHON
+environment := @sh scripts/environment.sh "$(VENV)"
 
-.PHONY: run test check slow bench docs clean
+.PHONY: run test check slow bench docs lock newest oldest clean run-environment dev-environment
 .DEFAULT_GOAL := run
 
-run: $(VENV)/.run
-	@$(bin)/runner run experiments/addition.yaml
-	@test "$$(command -v runner)" -ef $(bin)/runner || echo "before:  . $(bin)/activate    puts runner on the PATH"
+run: run-environment
+	@"$(bin)/runner" run experiments/addition.yaml
+	@test "$$(command -v runner)" -ef "$(bin)/runner" || echo "before:  . $(bin)/activate    puts runner on the PATH"
 
-test: $(VENV)/.dev
-	$(bin)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term:skip-covered
+test: dev-environment
+	"$(bin)/python" -m pytest -m "not slow" -n 2 --cov --cov-report=term:skip-covered
 
-check: $(VENV)/.dev
-	$(bin)/ruff format --check
-	$(bin)/ruff check
-	$(bin)/mypy
-	$(bin)/lint-imports
+check: dev-environment
+	"$(bin)/ruff" format --check
+	"$(bin)/ruff" check
+	"$(bin)/mypy"
+	"$(bin)/lint-imports"
 
-slow: $(VENV)/.dev
-	$(bin)/python -m pytest -m slow
+slow: dev-environment
+	"$(bin)/python" -m pytest -m slow
 
-bench: $(VENV)/.dev
-	$(bin)/python benchmarks/table.py
+bench: dev-environment
+	"$(bin)/python" benchmarks/table.py
 
-docs: $(VENV)/.dev
-	$(bin)/python -m scripts.make_docs
+docs: dev-environment
+	"$(bin)/python" -m scripts.make_docs
+
+lock: dev-environment
+	"$(bin)/python" -m scripts.lock $(if $(UPGRADE),--upgrade)
+
+newest: resolution := highest
+oldest: resolution := lowest-direct
+newest oldest: dev-environment
+	"$(bin)/uv" venv --quiet --clear --python "$(bin)/python" .venv-$@
+	"$(bin)/uv" pip install --quiet --python .venv-$@ --resolution $(resolution) --editable '.[embedded,dev]'
+	.venv-$@/bin/python -m pytest -m "not slow" -n 2
 
 clean:
-	rm -rf $(VENV) dist .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf "$(VENV)" .venv-newest .venv-oldest dist .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
-	$(bin)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded]'
-	@touch $@
-
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(bin)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
-	@touch $@ $(VENV)/.run
+run-environment dev-environment:
+	$(environment) $(@:-environment=)

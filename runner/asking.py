@@ -220,9 +220,7 @@ class Asking:
         return True
 
     def _take(self, question: Question, response: Response) -> None:
-        counter, usage = self._desk.counter, response.usage
-        counter.prompt_tokens += usage.prompt_tokens
-        counter.completion_tokens += usage.completion_tokens
+        self._desk.counter.spend(response.usage)
         if not self._succeeded:
             self._note_success()
         question.take(response)

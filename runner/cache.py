@@ -1,6 +1,6 @@
 """The cache that runs share: ``runs/.cache.sqlite``, responses by request key.
 
-A row of the table is (key, canonical request, response). Written by folds, read by everyone.
+A row of the table is (key, canonical request, response, checksum). Written by folds, read by everyone.
 Two runs at the same moment may each pay for the same request; afterwards nobody does.
 """
 
@@ -12,7 +12,10 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Self
 
+from runner.checksums import checksum, intact
 from runner.errors import UserError
+from runner.notices import notice
+from runner.values import request_key
 
 BATCH = 500
 """Keys asked for at once, and rows committed at once."""
@@ -35,9 +38,38 @@ _UNUSABLE = frozenset({
     sqlite3.SQLITE_READONLY,
 })
 
-RESPONSES = """
-CREATE TABLE IF NOT EXISTS responses(key BLOB PRIMARY KEY, request BLOB NOT NULL, response BLOB NOT NULL);
+_RESPONSES = """
+CREATE TABLE IF NOT EXISTS responses(
+  key BLOB PRIMARY KEY, request BLOB NOT NULL, response BLOB NOT NULL, checksum INTEGER)
 """
+
+_ADD = "INSERT INTO main.responses(key, request, response, checksum)"
+_KEEP = """
+ON CONFLICT(key) DO UPDATE SET
+  request = excluded.request, response = excluded.response, checksum = excluded.checksum
+  WHERE NOT intact(responses.key, responses.response, responses.checksum)
+"""
+"""What is stored stays, unless it is damaged."""
+_REPLACE = """
+ON CONFLICT(key) DO UPDATE SET
+  request = excluded.request, response = excluded.response, checksum = excluded.checksum
+"""
+
+
+class SchemaError(sqlite3.DatabaseError):
+    """Raised when a file is a database, but not one of ours."""
+
+
+class CacheDamagedError(UserError):
+    """Raised when a SQLite file is damaged, or none.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, message: str, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class CacheUnusableError(UserError):
@@ -66,12 +98,35 @@ def holds(db: sqlite3.Connection, table: str, schema: str = "main") -> bool:
     return db.execute(query, (table,)).fetchone() is not None
 
 
+def require_columns(db: sqlite3.Connection, table: str, *names: str, schema: str = "main") -> bool:
+    """Make sure that a table has some columns; return whether it has one for checksums.
+
+    Raises:
+        SchemaError: it hasn't.
+    """
+    there = {row[1] for row in db.execute(f"PRAGMA {schema}.table_info({table})")}
+    if lacking := [name for name in names if name not in there]:
+        raise SchemaError(f"its table {table} has no column {lacking[0]}")
+    return "checksum" in there
+
+
+def make_responses(db: sqlite3.Connection) -> None:
+    """Make the table of responses where there is none, within a transaction that may write.
+
+    A table of an earlier version gets its column for checksums; what it holds stays, without any.
+    """
+    db.execute(_RESPONSES)
+    if not require_columns(db, "responses", "key", "request", "response"):
+        db.execute("ALTER TABLE responses ADD COLUMN checksum INTEGER")
+
+
 def marks(values: Collection[object]) -> str:
     """Return as many SQL placeholders as there are values."""
     return ",".join("?" * len(values))
 
 
-_MOVE = "move it away: later runs then start a new one, and every run keeps its own answers"
+_WITHOUT = "; cache=false does without"
+_MOVE = f"move it away: later runs then start a new one, and every run keeps its own answers{_WITHOUT}"
 
 
 @contextmanager
@@ -81,36 +136,49 @@ def usable(path: Path, what: str = "the cache ", help_: str = _MOVE) -> Iterator
     Raises:
         UserError: it is damaged, or can't be used.
     """
+    without = _WITHOUT if help_ == _MOVE else ""
     try:
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-        if code in _DAMAGED:
-            raise UserError(f"{what}{path} is damaged ({error}); {help_}") from error
+        if code in _DAMAGED or isinstance(error, SchemaError) or _is_undecodable(error):
+            raise CacheDamagedError(f"{what}{path} is damaged ({error}); {help_}", path) from error
         if code == sqlite3.SQLITE_BUSY:
-            raise CacheBusyError(f"{what}{path} can't be used: {error}") from error
+            raise CacheBusyError(f"{what}{path} can't be used: {error}{without}") from error
         if code in _UNUSABLE:
-            raise CacheUnusableError(f"{what}{path} can't be used: {error}") from error
+            raise CacheUnusableError(f"{what}{path} can't be used: {error}{without}") from error
         raise
     except OSError as error:
-        raise CacheUnusableError(f"{what}{path} can't be used: {error.strerror}") from error
+        raise CacheUnusableError(f"{what}{path} can't be used: {error.strerror}{without}") from error
+
+
+def _is_undecodable(error: sqlite3.DatabaseError) -> bool:
+    """Tell whether a text is not UTF-8: the only error of its operation that Python finds, not SQLite."""
+    return isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode")
 
 
 class ResponseCache:
-    """The shared cache, open for reading; a file that isn't there holds nothing.
+    """The shared cache, open for reading; a file that isn't there holds nothing, nor does None.
+
+    An entry that is damaged counts as none, and a notice says so.
 
     Raises:
         UserError: where it is opened or read, if the file is damaged or can't be read.
     """
 
-    def __init__(self, path: Path, *, wait: float = BUSY_SECONDS) -> None:
+    def __init__(self, path: Path | None, *, wait: float = BUSY_SECONDS) -> None:
         """Open the cache at *path*; whoever writes to it is waited for so many seconds at most."""
-        self._path = path
+        self._path = path or Path()
         self._db: sqlite3.Connection | None = None
+        self._checksum = "NULL"
+        if path is None:
+            return
         with usable(path), ExitStack() as stack:
             if path.exists():
                 db = stack.enter_context(closing(connect(path, wait=wait)))
                 if holds(db, "responses"):
+                    if require_columns(db, "responses", "key", "request", "response"):
+                        self._checksum = "checksum"
                     self._db = db
                     stack.pop_all()
 
@@ -133,31 +201,45 @@ class ResponseCache:
         """Return the stored responses of *keys*, at most `BATCH` of them at once."""
         if self._db is None or not keys:
             return {}
-        query = f"SELECT key, response FROM responses WHERE key IN ({marks(keys)})"
+        query = f"SELECT key, response, {self._checksum} FROM responses WHERE key IN ({marks(keys)})"
+        found = {}
         with usable(self._path):
-            return dict(self._db.execute(query, sorted(keys)))
+            for key, response, stored in self._db.execute(query, sorted(keys)):
+                if intact(key, response, stored):
+                    found[key] = response
+                else:
+                    notice(
+                        f"damaged entry ignored in {self._path}: the request is sent again, "
+                        "and its answer replaces what is stored"
+                    )
+        return found
 
     def requests(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, canonical request) of everything stored."""
-        if self._db is not None:
-            with usable(self._path):
-                yield from self._db.execute("SELECT key, request FROM responses")
+        if self._db is None:
+            return
+        with usable(self._path):
+            for key, request in self._db.execute("SELECT key, request FROM responses"):
+                if isinstance(request, bytes) and request_key(request) == key:
+                    yield key, request
+                else:
+                    notice(f"damaged entry ignored in {self._path}")
 
 
 def store_responses(path: Path, rows: Sequence[tuple[bytes, bytes, bytes]], *, replace: bool) -> None:
     """Add responses, each with its key and canonical request, to the shared cache; made where it isn't there.
+
+    What is stored under the same key stays, unless it is damaged or *replace* is given.
 
     Raises:
         UserError: the file is damaged or can't be written.
     """
     with usable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(connect(path)) as db:
-            db.isolation_level = None
-            db.execute("BEGIN IMMEDIATE")
-            db.execute(RESPONSES)
-            verb = "REPLACE" if replace else "IGNORE"
-            db.executemany(f"INSERT OR {verb} INTO responses VALUES (?,?,?)", rows)
+        with closing(_connect_writing(path)) as db:
+            _begin(db)
+            checked = [(key, request, response, checksum(key, response)) for key, request, response in rows]
+            db.executemany(f"{_ADD} VALUES (?,?,?,?) {_REPLACE if replace else _KEEP}", checked)
             db.execute("COMMIT")
 
 
@@ -168,17 +250,30 @@ def add_responses(path: Path, source: Path, *, after: int, replace: bool) -> Non
         path: the shared cache; made where it isn't there.
         source: a point's ``cache.sqlite``.
         after: rowid of the last response that was added before.
-        replace: overwrite what is stored under the same keys, as ``cache: refresh`` asks.
+        replace: overwrite what is stored under the same keys, as ``cache: refresh`` asks; what is damaged
+            is overwritten in any case.
     """
-    with usable(path), closing(connect(path)) as db:
-        db.isolation_level = None
-        db.execute(RESPONSES)
+    with usable(path), closing(_connect_writing(path)) as db:
         db.execute("ATTACH ? AS source", (str(source),))
-        verb = "REPLACE" if replace else "IGNORE"
+        _begin(db)
+        db.execute("COMMIT")
         end = db.execute("SELECT coalesce(max(rowid), 0) FROM source.responses").fetchone()[0]
         for start in range(after, end, _SHARE):
             db.execute(
-                f"INSERT OR {verb} INTO main.responses SELECT key, request, response FROM source.responses "
-                "WHERE rowid > ? AND rowid <= ?",
+                f"{_ADD} SELECT key, request, response, checksum FROM source.responses "
+                f"WHERE rowid > ? AND rowid <= ? {_REPLACE if replace else _KEEP}",
                 (start, start + _SHARE),
             )
+
+
+def _connect_writing(path: Path) -> sqlite3.Connection:
+    db = connect(path)
+    db.isolation_level = None
+    db.create_function("intact", 3, intact, deterministic=True)
+    return db
+
+
+def _begin(db: sqlite3.Connection) -> None:
+    """Begin to write, with the table there."""
+    db.execute("BEGIN IMMEDIATE")
+    make_responses(db)

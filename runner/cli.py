@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from runner.errors import EXHAUSTED, UNWRITABLE, RunnerError, UserError
+from runner.notices import forget_notices
 from runner.streams import Streams, require_utf8
 
 COMMANDS = {
@@ -64,6 +65,7 @@ def _guarded(arguments: list[str]) -> int:
             require_utf8(argument, f"argument {number}")
         if "_ARGCOMPLETE" in os.environ:
             import_module("runner.commands.completion").complete(COMMANDS)
+        forget_notices()
         return _run(arguments)
     except RunnerError as error:
         print(f"runner: {_masked(str(error))}", file=sys.stderr)

@@ -13,7 +13,8 @@ from runner.engines.constraints import constraint_fault
 from runner.errors import Fault, RenderError
 from runner.render import ValueTemplate, compile_value
 from runner.spec import Sampling
-from runner.spec.sampling import CONSTRAINTS, FILLED, GO_WITH, is_template
+from runner.spec.exact import FILLED
+from runner.spec.sampling import CONSTRAINTS, GO_WITH, is_template
 from runner.values import Json, Row, spelled
 
 
@@ -94,8 +95,9 @@ class Drawing:
     ) -> dict[str, Json]:
         names = {"row": row.data, **dict(zip(self._slots, answers, strict=False))}
         given = {name: template.value(names) for name, template in templates.items()}
+        given = {name: _structured(name, value) for name, value in given.items()}
         # A column that has no value leaves the parameter out.
-        given = {n: _structured(n, value) for n, value in given.items() if value is not None and value != ""}
+        given = {name: value for name, value in given.items() if value is not None and value != ""}
         if missing := (self._needs & templates.keys()) - given.keys():
             raise RenderError(f"sampling.{min(missing)}: the row gives none, and the engine needs it")
         try:
@@ -140,8 +142,15 @@ _STRUCTURED = frozenset({
 """Parameters that hold lists and maps: a column of a CSV file holds them as JSON text."""
 
 
+_VERBATIM = frozenset({"stop", "regex", "choice"})
+"""Parameters that are texts of the user's own: white space at their ends is part of them."""
+
+
 def _structured(name: str, value: Any) -> Any:
-    if name not in _STRUCTURED or not isinstance(value, str) or value[:1] not in "[{":
+    if not isinstance(value, str) or name in _VERBATIM:
+        return value
+    value = value.strip()  # a template may be a YAML block, which ends with a newline
+    if name not in _STRUCTURED or value[:1] not in {"[", "{"}:
         return value
     try:
         return msgspec.json.decode(value)

@@ -15,7 +15,8 @@ RunnerError
 │   ├── ContextLengthError     the prompt does not fit the model's context
 │   ├── RenderError            a template failed on this row
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
-│   ├── MalformedError         every attempt got an answer that no API documents
+│   ├── MalformedError         two answers in a row, or that to the last attempt, were malformed
+│   ├── ScorerError            a scorer failed on an answer, or took too long
 │   ├── ResponseTooLargeError  the body exceeds engine.max_response_bytes, or is compressed as no text is
 │   └── IncompleteResponseError  the answer lacks what was asked (n, a forced call)
 │       └── MissingLogprobsError  log probabilities of its tokens
@@ -24,7 +25,7 @@ RunnerError
     ├── ServerError            5xx, 408, 409; an answer that says that the server failed
     ├── RequestTimeoutError    no answer within engine.timeout
     ├── ConnectionFailedError  refused, not had in time, reset, cut in mid-body or in mid-stream
-    └── MalformedResponseError 200, but not what the API documents
+    └── MalformedResponseError 2xx, but not what the API documents; asked again once
 
 A `RunnerError` that reaches the command line is printed as one message; any other
 exception is a bug and keeps its traceback.
@@ -171,7 +172,11 @@ class InputError(RowError, ValueError):
 
 
 class MalformedError(RowError):
-    """Raised when the answers to all attempts were malformed."""
+    """Raised when two answers in a row were malformed, or the one to the last attempt."""
+
+
+class ScorerError(RowError):
+    """Raised when a scorer fails on an answer, takes too long, or returns no score."""
 
 
 class ResponseTooLargeError(RowError):
@@ -207,4 +212,4 @@ class ConnectionFailedError(RetryableError):
 
 
 class MalformedResponseError(RetryableError):
-    """Raised when an answer is not what the API documents; final once retries are spent."""
+    """Raised when an answer is not what the API documents; a second one in a row is final."""

@@ -17,7 +17,7 @@ from runner.records import ERROR, OK, STEP
 from runner.results import ResultLine
 from runner.runs import naming, write_file
 from runner.scoring.base import Score
-from runner.scoring.metrics import Metrics
+from runner.scoring.metrics import FAILED, Failed, Metrics
 from runner.spec import Experiment
 from runner.values import VALUE_TASKS, Json
 
@@ -64,19 +64,27 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
     """Write results.jsonl in dataset order and metrics.json, in one pass over the results."""
     experiment = spec.experiment()
     samples = experiment.samples
-    metrics = {name: Metrics(scorer.report, samples) for name, scorer in experiment.scorers.items()}
+    metrics = {
+        name: Metrics(scorer.report, samples, scorer.failed_rows or experiment.failed_rows)
+        for name, scorer in experiment.scorers.items()
+    }
     failures: dict[tuple[str, str], Failure] = {}
     unmatched: dict[str, Unmatched] = {}
     finish: Counter[str] = Counter()
     temporary = folder / ".results.jsonl.tmp"
     with naming(folder / "results.jsonl"), temporary.open("wb") as out:
-        for row, group in groupby(_written(records, out), key=lambda line: line.id):
-            lines = {line.sample: line for line in group}
+        for row, group in groupby(_written(records, out), key=lambda written: written[1].id):
+            states, lines = {}, {}
+            for state, line in group:
+                states[line.sample], lines[line.sample] = state, line
             note_failures(failures, lines.values())
             for line in lines.values():
                 finish.update(line.finish.values())
             for name, metric in metrics.items():
-                metric.add(row, [_score(lines.get(sample), name) for sample in range(samples)])
+                metric.add(
+                    row,
+                    [_score(states.get(sample), lines.get(sample), name) for sample in range(samples)],
+                )
                 _note_unmatched(unmatched, name, experiment.scorers[name].of, lines.values())
     temporary.replace(folder / "results.jsonl")
     counts = records.counts()
@@ -91,6 +99,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
         "served": records.mark("served"),
         "fault": fault,
         "failures": list(failures.values()),
+        "rows": spec.dataset.rows,
         "scores": {name: metric.result() for name, metric in metrics.items()},
         "unmatched": unmatched,
         "finish": dict(finish.most_common()),
@@ -141,12 +150,20 @@ def _note_unmatched(
         unmatched[scorer] = msgspec.structs.replace(known, count=known.count + 1)
 
 
-def _written(records: PointRecords, out: BinaryIO) -> Iterator[ResultLine]:
-    for _, line in records.lines():
+def _written(records: PointRecords, out: BinaryIO) -> Iterator[tuple[str, ResultLine]]:
+    """Write each line; yield its state and what it holds."""
+    for state, line in records.lines():
+        try:
+            decoded = _decode.decode(line)
+        except msgspec.DecodeError as error:
+            raise records.damaged(f"a result: {error}") from None
         out.write(line + b"\n")
-        yield _decode.decode(line)
+        yield state, decoded
 
 
-def _score(line: ResultLine | None, scorer: str) -> Score | None:
-    score = None if line is None else line.scores.get(scorer)
-    return None if score is None else Score(score.value, score.answer)
+def _score(state: str | None, line: ResultLine | None, scorer: str) -> Score | Failed | None:
+    """Return what a scorer made of a result; None where a resume may bring an answer."""
+    if line is None or state not in {OK, ERROR}:
+        return None
+    score = line.scores.get(scorer)
+    return FAILED if score is None else Score(score.value, score.answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from pathlib import Path
 
+from runner.bare_columns import bare_prompts, bare_targets
 from runner.config import RefusedPoint
 from runner.data import check_rows, columns, undivided
 from runner.drawing import Drawing
@@ -84,18 +85,19 @@ def _columns(dataset: Dataset, unsound: Container[Dataset]) -> Sequence[str] | N
 
 
 def _column_faults(planned: PlannedPoint, there: Sequence[str]) -> list[Fault]:
-    """Find columns that the prompt or a target names and the dataset's first sound row hasn't."""
+    """Find what the prompt, the sampling and targets say of columns that the first sound row contradicts."""
     experiment = planned.experiment
     missing = compile_prompt(planned.prompt, experiment.task).columns - set(there)
     drawn = Drawing(planned.sampling, ()).columns - set(there)
     faults = [_lacking("prompt", experiment.dataset, name, there) for name in sorted(missing)]
     faults += [_lacking("sampling", experiment.dataset, name, there) for name in sorted(drawn)]
+    faults += bare_prompts(experiment, planned.prompt, there)
     return faults + target_column_faults(experiment, there)
 
 
 def target_column_faults(experiment: Experiment, there: Sequence[str]) -> list[Fault]:
-    """Find columns that a scorer's target names and that are not among those of the rows."""
-    faults = []
+    """Find targets with columns that are not *there*, and those that name a column without a template."""
+    faults = bare_targets(experiment, there)
     for name, scorer in experiment.scorers.items():
         own = scorer.target is not None
         place = f"scorers.{name}.target" if own else "dataset.target"

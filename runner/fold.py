@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self, TypeAlias
 
 import msgspec
 
-from runner.cache import CacheUnusableError, add_responses
+from runner.cache import CacheDamagedError, CacheUnusableError
 from runner.errors import UNWRITABLE, RunnerError, UserError
 from runner.export import export
+from runner.exported import METRICS_FILE, damaged_files, note_exported
 from runner.jobs import Job, PointSpec, read_job
+from runner.notices import notice
 from runner.points import PointRecords, by_point
-from runner.records import ERROR, OK, RECORDS_FILE, Record, read_records
+from runner.records import ERROR, OK, RECORDS_FILE, Record, damaged_record, read_records
 from runner.results import ResultLine
 from runner.runs import RunFolder, read_file, write_file
+from runner.sharing import Sharing
 from runner.spec import Experiment
-from runner.vectors import export_vectors
+from runner.vectors import damaged_parts, export_vectors
 
 _FOLD = 2_000
 """Records read in one go."""
 
 FOLDED_FILE = "folded.json"
 """In a job's folder: up to which byte each attempt's records are folded."""
+
+_Bytes: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 _OPEN = 2
 """Points open at once: a job asks them one after another."""
@@ -76,7 +81,7 @@ def fold_run(run: RunFolder, tell: Callable[[str], None] = lambda _: None) -> di
         return {point.name: _last_counts(run, point) for job in jobs.values() for point in job.points}
     try:
         with run.lock():
-            return _fold_jobs(run, jobs, _Sharing(run.cache, tell))
+            return _fold_jobs(run, jobs, Sharing(run.cache, tell))
     except CacheUnusableError as error:
         raise _unfolded(run, str(error)) from error
     except OSError as error:
@@ -93,14 +98,39 @@ def _unfolded(run: RunFolder, reason: str) -> UnfoldedError:
     )
 
 
-def _fold_jobs(run: RunFolder, jobs: Mapping[Path, Job], sharing: _Sharing) -> dict[str, PointCounts]:
+def _fold_jobs(run: RunFolder, jobs: Mapping[Path, Job], sharing: Sharing) -> dict[str, PointCounts]:
     counts = {}
     for folder, job in jobs.items():
-        _begin_anew(run, folder, job)
-        _fold_job(run, folder, job)
-        for point in job.points:
-            counts[point.name] = _refresh(run, point, sharing)
+        counts.update(_fold_whole(run, folder, job, sharing))
     return counts
+
+
+def _fold_whole(run: RunFolder, folder: Path, job: Job, sharing: Sharing) -> dict[str, PointCounts]:
+    """Fold a job and bring its points up to date; a point's file that turns out damaged is made anew."""
+    made_anew: set[Path] = set()
+    while True:
+        _begin_anew(run, folder, job)
+        try:
+            _fold_job(run, folder, job)
+            return {point.name: _refresh(run, point, sharing) for point in job.points}
+        except CacheDamagedError as error:
+            if error.path in made_anew:
+                raise
+            made_anew.add(error.path)
+            _set_aside(error.path, folder)
+
+
+def _set_aside(file: Path, folder: Path) -> None:
+    """Have a point's damaged file, and all that was made of it, made anew of what its job recorded."""
+    kept = file.with_name(f"{file.name}.damaged")
+    notice(
+        f"{file} is damaged: it is made anew of what the attempts recorded, and kept as {kept.name}; "
+        "a resume has the cache complete what no attempt recorded"
+    )
+    file.with_name(f"{file.name}-journal").unlink(missing_ok=True)
+    file.replace(kept)
+    file.with_name(METRICS_FILE).unlink(missing_ok=True)
+    (folder / FOLDED_FILE).unlink(missing_ok=True)
 
 
 def _begin_anew(run: RunFolder, folder: Path, job: Job) -> None:
@@ -138,12 +168,12 @@ def logs_of(job_folder: Path) -> list[Path]:
 def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
     """Add what the attempts have written since the last fold to the files of their points."""
     mark = folder / FOLDED_FILE
-    before = read_file(mark, dict[str, int], REMAKE) if mark.exists() else {}
-    ends = dict(before)
+    before = _folded(mark)
+    ends = _still_there(folder, before)
     with _Points(run, job) as points:
         for log in logs_of(folder):
             number = log.parent.name
-            fresh = read_records(log, ends.get(number, 0))
+            fresh = _own_records(job, log, ends.get(number, 0))
             while batch := list(islice(fresh, _FOLD)):
                 for index, records in by_point(record for _, _, record in batch).items():
                     points.add(index, records, int(number))
@@ -151,6 +181,45 @@ def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
     if ends != before:
         # Behind the points' own commits: if this is lost, the same records are added once more.
         write_file(mark, msgspec.json.encode(ends))
+
+
+def _own_records(job: Job, log: Path, start: int) -> Iterator[tuple[int, int, Record]]:
+    """Yield what `read_records` does.
+
+    Raises:
+        UserError: a record is of a point that the job hasn't.
+    """
+    points = {point.index for point in job.points}
+    for begin, end, record in read_records(log, start):
+        if record.point not in points:
+            raise damaged_record(log, begin, f"it is of point {record.point}, which {job.name} doesn't have")
+        yield begin, end, record
+
+
+def _still_there(folder: Path, ends: Mapping[str, int]) -> dict[str, int]:
+    """Return up to where attempts are folded, and tell of records that were folded and are gone.
+
+    What is left of an attempt's records is folded again, in case it is the mark that is wrong.
+    """
+    there = {}
+    for number, end in ends.items():
+        log = folder / number / RECORDS_FILE
+        if log.is_file() and log.stat().st_size >= end:
+            there[number] = end
+        else:
+            notice(f"{log} is gone or cut short: the points keep what was folded of it")
+    return there
+
+
+def _folded(mark: Path) -> dict[str, int]:
+    """Return up to where each attempt is folded; from the start, where that is no longer told."""
+    if not mark.exists():
+        return {}
+    try:
+        return read_file(mark, dict[str, _Bytes], REMAKE)
+    except UserError:
+        notice(f"{mark} is damaged and made anew: all records are folded again")
+        return {}
 
 
 class _Points:
@@ -181,30 +250,7 @@ class _Points:
                 point.commit()
 
 
-class _Sharing:
-    """Adds what points were answered to the shared cache, until that fails once."""
-
-    def __init__(self, cache: Path, tell: Callable[[str], None]) -> None:
-        self._cache = cache
-        self._tell = tell
-        self._failed = False
-
-    def add(self, file: Path, records: PointRecords, *, replace: bool) -> None:
-        """Add what is new in a point's *file*."""
-        end, after = records.last_response(), records.mark("shared")
-        if end <= after or self._failed:
-            return
-        try:
-            add_responses(self._cache, file, after=after, replace=replace)
-        except UserError as error:
-            self._failed = True
-            self._tell(str(error))
-            return
-        records.set_mark("shared", end)
-        records.commit()
-
-
-def _refresh(run: RunFolder, spec: PointSpec, sharing: _Sharing) -> PointCounts:
+def _refresh(run: RunFolder, spec: PointSpec, sharing: Sharing) -> PointCounts:
     """Bring what is made of a point's records up to date: results, metrics, the shared cache."""
     folder = run.point(spec.name)
     file = folder / "cache.sqlite"
@@ -217,9 +263,16 @@ def _refresh(run: RunFolder, spec: PointSpec, sharing: _Sharing) -> PointCounts:
         if experiment.fills_cache:
             sharing.add(file, records, replace=experiment.cache == "refresh")
         version = records.mark("changed")
-        if version != records.mark("exported") or not (folder / "metrics.json").exists():
+        stale = version != records.mark("exported")
+        damaged = [] if stale else damaged_files(folder, records)
+        if experiment.task == "embed" and not stale:
+            damaged += damaged_parts(folder, records)
+        for path in damaged:
+            notice(f"{path} is gone or damaged, and made anew")
+        if stale or damaged:
             fault = _vectors_fault(folder, experiment, records)
             export(folder, spec, records, fault)
+            note_exported(folder, records)
             if not fault:
                 records.set_mark("exported", version)
                 records.commit()

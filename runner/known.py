@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
-from runner.cache import connect, holds, marks
+from runner.cache import connect, holds, marks, require_columns, usable
 from runner.records import ERROR, OK, Answer, Record, read_record, read_records, stored_key
 from runner.values import response_stored
 
@@ -107,19 +107,27 @@ class Known:
                 self._db.execute(_UNDONE, row)
 
     def add_folded(self, point: int, source: Path, *, retry_final: bool) -> None:
-        """Take over which rows a point's folder already has."""
-        db = connect(source)
-        try:
-            if not holds(db, "results"):
-                return
-            query = "SELECT ?, id, sample, ? AND state = ? FROM results WHERE state IN (?, ?)"
-            rows = db.execute(query, (point, retry_final, ERROR, OK, ERROR))
-            self._db.executemany(_DONE, rows)
-            self.answered = (
-                self.answered or db.execute("SELECT 1 FROM responses LIMIT 1").fetchone() is not None
-            )
-        finally:
-            db.close()
+        """Take over which rows a point's folder already has.
+
+        Raises:
+            UserError: its file is damaged.
+        """
+        with usable(source, "", "runner status makes it anew of what the attempts recorded"):
+            db = connect(source)
+            try:
+                self._add_folded(point, db, retry_final=retry_final)
+            finally:
+                db.close()
+
+    def _add_folded(self, point: int, db: sqlite3.Connection, *, retry_final: bool) -> None:
+        if not holds(db, "results"):
+            return
+        require_columns(db, "results", "id", "sample", "state")
+        require_columns(db, "responses", "key")
+        query = "SELECT ?, id, sample, ? AND state = ? FROM results WHERE state IN (?, ?)"
+        self._db.executemany(_DONE, db.execute(query, (point, retry_final, ERROR, OK, ERROR)))
+        answered = db.execute("SELECT 1 FROM responses LIMIT 1").fetchone() is not None
+        self.answered = self.answered or answered
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the responses that are in a log, by `records.stored_key`."""

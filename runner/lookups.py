@@ -22,12 +22,14 @@ TRY_SECONDS = 0.5
 class Lookups:
     """Looks up stored responses from an event loop, which goes on meanwhile; an async context manager.
 
+    Without a *path* nothing is stored.
+
     Raises:
         UserError: where it is entered or looked up, if the cache is damaged, can't be read, or is held by
             others for too long.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._open = partial(ResponseCache, path, wait=TRY_SECONDS)
         self._cache: ResponseCache | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cache")

@@ -10,7 +10,8 @@ import msgspec
 from runner.errors import UserError
 from runner.export import Failure, Unmatched
 from runner.fold import REMAKE, PointCounts, fold_run
-from runner.jobs import read_job
+from runner.inputs import damage
+from runner.jobs import PointSpec, read_job
 from runner.launch.attempts import STATE_FILE, State, attempts, read_state
 from runner.launch.job_state import JobState
 from runner.launch.kept import mask_kept
@@ -46,6 +47,7 @@ class JobOutcome(msgspec.Struct, frozen=True):
 class PointOutcome(msgspec.Struct, frozen=True):
     """One point: its counts and scores; ``served`` were completed by the cache without a job.
 
+    ``rows`` is how many rows the point has, of which a score may count fewer.
     ``unmatched`` tells by scorer of answers in which there was nothing to compare; ``finish`` counts answers
     by why they ended, other than by ``stop``; ``times`` are those of answers in pieces, in seconds; ``fault``
     says why the vectors of its answers could not be written, where they could not.
@@ -60,6 +62,7 @@ class PointOutcome(msgspec.Struct, frozen=True):
     served: int
     cancelled: bool
     scores: dict[str, dict[str, Json]]
+    rows: int = 0
     failures: tuple[Failure, ...] = ()
     fault: str = ""
     unmatched: dict[str, Unmatched] = {}
@@ -115,6 +118,7 @@ def run_outcome(run: RunFolder) -> RunOutcome:
     state = _state(jobs, points)
     code = _EXIT_CODES.get(state, 1)
     refused = read_refused(run)
+    warnings += damage(run, _specs(run))
     return RunOutcome(run.name, str(run.path), state, code, jobs, points, tuple(warnings), refused)
 
 
@@ -158,7 +162,7 @@ def _spent(folder: Path) -> Progress:
     """Sum what all attempts at a job sent and received."""
     states = [state for attempt in attempts(folder) if (state := read_state(attempt)) is not None]
     known = [_progress(folder, state) for state in states]
-    names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens")
+    names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens", "uncounted")
     return Progress(**{name: sum(getattr(one, name) for one in known) for name in names})
 
 
@@ -169,12 +173,16 @@ def _progress(folder: Path, state: State) -> Progress:
         raise UserError(f"{STATE_FILE} of an attempt in {folder} is damaged ({error}): {PUT_BACK}") from None
 
 
-def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcome, ...]:
-    specs = sorted(
+def _specs(run: RunFolder) -> list[PointSpec]:
+    """Return the points of a run, in the experiment's order."""
+    return sorted(
         (spec for folder in run.jobs for spec in read_job(folder).points), key=lambda spec: spec.index
     )
+
+
+def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcome, ...]:
     outcomes = []
-    for spec in specs:
+    for spec in _specs(run):
         count = counts[spec.name]
         metrics = run.point(spec.name) / "metrics.json"
         known = read_file(metrics, PointMetrics, REMAKE) if metrics.exists() else PointMetrics()
@@ -190,6 +198,7 @@ def _points(run: RunFolder, counts: dict[str, PointCounts]) -> tuple[PointOutcom
                 count.served,
                 cancelled,
                 known.scores,
+                spec.dataset.rows,
                 known.failures,
                 count.fault,
                 known.unmatched,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from runner.errors import UserError
+from runner.files import expanded, find, impossible, is_folder, no_file, obstacle, shown_name
 from runner.shipped import shipped
 from runner.streams import require_utf8
 
@@ -38,11 +40,13 @@ class Places:
             folder = Path.cwd()
         root = next((p for p in (folder, *folder.parents) if _is_root(p)), folder)
         chosen = runs or (Path(value) if (value := os.environ.get("RUNNER_RUNS")) else root / "runs")
-        places = cls(root, chosen.absolute())
+        chosen = expanded(chosen).absolute()
         require_utf8(str(root), "the project's folder")
-        require_utf8(str(places.runs), "the folder of runs")
+        require_utf8(str(chosen), "the folder of runs")
         require_utf8(str(shipped()), "the folder that the runner is installed in")
-        return places
+        if why := impossible(chosen):
+            raise UserError(f"the folder of all runs, {shown_name(str(chosen))}, can't be used: {why}")
+        return cls(root, chosen)
 
     @property
     def groups(self) -> tuple[Path, ...]:
@@ -61,13 +65,19 @@ class Places:
         """Return the folder of a prompt's templates, or None."""
         inside = name and not name.startswith((".", "/", "~")) and ".." not in name.split("/")
         folders = (folder / name for folder in self.templates if inside)
-        return next((folder for folder in folders if folder.is_dir()), None)
+        return next((folder for folder in folders if is_folder(folder)), None)
 
     def find(self, path: str) -> Path | None:
         """Return the file or folder a relative *path* names, in the root or among what ships."""
-        given = Path(path).expanduser()
-        bases = [Path()] if given.is_absolute() else [self.root, shipped()]
-        return next((base / given for base in bases if (base / given).exists()), None)
+        return find(path, (self.root, shipped()))
+
+    def obstacle(self, path: str) -> str:
+        """Return why *path* can't name a file or a folder; empty if there simply is none."""
+        return obstacle(path, (self.root, shipped()))
+
+    def no_file(self, path: str) -> str:
+        """Return why *path* names no regular file; empty if there simply is nothing."""
+        return no_file(path, (self.root, shipped()))
 
 
 def _is_root(folder: Path) -> bool:

@@ -15,25 +15,39 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Self
 
-from runner.cache import RESPONSES, connect, marks, usable
+from runner.cache import (
+    CacheDamagedError,
+    connect,
+    make_responses,
+    marks,
+    require_columns,
+    usable,
+)
+from runner.checksums import checksum, intact
 from runner.records import OK, STEP, Record, stored_key
 from runner.values import response_stored
 
-_TABLES = f"""
-{RESPONSES}
-CREATE TABLE IF NOT EXISTS results(
-  step TEXT NOT NULL, id TEXT NOT NULL, sample INTEGER NOT NULL,
-  position INTEGER NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL, line BLOB NOT NULL,
-  PRIMARY KEY(step, id, sample));
-CREATE TABLE IF NOT EXISTS marks(name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-INSERT OR IGNORE INTO marks VALUES ('changed', 0), ('exported', 0), ('shared', 0), ('served', 0);
-"""
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS results(
+      step TEXT NOT NULL, id TEXT NOT NULL, sample INTEGER NOT NULL,
+      position INTEGER NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL, line BLOB NOT NULL,
+      checksum INTEGER, PRIMARY KEY(step, id, sample))
+    """,
+    "CREATE TABLE IF NOT EXISTS marks(name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
+    "INSERT OR IGNORE INTO marks VALUES ('changed', 0), ('exported', 0), ('shared', 0), ('served', 0)",
+    "INSERT OR IGNORE INTO marks VALUES ('metrics', -1), ('results', -1), ('results_time', -1)",
+)
+_RESULT = ("step", "id", "sample", "position", "state", "attempt", "line")
 _UPSERT = """
-INSERT INTO results(step, id, sample, position, state, attempt, line) VALUES (?,?,?,?,?,?,?)
+INSERT INTO results(step, id, sample, position, state, attempt, line, checksum) VALUES (?,?,?,?,?,?,?,?)
 ON CONFLICT(step, id, sample) DO UPDATE SET
-  position = excluded.position, state = excluded.state, attempt = excluded.attempt, line = excluded.line
+  position = excluded.position, state = excluded.state, attempt = excluded.attempt, line = excluded.line,
+  checksum = excluded.checksum
   WHERE excluded.attempt >= results.attempt
 """
+
+_ANSWER = "INSERT OR REPLACE INTO responses(key, request, response, checksum) VALUES (?,?,?,?)"
 
 _REMAKE = "delete it, and it is made anew of what the attempts recorded"
 
@@ -57,12 +71,29 @@ class PointRecords:
     """
 
     def __init__(self, path: Path, *, write: bool = True) -> None:
+        self._path = path
         self._usable = partial(usable, path, "", _REMAKE)
         with self._usable(), ExitStack() as stack:
             self._db = stack.enter_context(closing(connect(path)))
             if write:
-                self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+                self._make()
+            responses = require_columns(self._db, "responses", "key", "request", "response")
+            results = require_columns(self._db, "results", *_RESULT)
+            require_columns(self._db, "marks", "name", "value")
+            # A file of an earlier version that may only be read has none.
+            self._response_checksum = "checksum" if responses else "NULL"
+            self._result_checksum = "checksum" if results else "NULL"
             stack.pop_all()
+
+    def _make(self) -> None:
+        """Make what isn't there yet."""
+        self._db.execute("BEGIN IMMEDIATE")
+        make_responses(self._db)
+        for statement in _TABLES:
+            self._db.execute(statement)
+        if not require_columns(self._db, "results", *_RESULT):
+            self._db.execute("ALTER TABLE results ADD COLUMN checksum INTEGER")
+        self._db.commit()
 
     def __enter__(self) -> Self:
         return self
@@ -82,11 +113,12 @@ class PointRecords:
                 the later attempt's counts, and within one attempt the later. 0 is what the shared
                 cache completed before any attempt; its answers need not be added to the cache.
         """
-        answers = [
-            (stored_key(bytes.fromhex(a.key), r.point, r.owner), a.request, response_stored(a.response))
-            for r in records
-            for a in r.answers
-        ]
+        answers = []
+        for record in records:
+            for answer in record.answers:
+                key = stored_key(bytes.fromhex(answer.key), record.point, record.owner)
+                response = response_stored(answer.response)
+                answers.append((key, answer.request, response, checksum(key, response)))
         answers.sort(key=itemgetter(0))  # neighbours in the index
         results = [_columns(record, attempt) for record in records if record.result is not None]
         answered = sum(r.result.state == OK for r in records if r.result is not None)
@@ -99,7 +131,7 @@ class PointRecords:
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
         all_shared = served is not None and self.mark("shared") == self.last_response()
-        self._db.executemany("INSERT OR REPLACE INTO responses VALUES (?,?,?)", answers)
+        self._db.executemany(_ANSWER, answers)
         self._db.executemany(_UPSERT, results)
         self._db.execute("UPDATE marks SET value = value + 1 WHERE name = 'changed'")
         if served is not None:
@@ -116,7 +148,9 @@ class PointRecords:
         """Return a mark.
 
         ``changed`` and ``exported`` count versions, ``shared`` is a response's rowid, ``served`` counts
-        results that the cache completed before any job was launched.
+        results that the cache completed before any job was launched. ``metrics`` and ``results`` are the
+        checksums of the files that were exported, ``results_time`` is when the latter was modified
+        (nanoseconds); -1 is not known.
         """
         return int(self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()[0])
 
@@ -129,8 +163,23 @@ class PointRecords:
         return int(self._db.execute("SELECT coalesce(max(rowid), 0) FROM responses").fetchone()[0])
 
     def lines(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the state and the line of every result, in dataset order."""
-        yield from self._db.execute("SELECT state, line FROM results ORDER BY position, sample, step")
+        """Yield the state and the line of every result, in dataset order.
+
+        Raises:
+            CacheDamagedError: one is no longer what was stored.
+        """
+        yield from self._lines("ORDER BY position, sample, step")
+
+    def _lines(self, which: str, values: Sequence[object] = ()) -> Iterator[tuple[str, bytes]]:
+        query = f"SELECT id, sample, state, line, {self._result_checksum} FROM results {which}"
+        for row, sample, state, line, stored in self._db.execute(query, values):
+            if not isinstance(line, bytes) or stored not in {None, _line_checksum(row, sample, state, line)}:
+                raise self.damaged(f"the result of row {row}")
+            yield state, line
+
+    def damaged(self, what: str) -> CacheDamagedError:
+        """Return what says that something in the file is no longer what was stored."""
+        return CacheDamagedError(f"{self._path} is damaged ({what}); {_REMAKE}", self._path)
 
     def having(self, ids: Collection[str]) -> set[tuple[str, int]]:
         """Return row and sample of every result that there is of some hundred rows."""
@@ -146,11 +195,8 @@ class PointRecords:
 
     def answered(self, first: int, end: int) -> Iterator[bytes]:
         """Yield the line of every answered result with a position from *first* to before *end*, in order."""
-        query = (
-            "SELECT line FROM results WHERE state = ? AND position >= ? AND position < ? "
-            "ORDER BY position, sample"
-        )
-        for (line,) in self._db.execute(query, (OK, first, end)):
+        which = "WHERE state = ? AND position >= ? AND position < ? ORDER BY position, sample"
+        for _, line in self._lines(which, (OK, first, end)):
             yield line
 
     def counts(self) -> dict[str, int]:
@@ -171,15 +217,32 @@ class PointRecords:
         yield from self._db.execute("SELECT key, request, response FROM responses")
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the stored responses of *keys*."""
-        query = f"SELECT key, response FROM responses WHERE key IN ({marks(keys)})"
-        return dict(self._db.execute(query, list(keys)))
+        """Return the stored responses of *keys*.
+
+        Raises:
+            CacheDamagedError: one isn't there, or is no longer what was stored.
+        """
+        query = f"SELECT key, response, {self._response_checksum} FROM responses WHERE key IN ({marks(keys)})"
+        found = {
+            key: response
+            for key, response, stored in self._db.execute(query, list(keys))
+            if intact(key, response, stored)
+        }
+        if lacking := set(keys).difference(found):
+            raise self.damaged(f"the response {min(lacking).hex()}")
+        return found
 
 
 def _columns(record: Record, attempt: int) -> tuple[object, ...]:
     result = record.result
     assert result is not None
-    return (record.step, result.id, result.sample, result.position, result.state, attempt, result.line)
+    line = bytes(result.line)
+    check = _line_checksum(result.id, result.sample, result.state, line)
+    return (record.step, result.id, result.sample, result.position, result.state, attempt, line, check)
+
+
+def _line_checksum(row: object, sample: object, state: object, line: bytes) -> int:
+    return checksum(f"{row} {sample} {state}".encode(), line)
 
 
 def by_point(records: Iterable[Record]) -> dict[int, list[Record]]:

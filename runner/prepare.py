@@ -13,11 +13,13 @@ import msgspec
 
 from runner.cache import ResponseCache
 from runner.engines.remote import RemoteSettings
+from runner.errors import UserError
 from runner.fitting_rows import check_datasets
-from runner.hashes import content_hash, counted_files
+from runner.hashes import CHANGING, content_hash, counted_files
 from runner.identity import MODEL_FILES, Hash, make_scope, model_file
 from runner.jobs import DatasetFile, Job, PointSpec, write_job
 from runner.plan import Plan, PlannedPoint
+from runner.plan_warnings import point_warnings
 from runner.provenance import provenance
 from runner.resolved import Refusal
 from runner.runs import CACHE_FILE, RESOLVED_FILE, RunFolder, naming, write_file
@@ -59,7 +61,7 @@ def specify_point(planned: PlannedPoint, dataset: DatasetFile, hashed: Hash = co
         prompt=planned.prompt,
         scope=make_scope(experiment.model, experiment.engine, planned.kind, strict=strict, hashed=hashed),
         dataset=dataset,
-        notes=planned.notes,
+        notes=(*planned.notes, *(f"warning: {one}" for one in point_warnings(planned, dataset.rows))),
     )
 
 
@@ -110,16 +112,19 @@ def write_run(
 
     Raises:
         ConfigError: a secret's value would be written; nothing is, then.
-        UserError: the cache can't be read, or the folder can't be made; the same holds.
+        UserError: the cache can't be read, the folder can't be made, or a file changes as it is copied; the
+            same holds.
     """
     refuse_secrets(plan)
     Secrets.of(jobs[0].secret_env).refuse(_resolved(plan, jobs).decode(), "resolved config")
     runs = plan.composition.places.runs
-    with ResponseCache(runs / CACHE_FILE):
-        pass
+    experiments = [planned.experiment for planned in plan.points]
+    if any(experiment.reads_cache or experiment.fills_cache for experiment in experiments):
+        ResponseCache(runs / CACHE_FILE).close()
     run = RunFolder.create(runs, plan.name)
     try:
-        _fill(run, plan, jobs, command, held, files)
+        with run.refusable():
+            _fill(run, plan, jobs, command, held, files)
     except OSError as error:
         raise run.not_made(error) from error
     except BaseException:
@@ -179,6 +184,7 @@ def _freeze(job: Job, run: RunFolder) -> Job:
             copy = f"inputs/{dataset.sha256[:12]}-{Path(dataset.path).name}"
             if not (run.path / copy).exists():
                 _copy(Path(dataset.path), run.path / copy)
+                _check_copy(Path(dataset.path), run.path / copy, dataset.sha256)
             dataset = msgspec.structs.replace(dataset, path=copy)
         points.append(msgspec.structs.replace(point, dataset=dataset, copies=_copy_files(point, run)))
     return msgspec.structs.replace(job, points=tuple(points))
@@ -190,15 +196,25 @@ def _copy_files(point: PointSpec, run: RunFolder) -> dict[str, str]:
     model = point.experiment().model
     for field in MODEL_FILES:
         path = model_file(model, field)
-        if path is None:
+        if path is None or not path.exists():
             continue
         files = [path] if path.is_file() else list(counted_files(path, weights=False))
         if sum(file.stat().st_size for file in files) > COPY_LIMIT:
             continue
-        copies[field] = f"inputs/{str(point.scope.model[field])[:12]}-{path.name}"
+        digest = str(point.scope.model[field])
+        copies[field] = f"inputs/{digest[:12]}-{path.name}"
+        whole = run.path / copies[field]
+        if whole.exists():
+            continue
         for file in files:
-            copy = run.path / copies[field] / file.relative_to(path)
-            if not copy.exists():
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                _copy(file, copy)
+            copy = whole / file.relative_to(path)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            _copy(file, copy)
+        _check_copy(path, whole, digest, weights=False)
     return copies
+
+
+def _check_copy(file: Path, copy: Path, digest: str, *, weights: bool = True) -> None:
+    """Make sure that what was copied is what was checked and hashed before."""
+    if content_hash(copy, weights=weights) != digest:
+        raise UserError(f"{file} {CHANGING}")

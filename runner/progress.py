@@ -10,6 +10,7 @@ from enum import IntEnum
 import msgspec
 
 from runner.records import ERROR, MISSING
+from runner.values import Usage
 
 
 class Source(IntEnum):
@@ -39,6 +40,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
         requests: requests sent; one that is tried again counts once.
         prompt_tokens: tokens sent.
         completion_tokens: tokens received.
+        uncounted: answers to requests of which the server doesn't report how many tokens they took.
         started: Unix time when the first request could be sent.
         phase: what the job is about, such as ``waiting for a GPU``.
         trouble: why requests wait to be sent again, where some do.
@@ -53,6 +55,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    uncounted: int = 0
     started: float | None = None
     phase: str = ""
     trouble: str = ""
@@ -72,6 +75,7 @@ class Counts:
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    uncounted: int = 0
     phase: str = ""
     trouble: str = ""
     started: float | None = None
@@ -85,6 +89,12 @@ class Counts:
     def tell(self, trouble: str) -> None:
         """Note why requests wait to be sent again; nothing once none does."""
         self.trouble = trouble
+
+    def spend(self, usage: Usage) -> None:
+        """Count the tokens of an answer; where they are unknown, the answer."""
+        self.prompt_tokens += usage.prompt_tokens or 0
+        self.completion_tokens += usage.completion_tokens or 0
+        self.uncounted += usage.completion_tokens is None
 
     def count(self, point: int, state: str, source: Source) -> None:
         """Count a result."""
@@ -109,6 +119,7 @@ class Counts:
             requests=self.requests,
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
+            uncounted=self.uncounted,
             started=self.started,
             phase=self.phase,
             trouble=self.trouble,

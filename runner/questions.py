@@ -18,10 +18,10 @@ from runner.jobs import PointSpec
 from runner.progress import Source
 from runner.prompts import compile_prompt, illustrated, settled
 from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result, stored_key
-from runner.render import Template, compile_template
 from runner.results import ErrorLine, ResultLine, ScoreLine
-from runner.scoring.base import Score, Scorer
+from runner.scoring.base import Scorer
 from runner.scoring.registry import scorer_kinds
+from runner.scoring.targets import Target, Targets, best_score
 from runner.spec import ScorerSettings
 from runner.valued import spoken, value_of
 from runner.values import (
@@ -54,33 +54,27 @@ class BoundScorer:
         self._slots = tuple(slots)
         kind = scorer_kinds()[settings.kind]
         self._scorer: Scorer = kind.create(settings)
-        self._target_fault = kind.target_fault
         source = settings.target if settings.target is not None else default_target
-        self._target: Template | None = (
-            None if source is None else compile_template(source, name=f"scorers.{name}.target")
-        )
+        self._target = None if source is None else Target(name, source, kind.target_fault)
         self._early = self._target is not None and self._target.names().isdisjoint(slots)
 
-    def early_target(self, row: Row) -> str | None:
+    def early_target(self, row: Row) -> Targets | None:
         """Return the target if it can be had before there is an answer; None if it needs one.
 
         Raises:
-            RenderError: the row hasn't what it is made of, or nothing can be compared with it.
+            RenderError: the row lacks what the target is made of, or nothing can be compared with it.
         """
         if self._target is None or not self._early:
             return None
-        target = self._target.render({"row": row.data})
-        if (fault := self._target_fault(target)) is not None:
-            raise RenderError(f"scorers.{self.name}: {fault}")
-        return target
+        return self._target.texts({"row": row.data})
 
-    def score(self, row: Row, answers: Sequence[str], target: str | None = None) -> ScoreLine:
-        """Score one row's answers; *target* is what `early_target` gave, if it was asked."""
+    def score(self, row: Row, answers: Sequence[str], target: Targets | None = None) -> ScoreLine:
+        """Score one row's answers; *target* is what `early_target` returned, if it was called."""
         if target is None and self._target is not None:
-            target = self._target.render({"row": row.data, **dict(zip(self._slots, answers, strict=True))})
-        target = target or ""
-        score: Score = self._scorer.score(answers[self.slot], target)
-        return ScoreLine(score.value, score.answer, target)
+            target = self._target.texts({"row": row.data, **dict(zip(self._slots, answers, strict=True))})
+        target = target or ("",)
+        score = best_score(self._scorer, answers[self.slot], target)
+        return ScoreLine(score.value, score.answer, target[0] if len(target) == 1 else target)
 
 
 class OpenPoint:
@@ -173,7 +167,7 @@ class Question:
         self.canonical: bytes
         self.key: bytes
         self.stored_key: bytes
-        self.targets: list[str | None]
+        self.targets: list[Targets | None]
         self.owner = None if point.experiment.fills_cache else (row.id, sample)
 
     def prepare(self) -> None:

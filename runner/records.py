@@ -4,6 +4,9 @@ A line holds the new answers and the result they led to, so that both are there 
 counts once its newline is there: a writer that is killed leaves at most one cut line at the end. Plain
 appending needs no locks and no index, which is what a network filesystem does well, and costs a
 fraction of what a database would; what is to be looked up is folded into SQLite later (`runner.points`).
+
+The last field of a line, ``crc``, is the CRC-32 of the line without it. A line that is damaged counts as
+never written: its rows are missing. Lines of earlier versions have no such field and are taken as they are.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 
 from runner.errors import UserError
+from runner.notices import notice
+from runner.presence import OpenedFile
 from runner.runs import PUT_BACK
 from runner.values import canonical_json
 
@@ -36,7 +42,7 @@ MISSING = "missing"
 class Answer(msgspec.Struct, frozen=True):
     """A response under its request key (hex); both are JSON as it was or will be sent."""
 
-    key: str
+    key: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     request: msgspec.Raw
     response: msgspec.Raw
 
@@ -78,6 +84,9 @@ def stored_key(key: bytes, point: int, owner: tuple[str, int] | None) -> bytes:
     return hashlib.sha256(key + canonical_json([point, *owner])).digest()
 
 
+_CRC = b',"crc":'
+_END = b"}\n"
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 
@@ -90,6 +99,8 @@ class RecordLog:
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self.gone = OpenedFile(path, self._fd).gone
+        """Tells why the file is no longer at its path; empty while it is."""
         self._failed: OSError | None = None
 
     def __enter__(self) -> Self:
@@ -102,7 +113,8 @@ class RecordLog:
     def encode(records: Iterable[Record]) -> list[bytes]:
         """Return a line for each record."""
         now = time.time()
-        return [_encode(msgspec.structs.replace(record, time=now)) + b"\n" for record in records]
+        lines = [_encode(msgspec.structs.replace(record, time=now)) for record in records]
+        return [b"%b%b%d}\n" % (line[:-1], _CRC, zlib.crc32(line)) for line in lines]
 
     def append(self, lines: Iterable[bytes]) -> None:
         """Write whole lines; they are on disk when this returns.
@@ -128,8 +140,10 @@ class RecordLog:
 def read_records(path: Path, start: int = 0) -> Iterator[tuple[int, int, Record]]:
     """Yield each whole record from byte *start* on, with the bytes where its line starts and ends.
 
+    Damaged lines are passed over, and a notice says so.
+
     Raises:
-        UserError: a whole line is no record.
+        UserError: a whole line is sound, but no record.
     """
     with path.open("rb") as file:
         file.seek(start)
@@ -137,16 +151,38 @@ def read_records(path: Path, start: int = 0) -> Iterator[tuple[int, int, Record]
             if not line.endswith(b"\n"):
                 return
             end = start + len(line)
-            try:
-                record = _decode(line)
-            except msgspec.DecodeError as error:
-                raise UserError(f"{path} is damaged at byte {start:,} ({error}): {PUT_BACK}") from None
-            yield start, end, record
+            if (record := _record(line, path, start)) is not None:
+                yield start, end, record
             start = end
 
 
 def read_record(path: Path, start: int) -> Record:
-    """Return the record whose line starts at byte *start*."""
+    """Return the record whose line starts at byte *start*.
+
+    Raises:
+        UserError: it was damaged since it was found there.
+    """
     with path.open("rb") as file:
         file.seek(start)
-        return _decode(file.readline())
+        if (record := _record(file.readline(), path, start)) is None:
+            raise damaged_record(path, start, "it was sound a moment ago")
+        return record
+
+
+def damaged_record(path: Path, start: int, problem: object) -> UserError:
+    """Return what says that a line is no record of this run."""
+    return UserError(f"{path} is damaged at byte {start:,} ({problem}): {PUT_BACK}")
+
+
+def _record(line: bytes, path: Path, start: int) -> Record | None:
+    body, mark, rest = line.rpartition(_CRC)
+    number = rest.removesuffix(_END)
+    if not mark or not number.isdigit() or zlib.crc32(b"}", zlib.crc32(body)) == int(number):
+        try:
+            return _decode(line)
+        except msgspec.ValidationError as error:  # JSON, but no damage makes that of a record
+            raise damaged_record(path, start, error) from None
+        except msgspec.DecodeError:
+            pass
+    notice(f"damaged records ignored in {path}: a resume asks again for what is missing without them")
+    return None

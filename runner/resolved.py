@@ -24,8 +24,10 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class _Resolved(msgspec.Struct, frozen=True):
-    """The part that is read back: a job reads its points in its job.json."""
+    """The file's form; of it the refused points are read back, as a job reads its own in its job.json."""
 
+    name: str
+    points: tuple[msgspec.Raw, ...]
     refused: tuple[Refusal, ...] = ()
 
 

@@ -8,11 +8,11 @@ from runner.values import Json
 
 
 class ScoreLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One scorer's verdict, as results.jsonl holds it."""
+    """One scorer's verdict, as results.jsonl holds it; of a target that is a list, any element is right."""
 
     value: float
     answer: str | None = None
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
 
 
 class ErrorLine(msgspec.Struct, frozen=True, omit_defaults=True):

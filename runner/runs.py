@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from runner.errors import UserError
+from runner.files import expanded, impossible, is_file, shown_name
 
 CACHE_FILE = ".cache.sqlite"
 """The one earlier cache that later runs read, beside the runs."""
@@ -124,10 +125,19 @@ class RunFolder:
         return _no_folder(self.path, error.strerror or str(error))
 
     def remove(self) -> None:
-        """Remove what there is of a new run."""
+        """Remove a new run, as it was refused."""
         shutil.rmtree(self.path, ignore_errors=True)
         with suppress(OSError):
             self.path.parent.rmdir()  # of an experiment that has other runs it stays
+
+    @contextmanager
+    def refusable(self) -> Iterator[None]:
+        """Remove a new run, of which nothing was launched, where it is refused after all."""
+        try:
+            yield
+        except UserError:
+            self.remove()
+            raise
 
     @property
     def name(self) -> str:
@@ -231,9 +241,11 @@ def find_run(runs: Path, text: str) -> RunFolder:
     Raises:
         UserError: none or several runs match.
     """
-    given = Path(text).expanduser()
-    if any((given / name).is_file() for name in (RESOLVED_FILE, LOCK_FILE)):
+    given = expanded(text)
+    if any(is_file(given / name) for name in (RESOLVED_FILE, LOCK_FILE)):
         return RunFolder(given.resolve())
+    if why := impossible(given):
+        raise UserError(f"no run {shown_name(text)!r}: {why}")
     known, wanted = all_runs(runs), text.rstrip("/")
     matching = _matching(known, wanted)
     if not matching and (below := _named_below(given)) is not None:
@@ -252,7 +264,7 @@ def find_run(runs: Path, text: str) -> RunFolder:
         raise UserError(f"{text!r} names {len(matching)} runs; give more of the name: {listed}{newest}")
     near = get_close_matches(wanted, [*names, *{name.split("/")[0] for name in names}], n=3)
     hint = f"did you mean {near[0]}?" if near else f"the newest are {', '.join(names[-3:])}"
-    raise UserError(f"no run {text!r} in {runs}; {hint}")
+    raise UserError(f"no run {shown_name(text)!r} in {runs}; {hint}")
 
 
 def _matching(known: Sequence[RunFolder], wanted: str) -> list[RunFolder]:

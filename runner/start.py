@@ -27,12 +27,12 @@ def serve_cached(run: RunFolder, names: Collection[str] | None = None) -> dict[s
         names: of the points to serve; left out means all.
     """
     spare_the_collector()
-    with run.lock(), ResponseCache(run.cache) as cache:
+    points = [point for job in jobs_of(run) for point in job.points]
+    wanted = [point for point in points if names is None or point.name in names]
+    reading = [point for point in wanted if point.experiment().reads_cache]
+    with run.lock(), ResponseCache(run.cache if reading else None) as cache:
         if not cache:
             return {}
-        points = [point for job in jobs_of(run) for point in job.points]
-        wanted = [point for point in points if names is None or point.name in names]
-        reading = [point for point in wanted if point.experiment().reads_cache]
         return {point.name: _serve(run, point, cache) for point in reading}
 
 

@@ -49,7 +49,7 @@ def _faults(point: OpenPoint, path: str) -> list[Fault]:
             try:
                 question.prepare()
             except RenderError as error:
-                first = first or f"row {row.id}: {error}"
+                first = first or "; ".join((f"row {row.id}: {error}", *getattr(error, "__notes__", ())))
             else:
                 return []
     except UserError:  # a row that is none: told with all others like it

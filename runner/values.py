@@ -157,12 +157,15 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens: of the prompt (cached ones included), of the answer (reasoning included)."""
+    """Tokens: of the prompt (cached ones included), of the answer (reasoning included); None is unknown.
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
+    Of cached and reasoning tokens there are none where a server reports none.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = 0
+    reasoning_tokens: int | None = 0
 
 
 class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -250,7 +253,11 @@ def encode_response(response: Response) -> bytes:
 
 
 def decode_response(data: bytes) -> Response:
-    """Decode what `encode_response` wrote."""
+    """Decode what `encode_response` wrote.
+
+    Raises:
+        msgspec.DecodeError: it is something else.
+    """
     if not data.startswith(_BLOB):
         return _response_decoder.decode(data)
     start = len(_BLOB) + _LENGTH
@@ -260,6 +267,8 @@ def decode_response(data: bytes) -> Response:
     for length in lengths:
         vectors.append(data[end : end + length])
         end += length
+    if end != len(data):
+        raise msgspec.DecodeError(f"vectors of {end} bytes, and {len(data)} are there")
     return msgspec.structs.replace(response, embeddings=tuple(vectors))
 
 

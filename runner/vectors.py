@@ -7,6 +7,7 @@ is there is whole.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -29,6 +30,7 @@ _GROUP = 2_000
 """Vectors in memory at once, and in one row group."""
 
 _LOOKED_UP = 500
+_MAGIC = b"PAR1"
 _MADE_OF = b"llm-runner.made_of"
 
 
@@ -55,11 +57,33 @@ def export_vectors(folder: Path, records: PointRecords, dtype: str) -> None:
             _write(file, _vectors(records, lines), dtype, made_of)
 
 
+def damaged_parts(folder: Path, records: PointRecords) -> Iterator[Path]:
+    """Yield the parts that are gone or plainly no Parquet files."""
+    for block, _, _ in records.blocks(PART):
+        file = folder / f"vectors-{block:05d}.parquet"
+        if not _is_parquet(file):
+            yield file
+
+
+def _is_parquet(file: Path) -> bool:
+    """Tell whether a file begins and ends as Parquet does."""
+    if not file.is_file() or file.stat().st_size < 2 * len(_MAGIC):
+        return False
+    with file.open("rb") as stream:
+        head = stream.read(len(_MAGIC))
+        stream.seek(-len(_MAGIC), os.SEEK_END)
+        return head == stream.read() == _MAGIC
+
+
 def _made_of(file: Path) -> bytes | None:
-    """Return what a part says it was made of; None if it isn't there."""
-    if not file.exists():
+    """Return what a part says it was made of; None if it isn't there, or is damaged."""
+    if not _is_parquet(file):
         return None
-    found: bytes | None = (_parquet().read_schema(file).metadata or {}).get(_MADE_OF)
+    try:
+        schema = _parquet().read_schema(file)
+    except (OSError, ValueError):  # pyarrow's errors of a damaged file are of these
+        return None
+    found: bytes | None = (schema.metadata or {}).get(_MADE_OF)
     return found
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 import uvloop
@@ -22,13 +23,14 @@ from runner.collector import spare_the_collector
 from runner.engines.auto import chosen_among
 from runner.engines.base import EngineContext
 from runner.engines.limits import Limiter
+from runner.engines.notes import Notes
 from runner.engines.registry import engine_kinds
 from runner.engines.retrying import Retrying
 from runner.errors import RunnerError
 from runner.failures import FailureLog
 from runner.fold import logs_of
-from runner.hashes import content_hash
-from runner.identity import require_same, require_same_model
+from runner.identity import require_same_model
+from runner.inputs import check_dataset
 from runner.jobs import Job, read_job
 from runner.journal import Journal
 from runner.known import Known
@@ -38,9 +40,11 @@ from runner.launch.output import redirect_output
 from runner.launch.preemption import INTERRUPTED, TOLD_TO_STOP, requeue_if_preempted, take_over_signals
 from runner.lookups import Lookups
 from runner.open_files import max_in_flight, require_open_files
+from runner.presence import RunGoneError, stopped_when_gone
 from runner.progress import Counts
 from runner.questions import OpenPoint
 from runner.records import RECORDS_FILE, RecordLog
+from runner.restored import environment, handlers_kept
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.secrets import Secrets
 from runner.spec import SlurmCluster
@@ -58,6 +62,8 @@ class _Ending:
     state: WorkerState
     exit_code: int
     error: str = ""
+    gone: bool = False
+    """There is no folder left to say so in."""
 
 
 def run_job(job_dir: str, *, redirect: bool = True) -> int:
@@ -82,46 +88,32 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
                 print(note, flush=True)
         # A command that runs the job inside itself says all this in its own words.
         failures = FailureLog(partial(print, flush=True) if redirect else lambda _: None)
-        ending = _Worker(folder, attempt, job, secrets, failures).run()
+        notes = Notes(partial(_print_note, secrets, sys.stdout if redirect else sys.stderr))
+        ending = _Worker(folder, attempt, job, secrets, failures, notes).run()
         failures.sum_up()
-        if redirect and ending.error:
+        if ending.error and (redirect or ending.gone):
             print(ending.error, file=sys.stderr, flush=True)
         if ending.exit_code == INTERRUPTED:
             requeue_if_preempted()
         return ending.exit_code
 
 
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for a while: the next inline job, in the same process, has GPUs of its own."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Put back how signals are met; a loop that closes leaves them to end the process without a word."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _print_note(secrets: Secrets, out: TextIO, message: str) -> None:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(f"{now} note: {secrets.mask(message)}", file=out, flush=True)
 
 
 class _Worker:
     """One attempt at a job."""
 
     def __init__(
-        self, folder: Path, attempt: Attempt, job: Job, secrets: Secrets, failures: FailureLog
+        self,
+        folder: Path,
+        attempt: Attempt,
+        job: Job,
+        secrets: Secrets,
+        failures: FailureLog,
+        notes: Notes,
     ) -> None:
         self._folder = folder
         self._run = RunFolder(folder.parent.parent)
@@ -129,20 +121,36 @@ class _Worker:
         self._job = job
         self._secrets = secrets
         self._failures = failures
+        self._notes = notes
         self._counter = Counts()
         self._state = State.begin()
         self._held: tuple[int, ...] = ()
 
     def run(self) -> _Ending:
-        """Run, and leave a final state behind, whatever happens but a kill."""
+        """Run, and leave a final state behind, whatever happens but a kill or the loss of the run folder."""
+        try:
+            return self._work_to_end()
+        except RunGoneError as error:
+            ending = _Ending("failed", 1, str(error), gone=True)
+            with suppress(OSError):  # where more is gone than the records
+                self._end(ending)
+            return ending
+        except FileNotFoundError:
+            if self._attempt.path.is_dir():
+                raise
+            return _Ending("failed", 1, f"{self._attempt.path} is gone", gone=True)
+
+    def _work_to_end(self) -> _Ending:
         self._write()
         try:
             self._check_inputs()
-            with self._devices(), _handlers_kept():
+            with self._devices(), handlers_kept(_SIGNALS):
                 spare_the_collector()
                 ending = uvloop.run(self._work())
         except (StoppedError, KeyboardInterrupt) as error:
             ending = _Ending("interrupted", INTERRUPTED, str(error) or _CTRL_C)
+        except RunGoneError:
+            raise
         except RunnerError as error:
             ending = _Ending("failed", 1, f"{type(error).__name__}: {self._secrets.mask(str(error))}")
         except BaseException as error:
@@ -166,10 +174,10 @@ class _Worker:
         self._write()
 
     def _check_inputs(self) -> None:
-        """Stop if what the run holds no copy of is no longer what it was at launch."""
-        for file in {p.dataset for p in self._job.points if Path(p.dataset.path).is_absolute()}:
-            self._phase("checking the dataset")
-            require_same(f"dataset {file.path}", content_hash(Path(file.path)), file.sha256)
+        """Stop if what the job reads is no longer what it was at launch."""
+        self._phase("checking the dataset")
+        for file in {point.dataset for point in self._job.points}:
+            check_dataset(self._run.path, file)
         self._phase("checking the model")
         point = self._job.points[0]
         experiment = point.experiment(self._run.path)
@@ -186,7 +194,7 @@ class _Worker:
         self._phase("waiting for a GPU")
         with (
             take_devices(self._job.devices, devices_of(cluster)) as devices,
-            _environment(devices.environment),
+            environment(devices.environment),
         ):
             self._held = devices.locks
             yield
@@ -198,7 +206,12 @@ class _Worker:
         require_open_files(self._job)  # on Slurm, the node's limit shows only here
         cap = max_in_flight(experiment.engine, kind)
         context = EngineContext(
-            experiment.topology, self._attempt.path, self._held, self._secrets.spellings, experiment.task
+            experiment.topology,
+            self._attempt.path,
+            self._held,
+            self._secrets.spellings,
+            experiment.task,
+            self._notes,
         )
         engine = Retrying(
             kind.create(experiment.engine, experiment.model, context),
@@ -214,8 +227,9 @@ class _Worker:
             self._count_done(known, earlier)
             self._phase("starting the engine")
             async with (
+                stopped_when_gone(log.gone, TICK_SECONDS),
                 Journal(log, known, self._secrets) as journal,
-                Lookups(self._run.cache) as cache,
+                Lookups(self._run.cache if any(p.experiment.reads_cache for p in points) else None) as cache,
                 engine,
             ):
                 self._counter.start()

@@ -38,6 +38,9 @@ _MEND = {
     "ServerExitedError": _SETTINGS,
     "EngineError": _SETTINGS,
     "InputChangedError": "put back what has changed, or start a new run",
+    "CacheBusyError": "what the message says",
+    "CacheDamagedError": "what the message says",
+    "CacheUnusableError": "what the message says",
     "UserError": "what the message says",
 }
 """What to do about a job that ended with an error of a class, before a resume can help."""

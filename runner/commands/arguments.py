@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.commands.console import shown
 from runner.errors import ConfigError, UserError
+from runner.files import expanded, find, impossible, shown_name
 from runner.streams import require_utf8
 
 if TYPE_CHECKING:
@@ -24,10 +25,22 @@ _SHOWN = 8
 """Names listed where none is near the one that was given."""
 
 
+def given_path(text: str) -> Path:
+    """Return the path that an argument is; ``~`` is a home folder.
+
+    Raises:
+        UserError: nothing can be there.
+    """
+    path = expanded(text)
+    if why := impossible(path) if text else "a path is expected":
+        raise UserError(f"{shown_name(text)}: {why}")
+    return path
+
+
 def add_runs(parser: argparse.ArgumentParser) -> None:
     """Let the folder of all runs be named."""
     parser.add_argument(
-        "--runs", type=Path, metavar="DIR", help="folder of all runs (default: $RUNNER_RUNS or runs/)"
+        "--runs", type=given_path, metavar="DIR", help="folder of all runs (default: $RUNNER_RUNS or runs/)"
     )
 
 
@@ -87,7 +100,7 @@ def _file(arguments: argparse.Namespace) -> str:
     """
     from runner.config import experiment_names
 
-    if arguments.file is None or ("=" in arguments.file and not Path(arguments.file).exists()):
+    if arguments.file is None or ("=" in arguments.file and find(arguments.file, [Path()]) is None):
         known = ", ".join(experiment_names())
         raise UserError(f"name an experiment: its file, such as experiment.yaml, or one of {known}")
     return str(arguments.file)

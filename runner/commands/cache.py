@@ -114,6 +114,9 @@ def _row(point: OpenPoint, given: str) -> Row:
 def _print_missed(missed: Missed) -> None:
     out = console()
     out.print(f"not stored: slot {missed.slot}, key {missed.key.hex()}")
+    if missed.nearest == missed.key:
+        out.print("what is stored under this key is damaged: a run sends the request again")
+        return
     if missed.nearest is None:
         out.print("nothing is stored yet that it could be compared with")
         return

@@ -17,6 +17,7 @@ from argcomplete.completers import BaseCompleter, FilesCompleter
 from argcomplete.shell_integration import shellcode
 
 from runner.errors import RunnerError
+from runner.files import entries
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +106,7 @@ def _experiments(prefix: str) -> list[str]:
     from runner.shipped import shipped
 
     folders = (Path.cwd() / "experiments", shipped() / "experiments")
-    names = {path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.yaml")}
+    names = {path.stem for folder in folders for path in entries(folder) if path.suffix == ".yaml"}
     return sorted(name for name in names if name.startswith(prefix))
 
 
@@ -122,4 +123,4 @@ def _inside(name: str, prefix: str, arguments: argparse.Namespace) -> list[str]:
 
     run = run_from(arguments)
     folder = run.path / f"{name}s"
-    return sorted(path.name for path in folder.iterdir() if path.name.startswith(prefix))
+    return sorted(path.name for path in entries(folder) if path.name.startswith(prefix))

@@ -40,7 +40,9 @@ def count_plan(plan: Plan) -> list[PointCount]:
     """Stream every point's rows against the cache of earlier runs, in the experiment's order."""
     counters = cache(token_counter)
     counts = []
-    with ResponseCache(plan.composition.places.runs / CACHE_FILE) as earlier:
+    reading = any(planned.experiment.reads_cache for planned in plan.points)
+    file = plan.composition.places.runs / CACHE_FILE
+    with ResponseCache(file if reading else None) as earlier:
         for job in specify(plan):
             with Keys() as seen:
                 for spec in job.points:

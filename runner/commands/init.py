@@ -11,6 +11,7 @@ import shlex
 from itertools import islice
 from pathlib import Path
 
+from runner.commands.arguments import given_path
 from runner.commands.console import console, shown
 from runner.commands.schema import schema_text
 from runner.errors import UserError
@@ -47,7 +48,7 @@ scorers: [exact_match]      # others: numeric, regex
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("dir", type=Path, metavar="DIR", help="folder; made if it isn't there")
+    parser.add_argument("dir", type=given_path, metavar="DIR", help="folder; made if it isn't there")
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -56,7 +56,9 @@ class Asking:
         from runner.prepare import specify
         from runner.survey import has_requests
 
-        with ResponseCache(self._plan.composition.places.runs / CACHE_FILE) as cache:
+        planned = next(point for point in self._plan.points if point.name == name)
+        file = self._plan.composition.places.runs / CACHE_FILE
+        with ResponseCache(file if planned.experiment.reads_cache else None) as cache:
             if not cache and self._jobs is None:
                 return True  # whatever the rows are
             if self._jobs is None:

@@ -18,6 +18,28 @@ from runner.runs import RunFolder
 from runner.start import launch_jobs
 
 
+class NothingLaunchedError(UserError):
+    """Raised when the jobs of a run were refused, and no job of it was ever submitted.
+
+    Attributes:
+        reason: why, without how to go on.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def launch_new(run: RunFolder, jobs: Sequence[Job], held: ExitStack, *, wait: bool) -> int:
+    """Do what `launch_and_show` does for a run that is new; one whose jobs are refused leaves no folder."""
+    try:
+        return launch_and_show(run, jobs, held, wait=wait)
+    except NothingLaunchedError as error:
+        run.remove()
+        kept = "no job was started, and no run is kept: fix that, then give the same command again"
+        raise UserError(f"{error.reason}\n    {kept}") from error
+
+
 def launch_and_show(run: RunFolder, jobs: Sequence[Job], held: ExitStack, *, wait: bool) -> int:
     """Launch *jobs*, follow them, print what came of them, and return the exit code.
 
@@ -62,9 +84,14 @@ def _launch(run: RunFolder, jobs: Sequence[Job]) -> None:
     except StoppedJobsError:
         raise
     except RunnerError as error:
-        if any(state.active for state in job_states(run.path).values()):
+        states = job_states(run.path).values()
+        if any(state.active for state in states):
             raise
-        kind = UserError if isinstance(error, UserError) else RunnerError
-        raise kind(
+        message = (
             f"{error}\n    no job was started; the run is kept: mend that, then: runner resume {typed(run)}"
-        ) from error
+        )
+        if not isinstance(error, UserError):
+            raise RunnerError(message) from error
+        if all(state.state == "not_submitted" for state in states):
+            raise NothingLaunchedError(message, str(error)) from error
+        raise UserError(message) from error

@@ -77,7 +77,8 @@ def describe(job: JobOutcome, *, brief: bool = False) -> str:
         return progress.phase or job.reason
     trouble = progress.trouble if job.state == "running" else ""
     said = [trouble.partition(":")[0] if brief else trouble] if trouble else []
-    rates = [_rates(job)] if progress.requests and (progress.completion_tokens or not said) else []
+    answered = progress.completion_tokens or progress.uncounted
+    rates = [_rates(job)] if progress.requests and (answered or not said) else []
     counted = {
         "cached": progress.cached,
         "shared": progress.shared,
@@ -92,9 +93,12 @@ def _rates(job: JobOutcome) -> str:
     progress = job.progress
     if job.state != "running" or progress.started is None:
         return count(progress.requests, "request")
-    if not progress.completion_tokens:
+    if not progress.completion_tokens and not progress.uncounted:
         return f"{count(progress.requests, 'request')} sent"
     seconds = max(time.time() - progress.started, 0.001)
+    if progress.uncounted:
+        least = f", at least {progress.completion_tokens / seconds:.0f} tokens/s"
+        return f"{progress.requests / seconds:.0f} requests/s{least if progress.completion_tokens else ''}"
     return (
         f"{progress.requests / seconds:.0f} requests/s, {progress.completion_tokens / seconds:.0f} tokens/s"
     )

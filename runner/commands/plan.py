@@ -15,7 +15,7 @@ import msgspec
 from runner.commands.arguments import add_experiment, plan_from, print_config
 from runner.commands.console import console, print_json
 from runner.commands.launchable import Asking, check_clusters
-from runner.commands.planned import plan_json, print_plan
+from runner.commands.planned import plan_json, print_plan, print_warnings
 from runner.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     print_plan(plan, verbose=arguments.verbose)
     asks: Callable[[str], bool] = Asking(plan).job
+    rows: dict[str, int] = {}
     if not arguments.no_count:
         from runner.commands.counted import count_plan, print_counts
 
@@ -49,6 +50,8 @@ def main(arguments: argparse.Namespace) -> int:
         print_counts(plan, counts)
         asking = {one.job for one in counts if one.survey.requests}
         asks = asking.__contains__
+        rows = {one.name: one.survey.rows for one in counts}
+    print_warnings(console(), plan, rows)
     how = "to run it"
     try:
         check_clusters(plan, asks)
@@ -67,9 +70,12 @@ def _run_command(arguments: argparse.Namespace) -> str:
 
 
 def _print_json(plan: Plan, *, counted: bool) -> None:
-    shown = plan_json(plan)
     if counted:
         from runner.commands.counted import count_plan, counts_json
 
-        shown["counts"] = counts_json(count_plan(plan))
+        counts = count_plan(plan)
+        shown = plan_json(plan, {one.name: one.survey.rows for one in counts})
+        shown["counts"] = counts_json(counts)
+    else:
+        shown = plan_json(plan, {})
     print_json(msgspec.json.format(msgspec.json.encode(shown), indent=1).decode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from runner.commands.console import cell, console, given, print_table, shown, table
 from runner.plan import Plan, PlannedJob, PlannedPoint
+from runner.plan_warnings import point_warnings
 from runner.spec import SlurmCluster, gpus_of
 from runner.values import VALUE_TASKS, Json, count
 
@@ -57,6 +58,16 @@ def print_notes(out: Console, plan: Plan, *, whole: bool = False) -> None:
         out.print(f"  {first if whole else _cut(first, out.width - 2 - len(more))}{more}", style="dim")
     if len(lines) > MANY and not whole:
         out.print(f"  ... and {len(lines) - MANY} more notes: --verbose", style="dim")
+
+
+def print_warnings(out: Console, plan: Plan, rows: Mapping[str, int]) -> None:
+    """Print what looks wrong with a plan; *rows* says how many a point reads, where they are counted."""
+    found = Counter(
+        warning for planned in plan.points for warning in point_warnings(planned, rows.get(planned.name))
+    )
+    for warning, points in found.items():
+        some = "" if points == len(plan.points) else f" ({points} of {count(len(plan.points), 'point')})"
+        out.print(f"warning: {warning}{some}", style="yellow")
 
 
 def _cut(text: str, width: int) -> str:
@@ -138,14 +149,21 @@ def _print_rest(out: Console, number: int, what: str) -> None:
         out.print(f"... and {number - MANY} more {what}")
 
 
-def plan_json(plan: Plan) -> dict[str, Json]:
-    """Return a plan as plain JSON."""
+def plan_json(plan: Plan, rows: Mapping[str, int]) -> dict[str, Json]:
+    """Return a plan as plain JSON; *rows* as for `print_warnings`."""
     job_of = {planned.name: job.name for job in plan.jobs for planned in job.points}
     return {
         "name": plan.name,
         "file": str(plan.composition.file),
         "jobs": [_job_json(job) for job in plan.jobs],
-        "points": [{**_point_json(planned), "job": job_of[planned.name]} for planned in plan.points],
+        "points": [
+            {
+                **_point_json(planned),
+                "warnings": list(point_warnings(planned, rows.get(planned.name))),
+                "job": job_of[planned.name],
+            }
+            for planned in plan.points
+        ],
         "refused": [
             {"axes": point.axes, "faults": [str(fault) for fault in point.faults]} for point in plan.refused
         ],

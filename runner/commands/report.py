@@ -15,6 +15,7 @@ from runner.commands.arguments import typed
 from runner.commands.console import cell, console, print_table, shown, table
 from runner.commands.lines import describe, print_failures
 from runner.commands.planned import MANY, print_notes
+from runner.commands.scores import score_columns
 from runner.errors import one_line
 from runner.jobs import Job
 from runner.outcome import UNDER_WAY, JobOutcome, PointOutcome, RunOutcome
@@ -23,7 +24,7 @@ from runner.resolved import Refusal, read_refused
 from runner.runs import RunFolder
 from runner.spec import gpus_of
 from runner.survey import PointSurvey
-from runner.values import Json, count
+from runner.values import count
 
 RESULTS_FILE = "results.jsonl"
 
@@ -134,38 +135,20 @@ def print_results(out: Console, points: Sequence[PointOutcome]) -> None:
 
 
 def _results_table(points: Sequence[PointOutcome]) -> Table:
-    """Return a table with a row a point: its axes, counts, and each score with its standard error."""
+    """Return a table with a row a point: its axes, counts, and each score with its uncertainty."""
     axes = list(dict.fromkeys(axis for point in points for axis in point.axes))
-    scores = _scores(points)
+    names, scores = score_columns(points)
     wrong = [name for name in ("errors", "missing") if any(getattr(point, name) for point in points)]
-    names = [scorer if report == "mean" else f"{scorer} {report}" for scorer, report in scores]
     times = [name for name in _TIMES if any(name in point.times for point in points)]
     made = table(axes or ["point"], ["answered", *wrong, *names, *(_TIMES[name] for name in times)])
-    for point in points:
+    for point, scored in zip(points, scores, strict=True):
         cells = [cell(point.axes.get(axis)) for axis in axes] or [point.name]
         cells[-1] += " (cancelled)" if point.cancelled else ""
         cells += [f"{getattr(point, name):,}" for name in ("ok", *wrong)]
-        cells += [_score(point.scores.get(scorer, {}).get(report)) for scorer, report in scores]
+        cells += scored
         cells += [_median(point.times.get(name)) for name in times]
         made.add_row(*cells, style="dim" if point.cancelled else "")
     return made
-
-
-def _scores(points: Sequence[PointOutcome]) -> list[tuple[str, str]]:
-    """Return every (scorer, metric) that any point with results reports, those of a scorer together."""
-    found: dict[str, dict[str, None]] = {}
-    for point in points:
-        if point.ok or point.errors:
-            for name, metrics in point.scores.items():
-                found.setdefault(name, {}).update(dict.fromkeys(metrics))
-    return [(name, metric) for name, metrics in found.items() for metric in metrics]
-
-
-def _score(score: Json) -> str:
-    if not score or score.get("value") is None:
-        return "-"
-    stderr = score.get("stderr")
-    return f"{score['value']:.3f}" + (f" ± {stderr:.3f}" if stderr is not None else "")
 
 
 def _median(times: Mapping[str, float] | None) -> str:
@@ -184,11 +167,21 @@ def _print_counts(out: Console, outcome: RunOutcome) -> None:
     if total and cached == total:
         out.print(f"{state}: 100 % cached, {requests}")
         return
-    said = [requests, f"{count(sum(one.completion_tokens for one in spent), 'token')} generated"]
+    tokens, uncounted = sum(one.completion_tokens for one in spent), sum(one.uncounted for one in spent)
+    said = [requests, _generated(tokens, uncounted)]
     free = [f"{number:,} {how}" for number, how in ((cached, "cached"), (shared, "shared")) if number]
     if free:
         said.append(f"{' and '.join(free)} of {count(total, 'result')}")
     out.print(f"{state}: {', '.join(said)}")
+
+
+def _generated(tokens: int, uncounted: int) -> str:
+    """Say how many tokens were generated, where the server reports them for all answers or for some."""
+    if not uncounted:
+        return f"{count(tokens, 'token')} generated"
+    if not tokens:
+        return "an unknown number of tokens generated"
+    return f"at least {count(tokens, 'token')} generated (unknown for {count(uncounted, 'answer')})"
 
 
 def _print_job(out: Console, job: JobOutcome) -> None:

@@ -26,14 +26,17 @@ from runner.outcome import PointOutcome
 from runner.resolved import check_whole
 from runner.runs import RunFolder, write_file
 
-_ALLOWED = re.compile(r"[+~]{0,2}(scorers(\.[^=]+)?|dataset\.target)(=|$)")
+_ALLOWED = re.compile(r"[+~]{0,2}(scorers(\.[^=]+)?|dataset\.target|failed_rows)(=|$)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("run", help="run folder, its name, a unique prefix, last, or NAME/last")
     parser.add_argument(
-        "overrides", nargs="*", default=[], help="scorers=..., scorers.NAME.KEY=..., dataset.target=..."
+        "overrides",
+        nargs="*",
+        default=[],
+        help="scorers=..., scorers.NAME.KEY=..., dataset.target=..., failed_rows=...",
     )
     add_runs(parser)
 
@@ -43,7 +46,7 @@ def main(arguments: argparse.Namespace) -> int:
     overrides: list[str] = arguments.overrides
     if others := [text for text in overrides if not _ALLOWED.match(text)]:
         raise UserError(
-            f"rescore changes scorers and dataset.target only (given: {' '.join(others)})\n"
+            f"rescore changes scorers, dataset.target and failed_rows only (given: {' '.join(others)})\n"
             "    for anything else start a new run: runner run FILE key=value"
         )
     run = run_from(arguments)

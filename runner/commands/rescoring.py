@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from runner.data import columns
 from runner.errors import ConfigError, Fault, RowError, UserError
 from runner.export import export
 from runner.fitting_rows import target_column_faults
+from runner.inputs import check_dataset
 from runner.jobs import DatasetFile, PointSpec
 from runner.outcome import PointMetrics, PointOutcome
 from runner.places import Places
@@ -25,7 +25,7 @@ from runner.points import PointRecords
 from runner.questions import OpenPoint
 from runner.records import ERROR, OK, Record, Result
 from runner.results import ErrorLine, ResultLine
-from runner.runs import PUT_BACK, RunFolder, lost, read_file
+from runner.runs import PUT_BACK, RunFolder, read_file
 from runner.scorers import most_samples, scorer_faults
 from runner.secrets import Secrets
 from runner.spec import Experiment
@@ -79,15 +79,9 @@ def _places(run: RunFolder) -> Places:
 def _check_dataset(run: RunFolder, dataset: DatasetFile) -> None:
     """Refuse rows that are no longer those that were asked."""
     file = run.path / dataset.path
-    copied = not Path(dataset.path).is_absolute()
-    if not file.is_file():
-        if copied:
-            raise lost(file)
+    if Path(dataset.path).is_absolute() and not file.is_file():
         raise UserError(f"dataset {file} is gone; it was too large to be copied into the run: {PUT_BACK}")
-    if not copied:
-        with file.open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != dataset.sha256:
-                raise UserError(f"dataset {file} has changed since {run.name} was started")
+    check_dataset(run.path, dataset)
 
 
 def _composed(run: RunFolder, spec: PointSpec, overrides: Sequence[str], places: Places) -> Composition:
@@ -100,6 +94,7 @@ def _composed(run: RunFolder, spec: PointSpec, overrides: Sequence[str], places:
         "prompt": {"user": "-"},
         "dataset": {**given["dataset"], "path": str(run.path / spec.dataset.path)},
         "scorers": given.get("scorers", {}),
+        "failed_rows": given.get("failed_rows", "exclude"),
     }
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
@@ -122,9 +117,11 @@ def _sourced(fault: Fault, file: Path, run: RunFolder, scorers: Mapping[str, Jso
 
 
 def _changed(experiment: Experiment, composed: Experiment) -> Experiment:
-    """Return the experiment with the scorers and the target of another."""
+    """Return the experiment with all of another that scores depend on."""
     rows = experiment.dataset.model_copy(update={"target": composed.dataset.target})
-    return experiment.model_copy(update={"scorers": composed.scorers, "dataset": rows})
+    return experiment.model_copy(
+        update={"scorers": composed.scorers, "failed_rows": composed.failed_rows, "dataset": rows}
+    )
 
 
 def _literal(value: Json) -> Json:
@@ -171,6 +168,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
         served=0,
         cancelled=False,
         scores=metrics.scores,
+        rows=spec.dataset.rows,
         unmatched=metrics.unmatched,
         finish=metrics.finish,
     )

@@ -27,12 +27,13 @@ from runner.engines.fitness import engine_obstacles
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, UserError
 from runner.fold import PointCounts, fold_run
+from runner.inputs import check_copies
 from runner.jobs import Job, PointSpec
 from runner.launch import job_states
 from runner.outcome import run_outcome
 from runner.refusals import together
 from runner.resolved import check_whole, read_refused
-from runner.runs import CANCELLED, RETRY_FINAL, RunFolder, lost
+from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.start import jobs_of, serve_cached, unfinished, unfinished_points
 from runner.values import count
 
@@ -129,16 +130,18 @@ def _to_be_resumed(run: RunFolder, *, retry_final: bool) -> list[Job]:
 
 
 def _check_copies(run: RunFolder, jobs: Sequence[Job]) -> None:
-    """Refuse jobs whose rows or model files were copied into the run and are there no more.
+    """Refuse jobs whose rows or model files were copied into the run and are damaged, or there no more.
 
     Raises:
         UserError: names the first.
     """
+    checked: set[tuple[str, ...]] = set()
     for spec in (spec for job in jobs for spec in job.points):
         # What wasn't copied has an absolute path, and its job looks for it.
-        for copy in (run.path / spec.dataset.path, *(run.path / name for name in spec.copies.values())):
-            if run.path in copy.parents and not copy.exists():
-                raise lost(copy)
+        copies = (spec.dataset.path, *spec.copies.values())
+        if copies not in checked:
+            checked.add(copies)
+            check_copies(run.path, spec)
 
 
 def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:

@@ -13,9 +13,11 @@ from contextlib import ExitStack
 from types import MappingProxyType
 
 from runner.commands.arguments import add_experiment, plan_from, print_config
+from runner.commands.console import console
 from runner.commands.follow import resumable
 from runner.commands.launchable import check_launch, less_without_server
-from runner.commands.launching import launch_and_show
+from runner.commands.launching import launch_new
+from runner.commands.planned import print_warnings
 from runner.commands.report import print_launch, print_outcome
 from runner.fold import fold_run
 from runner.outcome import run_outcome
@@ -50,9 +52,13 @@ def run_plan(
     with ExitStack() as held:
         run = write_run(plan, jobs, sys.argv, held, files)
         with resumable(run):
-            surveys = serve_cached(run)
-            left = unfinished(run, fold_run(run))
+            with run.refusable():
+                surveys = serve_cached(run)
+                left = unfinished(run, fold_run(run))
             print_launch(plan, run, left, surveys, verbose=verbose)
+            print_warnings(
+                console(), plan, {spec.name: spec.dataset.rows for job in jobs for spec in job.points}
+            )
             if not left:
                 return run, print_outcome(run_outcome(run))
-            return run, launch_and_show(run, left, held, wait=wait)
+            return run, launch_new(run, left, held, wait=wait)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from runner.commands.arguments import given_path
 from runner.commands.console import print_json, shown
 from runner.config import json_schema
 from runner.errors import UserError
@@ -19,7 +20,7 @@ from runner.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write it into a file instead")
+    parser.add_argument("--output", type=given_path, metavar="FILE", help="write it into a file instead")
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -12,7 +13,7 @@ from runner.runs import RunFolder, lost, read_file
 class _Provenance(msgspec.Struct, frozen=True):
     """The part that is read back."""
 
-    sources: tuple[str, ...]
+    sources: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
 
 def source_of(run: RunFolder) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from runner.files import is_file
 from runner.spec import Model
 from runner.values import Request
 
@@ -31,7 +32,7 @@ class TokenCounter(msgspec.Struct, frozen=True):
 def token_counter(model: Model) -> TokenCounter:
     """Return the counter for a model: its own tokenizer where that can be loaded, else 4 bytes a token."""
     file = Path(model.tokenizer or model.name) / "tokenizer.json"
-    if not file.is_file() or find_spec("tokenizers") is None:
+    if not is_file(file) or find_spec("tokenizers") is None:
         return TokenCounter(lambda request: -(-_bytes(request) // _BYTES_PER_TOKEN), exact=False)
     import tokenizers
 

@@ -9,6 +9,7 @@ from runner.config.reader import Reader
 from runner.engines.adapters import CONFIG, base_of
 from runner.engines.weights import find_weights, is_hub_name
 from runner.errors import Fault
+from runner.files import entries, is_file, is_folder, shown_name
 from runner.spec import Model
 
 
@@ -46,18 +47,18 @@ class Adapted:
             return {}, []
         if (folder := self._folder(name)) is not None:
             return {"adapter": str(folder)}, []
-        given = Path(name).expanduser()
+        given = Path(name)
         above = (self._places.root / given).parent
-        names = sorted(one.parent.name for one in above.glob(f"*/{CONFIG}"))
+        names = [one.name for one in entries(above) if is_file(one / CONFIG)]
         hint = nearest(given.name, names, say_known=False)
         if is_hub_name(name) and not hint:
             return {}, []
-        looked = self._reader.folders([above])
-        problem = f"{name} is neither a folder (looked in {looked}) nor a hub name such as ORG/NAME"
+        looked = self._places.obstacle(name) or f"looked in {self._reader.folders([above])}"
+        problem = f"{shown_name(name)} is neither a folder ({looked}) nor a hub name such as ORG/NAME"
         return {}, [Fault("model.adapter", problem, hint)]
 
     def _folder(self, name: str) -> Path | None:
         if name not in self._folders:
             found = self._places.find(name)
-            self._folders[name] = found.absolute() if found is not None and found.is_dir() else None
+            self._folders[name] = found.absolute() if found is not None and is_folder(found) else None
         return self._folders[name]

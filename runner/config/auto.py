@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -14,6 +13,7 @@ from runner.config.values import brief
 from runner.engines.auto import ANYWHERE, NOT_INSTALLED, ON_GPU, Choice, choose_engine
 from runner.engines.base import EngineKind
 from runner.engines.fitness import engine_faults
+from runner.engines.programs import program
 from runner.engines.registry import engine_kinds
 from runner.engines.weights import weights_folder, weights_size
 from runner.errors import Fault
@@ -112,7 +112,7 @@ def _setting_faults(engine: Mapping[str, Json]) -> list[Fault]:
         Fault(f"engine.{name}", "unknown key", nearest(name, known)) for name in engine if name not in known
     ]
     python = engine.get("python")
-    if python is not None and not (isinstance(python, str) and shutil.which(python)):
+    if python is not None and not (isinstance(python, str) and program(python)):
         faults.append(Fault("engine.python", f"no interpreter {brief(python)}"))
     return faults
 
@@ -150,10 +150,10 @@ def _incapable(kind: EngineKind, given: Mapping[str, Json], experiment: Experime
 @cache
 def _holds(python: str, distribution: str) -> bool:
     """Tell whether the environment of an interpreter holds a distribution."""
-    program = shutil.which(python)
-    if program is None:
+    interpreter = program(python)
+    if interpreter is None:
         return False
-    command = [program, "-c", _PROBE, distribution]
+    command = [interpreter, "-c", _PROBE, distribution]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_PROBE_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):  # it isn't even a program

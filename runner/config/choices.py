@@ -12,16 +12,20 @@ from runner.config.hydra_options import hydra_option, needs_hydra
 from runner.config.keys import LATER_ENGINES, LATER_SCORERS, nearest, served
 from runner.config.layers import Given
 from runner.config.reader import Reader
+from runner.config.texts import NOTHING
 from runner.config.values import brief
 from runner.engines.auto import AUTO
 from runner.engines.registry import engine_kinds
 from runner.engines.weights import PATH_LIKE, is_hub_name
 from runner.errors import ConfigError, Fault
+from runner.files import entries, is_folder, shown_name
 from runner.scoring.registry import scorer_kinds
 from runner.spec import CLUSTER_KINDS
 from runner.values import Json
 
 KIND_AND_NAME = re.compile(r"^([a-z][a-z0-9_]*):(.*)$")
+_LONGEST_NAME = 255
+"""Most bytes of a file's or a folder's name."""
 _DATASET_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 
@@ -54,6 +58,8 @@ class Chooser:
             ConfigError: no such option, with the nearest.
         """
         value = given.value
+        if value == NOTHING and self._option(group, NOTHING) is None:
+            raise self._fault(group, "None is text here", "write null, without quotes", given.origin)
         if group == "scorers":
             return self._scorers(given)
         if isinstance(value, dict):
@@ -119,7 +125,7 @@ class Chooser:
             "; or write hf:ORG/NAME for the hub, KIND:NAME for an engine, ./FOLDER for weights, "
             "{name: NAME} for what a server calls it"
         )
-        problem = f"{name} is neither an option of conf/model/ nor a folder"
+        problem = f"{shown_name(name)} is neither an option of conf/model/ nor a folder"
         raise self._fault("model", problem, f"{hint} {known}{forms}".strip(), origin)
 
     def _served_model(self, kind: str, name: str, origin: Origin) -> Chosen:
@@ -138,7 +144,7 @@ class Chooser:
         folder = self._reader.places.find(str(parent))
         if folder is None or str(parent) == ".":
             return []
-        return [str(parent / one.name) for one in folder.iterdir() if one.is_dir()]
+        return [str(parent / one.name) for one in entries(folder) if is_folder(one)]
 
     def _engine(self, name: str, origin: Origin) -> Chosen:
         if name in engine_kinds() or name == AUTO:
@@ -155,23 +161,27 @@ class Chooser:
         folders = self._reader.places.templates
         if self._reader.places.template(name) is not None:
             return Chosen({"template": name}, (((), origin),))
-        if "{{" in name or "{%" in name or re.search(r"\s", name):
+        if "{{" in name or "{%" in name or re.search(r"\s", name) or len(name.encode()) > _LONGEST_NAME:
             return Chosen({"user": name}, (((), origin),))
-        known = {p.name for folder in folders for p in folder.iterdir() if p.is_dir()}
+        known = {p.name for folder in folders for p in entries(folder) if is_folder(p)}
         known |= set(self._reader.options("prompt"))
         own = self._reader.places.root / "templates"
         looked = self._reader.folders(dict.fromkeys([own, *folders]))
         if not own.is_dir():
             looked += f" (there is no {self._reader.folders([own])} yet)"
-        problem = f"{name or 'empty text'} is neither a folder of {looked} nor an option of conf/prompt/"
-        raise self._fault("prompt", problem, nearest(name, sorted(known)), origin)
+        shown = shown_name(name) if name else "empty text"
+        problem = f"{shown} is neither a folder of {looked} nor an option of conf/prompt/"
+        hint = nearest(name, sorted(known))
+        if name.isidentifier():
+            hint += f'; if it is a column, write "{{{{ row.{name} }}}}"'
+        raise self._fault("prompt", problem, hint, origin)
 
     def _dataset(self, name: str, origin: Origin) -> Chosen:
         if name.endswith(_DATASET_SUFFIXES):
             return Chosen({"path": name}, (((), origin),))
         known = self._reader.options("dataset")
         problem = (
-            f"{name} is neither an option of conf/dataset/ nor the path of a "
+            f"{shown_name(name)} is neither an option of conf/dataset/ nor the path of a "
             ".jsonl, .ndjson, .csv or .parquet file"
         )
         raise self._fault("dataset", problem, nearest(name, known), origin)
@@ -225,12 +235,12 @@ class Chooser:
         if name in later:
             problem, hint = f"{what} {name} is not built yet", f"known: {', '.join(known)}"
         else:
-            problem, hint = f"there is no {what} {name}", nearest(name, known)
+            problem, hint = f"there is no {what} {shown_name(name)}", nearest(name, known)
         return ConfigError([Fault(place, problem, hint, origin.at(path))])
 
     def _unknown(self, group: str, name: str, known: list[str], origin: Origin) -> ConfigError:
         return self._fault(
-            group, f"no option of conf/{group}/ is called {name!r}", nearest(name, known), origin
+            group, f"no option of conf/{group}/ is called {shown_name(name)!r}", nearest(name, known), origin
         )
 
     def _fault(self, place: str, problem: str, hint: str, origin: Origin) -> ConfigError:
@@ -239,4 +249,4 @@ class Chooser:
 
 def _is_folder(reader: Reader, name: str) -> bool:
     found = reader.places.find(name)
-    return found is not None and found.is_dir()
+    return found is not None and is_folder(found)

@@ -11,6 +11,7 @@ from runner.config.reader import Reader
 from runner.config.user_schema import json_schema
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError
+from runner.files import entries, is_folder
 from runner.places import Places
 from runner.scoring.registry import scorer_kinds
 from runner.spec import CLUSTER_KINDS
@@ -79,7 +80,7 @@ def _options(reader: Reader, group: str) -> list[str]:
         "scorers": list(scorer_kinds()),
         "cluster": list(CLUSTER_KINDS),
         "prompt": [
-            one.name for folder in reader.places.templates for one in folder.iterdir() if one.is_dir()
+            one.name for folder in reader.places.templates for one in entries(folder) if is_folder(one)
         ],
     }
     return sorted({*reader.options(group), *names.get(group, [])})

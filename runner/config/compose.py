@@ -19,6 +19,7 @@ from runner.config.sweep import FileAxes, refuse_commas
 from runner.config.unfinished import other_faults
 from runner.config.verdict import Verdict
 from runner.errors import ConfigError, Fault
+from runner.files import entries, find, is_file, no_file, shown_name
 from runner.places import Places
 from runner.shipped import shipped
 from runner.values import Json
@@ -132,19 +133,17 @@ def find_experiment(file: Path | str) -> Path:
     Raises:
         ConfigError: there is none, with the nearest.
     """
-    given = Path(file).expanduser()
     here = Path.cwd()
-    folders = (
-        [here] if given.is_absolute() else [here, here / "experiments", shipped() / "experiments", shipped()]
-    )
+    folders = [here, here / "experiments", shipped() / "experiments", shipped()]
     for folder in folders:
-        for candidate in (folder / given, folder / f"{given}.yaml"):
-            if candidate.is_file():
-                return candidate.resolve()
+        for text in (file, f"{file}.yaml"):
+            found = find(text, [folder])
+            if found is not None and is_file(found):
+                return found.resolve()
     names = _names(folders[:3])
     looked = ", ".join(dict.fromkeys(str(folder) for folder in folders[:3]))
-    problem = f"no such experiment file (looked in {looked})"
-    raise ConfigError([Fault(str(file), problem, nearest(given.stem, names))])
+    problem = f"no such experiment file ({no_file(file, folders) or f'looked in {looked}'})"
+    raise ConfigError([Fault(shown_name(str(file)), problem, nearest(Path(file).stem, names))])
 
 
 def experiment_names() -> list[str]:
@@ -153,4 +152,4 @@ def experiment_names() -> list[str]:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    return sorted({path.stem for folder in folders for path in entries(folder) if path.suffix == ".yaml"})

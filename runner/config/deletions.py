@@ -47,7 +47,8 @@ def _siblings(config: Json, above: Key, name: str) -> str:
 
 def other_value(path: Key, found: Json, expected: Json) -> Fault | None:
     """Return the fault of ``~key=value`` where another value stands; an *expected* None fits any."""
-    if expected is None or found == expected:
+    same = found == expected and isinstance(found, bool) == isinstance(expected, bool)
+    if expected is None or same:
         return None
     problem = f"not deleted: it is {brief(found, path)}, not {brief(expected, path)}"
     return Fault(dotted(path), problem, f"~{dotted(path)} deletes any value", COMMAND_LINE.label)

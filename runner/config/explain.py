@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from runner.config.document import Key, dotted
 from runner.config.keys import FRONT, GROUPS, LATER_KEYS, closest, nearest
 from runner.config.subschema import branch, expected, inner_schema, subschema, value_at
+from runner.config.texts import NOTHING, null_hint
 from runner.config.values import brief, names_variables
 from runner.errors import Fault
+from runner.spec.exact import number_of
 from runner.values import Json
 
 _TAGS = {"union_tag_invalid", "union_tag_not_found"}
@@ -94,7 +96,7 @@ def _problem(one: Any, place: Key, config: dict[str, Json], written: dict[str, J
     problem = f"{brief(value)} given, expected {expected(schema)}"
     if kind in _LINES:
         problem = _told(str(one["ctx"]["error"]).replace(str(one["input"]), str(value)), value)
-    return problem, _quoting(kind, one["input"])
+    return problem, null_hint(place, config) if value == NOTHING else _quoting(kind, one["input"], schema)
 
 
 def _schema_of(loc: tuple[int | str, ...], place: Key, config: dict[str, Json]) -> dict[str, Any]:
@@ -144,9 +146,16 @@ def _kinds_with(place: Key, config: dict[str, Json]) -> list[str]:
     return [kind for kind, ref in kinds.items() if place[-1] in branch({"$ref": ref}, None)["properties"]]
 
 
-def _quoting(kind: str, given: Json) -> str:
-    single = isinstance(given, int | float)
-    return "put it in quotes to make it text" if kind == "string_type" and single else ""
+def _quoting(kind: str, given: Json, schema: dict[str, Any]) -> str:
+    if kind == "string_type" and isinstance(given, int | float):
+        return "put it in quotes to make it text"
+    if isinstance(given, str) and number_of(given) is not None and _takes_numbers(schema):
+        return "leave out the quotes to make it a number"
+    return ""
+
+
+def _takes_numbers(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") in {"integer", "number"} for one in (schema, *schema.get("anyOf", ())))
 
 
 def _properties(place: Key, config: dict[str, Json]) -> list[str]:

@@ -13,12 +13,16 @@ from runner.config.reader import Reader
 from runner.engines.registry import engine_kinds
 from runner.engines.weights import is_hub_name
 from runner.errors import Fault
+from runner.files import entries, expanded, is_file, is_folder, shown_name
 from runner.shipped import shipped
 from runner.spec import Experiment, Model
 from runner.values import Json
 
 _ROWS = {".jsonl", ".ndjson", ".csv", ".parquet"}
 _MOST_NAMED = 10
+_TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece", "source.spm")
+"""How names of a tokenizer's files begin."""
+_TOKENIZER_SUFFIXES = {".model", ".tiktoken", ".gguf"}
 
 
 class Files:
@@ -32,7 +36,7 @@ class Files:
         self._model_paths: dict[tuple[str, str], Path | None] = {}
         self._prompts: dict[str, bool] = {}
         self._adapted = Adapted(reader)
-        self._inliner = Inliner(self._places.find)
+        self._inliner = Inliner(self._places)
 
     def settle(self, experiment: Experiment, written: Mapping[str, Any]) -> tuple[Experiment, list[Fault]]:
         """Return *experiment* with absolute paths, and a fault for each file that isn't there."""
@@ -69,26 +73,37 @@ class Files:
     def _dataset(self, path: str) -> Path | None:
         if path not in self._datasets:
             found = self._places.find(path)
-            self._datasets[path] = found.absolute() if found is not None and found.is_file() else None
+            self._datasets[path] = found.absolute() if found is not None and is_file(found) else None
         return self._datasets[path]
 
     def _no_dataset(self, path: str) -> Fault:
-        given = Path(path).expanduser()
-        folders = self._bases(given.parent)
-        looked = self._reader.folders(folders)
+        shown = shown_name(path)
         there = self._places.find(path)
-        if there is not None and there.is_dir():
-            within = sorted(one.name for one in there.iterdir() if one.suffix in _ROWS)
+        if there is not None and is_folder(there):
+            within = [one.name for one in entries(there) if one.suffix in _ROWS]
             hint = f"name a file in it: {', '.join(within[:_MOST_NAMED])}" if within else ""
-            return Fault("dataset.path", f"{path} is a folder, no file", hint)
-        names = sorted({one.name for folder in folders for one in folder.glob("*") if one.suffix in _ROWS})
-        return Fault("dataset.path", f"no file {path} (looked in {looked})", nearest(given.name, names[:50]))
+            return Fault("dataset.path", f"{shown} is a folder, no file", hint)
+        names = [name for name in self._names(path) if Path(name).suffix in _ROWS]
+        return Fault(
+            "dataset.path", f"no file {shown} ({self._looked(path)})", nearest(Path(path).name, names[:50])
+        )
 
-    def _bases(self, below: Path) -> list[Path]:
-        return list(dict.fromkeys((base / below).resolve() for base in (self._places.root, shipped())))
+    def _bases(self, path: str) -> list[Path]:
+        """Return the folders in which *path* was looked for."""
+        if self._places.obstacle(path):
+            return []
+        above = expanded(path).parent
+        return list(dict.fromkeys((base / above).resolve() for base in (self._places.root, shipped())))
 
-    def _names(self, folders: list[Path]) -> list[str]:
-        return sorted({one.name for folder in folders if folder.is_dir() for one in folder.iterdir()})
+    def _looked(self, path: str, shown: str | None = None) -> str:
+        """Say in which folders *path*, *shown* so, was looked for; or why it can't be there."""
+        if why := self._places.obstacle(path):
+            return why
+        return f"looked in {self._reader.folders(self._bases(path if shown is None else shown))}"
+
+    def _names(self, path: str) -> list[str]:
+        """Return what there is beside *path*."""
+        return sorted({one.name for folder in self._bases(path) for one in entries(folder)})
 
     def _has_template(self, name: str) -> bool:
         if name not in self._prompts:
@@ -97,9 +112,9 @@ class Files:
 
     def _no_template(self, name: str) -> Fault:
         folders = self._places.templates
-        names = sorted({one.name for folder in folders for one in folder.iterdir() if one.is_dir()})
+        names = sorted({one.name for folder in folders for one in entries(folder) if is_folder(one)})
         looked = self._reader.folders(folders) or "templates (no such folder)"
-        return Fault("prompt.template", f"no folder {name} in {looked}", nearest(name, names))
+        return Fault("prompt.template", f"no folder {shown_name(name)} in {looked}", nearest(name, names))
 
     def _model(self, experiment: Experiment, shown: str) -> tuple[Path | None, Fault | None]:
         """Return the folder of local weights, None for a name that the engine itself knows, or a fault."""
@@ -109,7 +124,7 @@ class Files:
         name = experiment.model.name
         if name not in self._models:
             found = self._places.find(name)
-            self._models[name] = found.absolute() if found is not None and found.is_dir() else None
+            self._models[name] = found.absolute() if found is not None and is_folder(found) else None
         folder = self._models[name]
         if folder is not None or not kind.loads(experiment.engine):
             return folder, None
@@ -132,32 +147,47 @@ class Files:
     def _model_file(self, field: str, name: str) -> Path | None:
         if (field, name) not in self._model_paths:
             path = self._places.find(name)
-            fits = path is not None and (path.is_file() or (field == "tokenizer" and path.is_dir()))
+            fits = path is not None and (is_file(path) or (field == "tokenizer" and _holds_tokenizer(path)))
             self._model_paths[field, name] = path.absolute() if path is not None and fits else None
         return self._model_paths[field, name]
 
     def _no_model_file(self, field: str, name: str, shown: str) -> Fault | None:
-        given = Path(name).expanduser()
-        names = self._names(self._bases(given.parent))
         hub = field == "tokenizer" and is_hub_name(name)
-        hint = nearest(given.name, names[:50], say_known=field == "chat_template")
+        hint = nearest(Path(name).name, self._names(name)[:50], say_known=field == "chat_template")
         if hub and not hint:
             return None
-        looked = self._reader.folders(self._bases(Path(shown).parent))
+        looked = self._looked(name, shown)
+        shown = shown_name(shown)
         if field == "chat_template":
-            return Fault("model.chat_template", f"no file {shown} (looked in {looked})", hint)
-        problem = f"{shown} is neither a folder or file (looked in {looked}) nor a hub name such as ORG/NAME"
+            why = self._places.no_file(name)
+            where = f"{looked}; {why}" if why not in {"", looked} else looked
+            return Fault("model.chat_template", f"no file {shown} ({where})", hint)
+        if (found := self._places.find(name)) is not None and is_folder(found):
+            return Fault(
+                "model.tokenizer", f"{shown} is a folder without a tokenizer", "such as tokenizer.json"
+            )
+        problem = f"{shown} is neither a folder or file ({looked}) nor a hub name such as ORG/NAME"
         return Fault("model.tokenizer", problem, hint)
 
     def _no_model(self, name: str, shown: str) -> Fault | None:
-        given = Path(name).expanduser()
-        folders = self._bases(given.parent)
-        hint = nearest(given.name, self._names(folders), say_known=False)
+        hint = nearest(Path(name).name, self._names(name), say_known=False)
         if name.startswith("hf:") and is_hub_name(name.removeprefix("hf:")):
             hint = f"did you mean model={shown}, or model.name={shown.removeprefix('hf:')}?"
         hint = " ".join(filter(None, [hint, served(name, engine_kinds())]))
         if is_hub_name(name) and not hint:
             return None
-        looked = self._reader.folders(self._bases(Path(shown).parent))
-        problem = f"{shown} is neither a folder (looked in {looked}) nor a hub name such as ORG/NAME"
+        problem = (
+            f"{shown_name(shown)} is neither a folder ({self._looked(name, shown)}) "
+            "nor a hub name such as ORG/NAME"
+        )
         return Fault("model.name", problem, hint)
+
+
+def _holds_tokenizer(folder: Path) -> bool:
+    """Tell whether a folder holds a tokenizer's files; any other, such as ``/``, may be too large to hash."""
+    known = (
+        one
+        for one in entries(folder)
+        if one.name.startswith(_TOKENIZERS) or one.suffix in _TOKENIZER_SUFFIXES
+    )
+    return any(map(is_file, known))

@@ -26,6 +26,7 @@ from runner.config.keys import (
 )
 from runner.config.layers import Given
 from runner.config.replaced import lost_target
+from runner.config.texts import read_values, spelled_nothing
 from runner.config.values import brief, oversized
 from runner.engines.auto import AUTO
 from runner.engines.registry import engine_kinds
@@ -97,7 +98,7 @@ class Finisher:
     def finish(self, raw: Raw) -> Experiment | None:
         """Return the experiment, or None with faults added to *raw*."""
         written = self.completed(raw)
-        config, faults = resolve(written, raw.source)
+        config, faults, outside = resolve(written, raw.source)
         raw.faults += faults
         raw.faults += [
             Fault(dotted(place), "must be given", f"such as {dotted(place)}=VALUE", raw.source(place))
@@ -105,14 +106,18 @@ class Finisher:
         ]
         large = list(oversized(config))
         config = self._kinds(raw, dict(config))
+        read_values(config, outside)
+        nothing = spelled_nothing(config, raw.source)
         if _kind(config.get("engine")) == AUTO:
             self._choose_engine(raw, config)
         if raw.faults or large:
             self._validated(raw, config, written, partly=True)
             self._refuse_large(raw, large)
+            raw.faults += nothing
             return None
         experiment = self._validated(raw, config, written)
-        if experiment is None:
+        raw.faults += nothing
+        if experiment is None or nothing:
             return None
         settled, found = self._files.settle(experiment, written)
         faults = [Fault(f.place, f.problem, f.hint, raw.source(tuple(f.place.split(".")))) for f in found]

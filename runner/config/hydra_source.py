@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.config.interpolation import omegaconf
 from runner.config.reader import Reader
 from runner.errors import ConfigError, Fault
+from runner.files import entries, is_file, is_folder
 
 _reader: ContextVar[Reader] = ContextVar("reader of the composition in progress")
 
@@ -61,14 +62,14 @@ class ReaderSource(ConfigSource):
         return self._folder.is_dir()
 
     def is_group(self, config_path: str) -> bool:
-        return (self._folder / config_path).is_dir()
+        return is_folder(self._folder / config_path)
 
     def is_config(self, config_path: str) -> bool:
         return self._file(config_path) is not None
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         found: list[str] = []
-        for one in (self._folder / config_path).iterdir():
+        for one in entries(self._folder / config_path):
             self._list_add_result(found, str(Path(config_path, one.name)), one.name, results_filter)
         return sorted(set(found))
 
@@ -76,9 +77,9 @@ class ReaderSource(ConfigSource):
         if not config_path:
             return None
         path = self._folder / f"{config_path.removesuffix('.yaml')}.yaml"
-        if config_path == self._primary and not path.is_file():
+        if config_path == self._primary and not is_file(path):
             path = self._folder / config_path
-        return path if path.is_file() else None
+        return path if is_file(path) else None
 
 
 def loader(reader: Reader, primary: Path | None = None, without: Sequence[str] = ()) -> ConfigLoaderImpl:

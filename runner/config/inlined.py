@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from pydantic import ValidationError
 
 from runner.errors import Fault
+from runner.files import is_file, read_regular, shown_name
+from runner.places import Places
 from runner.spec import Experiment, Prompt, Sampling
 
 _FIELDS = ("json_schema", "tools")
@@ -20,11 +20,11 @@ class Inliner:
     """Reads the files of one composition, each once.
 
     Args:
-        find: returns where a path of the user's lies, or None.
+        places: find what a path of the user's names.
     """
 
-    def __init__(self, find: Callable[[str], Path | None]) -> None:
-        self._find = find
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._read: dict[str, Any] = {}
 
     def settle(self, experiment: Experiment) -> tuple[dict[str, object], list[Fault]]:
@@ -71,11 +71,17 @@ class Inliner:
 
     def _content(self, path: str) -> Any:
         if path not in self._read:
-            found = self._find(path)
-            if found is None or not found.is_file():
-                raise ValueError(f"no file {path}")
+            found = self._places.find(path)
+            shown = shown_name(path)
+            if found is None or not is_file(found):
+                why = self._places.no_file(path)
+                raise ValueError(f"no file {shown}" + (f": {why}" if why else ""))
             try:
-                self._read[path] = msgspec.json.decode(found.read_bytes())
+                self._read[path] = msgspec.json.decode(read_regular(found))
+            except OSError as error:
+                raise ValueError(f"{shown} can't be read: {error.strerror}") from None
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ValueError(f"{path} is no JSON: {error}") from None
+                raise ValueError(f"{shown} is no JSON: {error}") from None
+            except RecursionError:
+                raise ValueError(f"{shown} is JSON that is nested too deep to read") from None
         return self._read[path]

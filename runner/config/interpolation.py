@@ -10,11 +10,13 @@ from functools import cache
 from typing import Any
 
 from runner.config.document import Key, dotted
+from runner.config.references import Growth
 from runner.errors import ConfigError, Fault
 from runner.streams import require_utf8
 from runner.values import Json
 
 _read: ContextVar[dict[str, None] | None] = ContextVar("environment variables read", default=None)
+_reads: ContextVar[int] = ContextVar("how often the environment was read", default=0)
 
 
 @contextmanager
@@ -36,6 +38,7 @@ def omegaconf() -> Any:
 
     def env(*arguments: Any) -> str | None:
         names = _read.get()
+        _reads.set(_reads.get() + 1)
         if names is not None:
             names[str(arguments[0])] = None
         value = oc.env(*arguments)
@@ -46,8 +49,10 @@ def omegaconf() -> Any:
     return OmegaConf
 
 
-def resolve(config: dict[str, Json], source: Any) -> tuple[dict[str, Json], list[Fault]]:
+def resolve(config: dict[str, Json], source: Any) -> tuple[dict[str, Json], list[Fault], list[Key]]:
     """Return *config* with every interpolation resolved, and the faults of those that can't be.
+
+    Last come the places of values that the environment has a part in.
 
     Args:
         config: with ``${...}`` in it, or not.
@@ -55,14 +60,23 @@ def resolve(config: dict[str, Json], source: Any) -> tuple[dict[str, Json], list
     """
     places = [(place, _text(config, place)) for place in places_of(config, "${")]
     if not places:
-        return config, []
+        return config, [], []
+    if problem := Growth(config).fault([place for place, _ in places]):
+        place = places[0][0]
+        return config, [Fault(dotted(place), problem, "", source(place))], []
     conf = omegaconf()
     faults = [fault for place, text in places if (fault := _unreadable(place, text, source(place)))]
     if faults:
-        return config, faults
+        return config, faults, []
     node = conf.create(config)
-    faults = [fault for place, text in places if (fault := _unresolvable(node, place, text, source(place)))]
-    return (config if faults else conf.to_container(node, resolve=True)), faults
+    outside: list[Key] = []
+    for place, text in places:
+        before = _reads.get()
+        if (fault := _unresolvable(node, place, text, source(place))) is not None:
+            faults.append(fault)
+        elif _reads.get() > before:
+            outside.append(place)
+    return (config if faults else conf.to_container(node, resolve=True)), faults, outside
 
 
 def missing(config: dict[str, Json]) -> list[Key]:
@@ -111,6 +125,8 @@ def resolved_text(key: str, text: str, context: dict[str, Json], source: str) ->
     plain = {
         name: value for name, value in context.items() if isinstance(value, str | int | float | dict | list)
     }
+    if problem := Growth({**plain, key: text}).fault([(key,)]):
+        raise ConfigError([Fault(key, problem, "", source)])
     try:
         found = conf.create({**plain, key: text})[key]
         return conf.to_container(found, resolve=True) if conf.is_config(found) else found

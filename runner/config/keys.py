@@ -8,7 +8,7 @@ from difflib import get_close_matches
 GROUPS = ("model", "engine", "topology", "sampling", "prompt", "dataset", "scorers", "cluster")
 """Keys whose string names an option of ``conf/<group>/``."""
 
-SETTINGS = ("name", "task", "samples", "cache", "output", "max_errors")
+SETTINGS = ("name", "task", "samples", "cache", "output", "failed_rows", "max_errors")
 """Keys that are no groups."""
 
 FRONT = ("extends", "defaults", "sweep")

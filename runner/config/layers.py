@@ -12,6 +12,7 @@ from runner.config.keys import FRONT, GROUPS, nearest
 from runner.config.overrides import Change
 from runner.config.reader import Reader
 from runner.errors import ConfigError, Fault
+from runner.files import entries, find, is_file, no_file, shown_name
 from runner.shipped import shipped
 from runner.values import Json
 
@@ -154,15 +155,19 @@ def _until(chain: list[Document], path: Path) -> list[Document]:
 def _find_base(name: str, child: Path, reader: Reader, source: str) -> Path:
     folders = [child.parent, reader.places.root / "experiments", shipped() / "experiments"]
     folders = list(dict.fromkeys(folders))
-    given = Path(name).expanduser()
     for folder in folders:
-        for candidate in (folder / given, folder / f"{name}.yaml"):
-            if candidate.is_file() and (candidate.resolve() != child or given.stem != child.stem):
-                return candidate.resolve()
-    own = child.parent / f"{name.removesuffix('.yaml')}.yaml"
-    if own.resolve() == child:
+        for text in (name, f"{name}.yaml"):
+            found = find(text, [folder])
+            if found is not None and is_file(found):
+                path = found.resolve()
+                if path != child or Path(name).stem != child.stem:
+                    return path
+    own = find(f"{name.removesuffix('.yaml')}.yaml", [child.parent])
+    if own is not None and own.resolve() == child:
         return child
-    names = sorted({path.stem for folder in folders if folder.is_dir() for path in folder.glob("*.yaml")})
-    looked = reader.folders(folders)
-    problem = f"no file {name} or {name}.yaml in {looked}"
-    raise ConfigError([Fault("extends", problem, nearest(given.stem, names), source)])
+    names = sorted({path.stem for folder in folders for path in entries(folder) if path.suffix == ".yaml"})
+    shown = shown_name(name)
+    problem = f"no file {shown} or {shown}.yaml in {reader.folders(folders)}"
+    if why := no_file(name, folders):
+        problem = f"no experiment file {shown}: {why}"
+    raise ConfigError([Fault("extends", problem, nearest(Path(name).stem, names), source)])

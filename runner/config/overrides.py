@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from math import isfinite
+from fractions import Fraction
+from math import ceil, isfinite
 from typing import Any, Literal, Self
 
 from runner.config.document import COMMAND_LINE, Origin
+from runner.config.limits import MOST_DEPTH, refuse_vast
 from runner.config.values import names_variables
 from runner.errors import ConfigError, Fault
+from runner.files import shown_name
 from runner.values import Json, canonical_json
 
 Action = Literal["set", "add", "force", "delete"]
 
+_SHOWN = 200
+"""Longest value that a hint repeats in quotes."""
 _ESCAPE = re.compile(r"\\([\\ntr])")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
@@ -88,9 +94,12 @@ def parse_overrides(overrides: Sequence[str], options: Callable[[str], list[str]
     faults: list[Fault] = []
     for line in overrides:
         try:
-            changes.append(_change(parser.parse_overrides([line])[0], line, options))
+            changes.append(_change(_parsed(parser, line), line, options))
         except (HydraException, ValueError) as error:
             faults.append(_fault(line, str(error)))
+        except RecursionError:
+            problem = f"more than {MOST_DEPTH} lists and maps within each other"
+            faults.append(Fault(line.partition("=")[0], problem, "", _HERE))
         except ConfigError as error:
             faults.extend(error.faults)
     if faults:
@@ -119,6 +128,28 @@ def override_text(value: Json) -> str:
     if isinstance(value, list):
         return f"[{','.join(map(override_text, value))}]"
     return canonical_json(value).decode()
+
+
+_HOME = re.compile(r"(?<=[=,\[(:\s])~[^\s,:=\[\](){}'\"]*")
+"""A path below a home folder, which Hydra's grammar takes in quotes alone."""
+
+
+def _parsed(parser: Any, line: str) -> Any:
+    """Parse one override.
+
+    Raises:
+        HydraException: it can't be read.
+    """
+    from hydra.errors import HydraException
+
+    try:
+        return parser.parse_overrides([line])[0]
+    except HydraException:
+        quoted = _HOME.sub(r"'\g<0>'", line)
+        with suppress(HydraException):
+            if quoted != line:
+                return parser.parse_overrides([quoted])[0]
+        raise
 
 
 def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Change:
@@ -169,7 +200,9 @@ def _values(parsed: Any, options: Callable[[str], list[str]]) -> tuple[Json, ...
             ])
         return found
     if isinstance(raw, RangeSweep):
-        parsed = replace(parsed, _value=_in_decimal(raw))
+        raw = _in_decimal(raw)
+        refuse_vast({parsed.key_or_group: _length(raw)}, _HERE)
+        parsed = replace(parsed, _value=raw)
     if parsed.is_sweep_override():
         return tuple(_plain(item) for item in parsed.sweep_iterator())
     return (_plain(raw),)
@@ -184,7 +217,13 @@ def _in_decimal(sweep: Any) -> Any:
     return replace(sweep, **fractions)
 
 
-def _plain(parsed: Any) -> Json:
+def _length(sweep: Any) -> int:
+    """Return how many values a range has."""
+    step = Fraction(1 if sweep.step is None else sweep.step)
+    return max(0, ceil((Fraction(sweep.stop) - Fraction(sweep.start)) / step)) if step else 0
+
+
+def _plain(parsed: Any, depth: int = 0) -> Json:
     """Return a parsed value as plain JSON; in double quotes, backslash and n are a line's end."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
@@ -192,10 +231,12 @@ def _plain(parsed: Any) -> Json:
         if parsed.quote is Quote.double:
             return _ESCAPE.sub(lambda found: _ESCAPED[found[1]], parsed.text)
         return parsed.text
+    if depth > MOST_DEPTH:
+        raise RecursionError
     if isinstance(parsed, list):
-        return [_plain(item) for item in parsed]
+        return [_plain(item, depth + 1) for item in parsed]
     if isinstance(parsed, dict):
-        return {_key(_plain(key)): _plain(value) for key, value in parsed.items()}
+        return {_key(_plain(key)): _plain(value, depth + 1) for key, value in parsed.items()}
     return parsed
 
 
@@ -212,7 +253,7 @@ def _fault(line: str, message: str) -> Fault:
     if names_variables(tuple(key.lstrip("+~").split("."))):
         problem = "can't be read; expected the NAME of an environment variable"
         return Fault(key, problem, "what is given is not shown: it may be a key", _HERE)
-    reason = message.splitlines()[0] if message else "not readable"
-    inner = value.strip("'\"").replace('"', '\\"')
+    reason = message.splitlines()[0][:_SHOWN] if message else "not readable"
+    inner = value.strip("'\"").replace('"', '\\"') if len(value) <= _SHOWN else "..."
     hint = f"quote the value for the shell and for the override: '{key}=\"{inner}\"'"
-    return Fault(key, f"the value {value} can't be read ({reason})", hint, _HERE)
+    return Fault(key, f"the value {shown_name(value)} can't be read ({reason})", hint, _HERE)

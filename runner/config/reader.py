@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runner.config.document import Document, read_document
+from runner.files import is_file
 from runner.places import Places
 from runner.shipped import shipped
 
@@ -61,7 +62,7 @@ class Reader:
         if (group, name) not in self._options:
             paths = (folder / group / f"{name.removesuffix('.yaml')}.yaml" for folder in self._groups)
             safe = name and not name.startswith(("/", ".", "~")) and ".." not in name.split("/")
-            self._options[group, name] = next((p for p in paths if p.is_file()), None) if safe else None
+            self._options[group, name] = next((p for p in paths if is_file(p)), None) if safe else None
         return self._options[group, name]
 
     def options(self, group: str) -> list[str]:

@@ -41,7 +41,7 @@ def raw_config(file: Path | str, overrides: Sequence[str], *, resolve: bool) -> 
         raw = source.raw()
         config = Finisher(path.stem, Chooser(reader), Files(reader)).completed(raw)
         if resolve:
-            config, faults = interpolation.resolve(config, raw.source)
+            config, faults, _ = interpolation.resolve(config, raw.source)
             raw.faults += faults
     if raw.faults:
         raise ConfigError(raw.faults)

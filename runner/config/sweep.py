@@ -11,6 +11,7 @@ from runner.config.deletions import nothing_there
 from runner.config.document import COMMAND_LINE, Key, dotted
 from runner.config.keys import GROUPS, SETTINGS, nearest
 from runner.config.layers import DELETED, Given, Layer, split
+from runner.config.limits import refuse_vast
 from runner.config.overrides import Change
 from runner.config.values import brief, names_variables
 from runner.errors import ConfigError, Fault
@@ -228,5 +229,10 @@ def _fixed_by(key: str, layer: int, layers: Sequence[Layer], axes: Sequence[Axis
 
 
 def combinations(axes: Sequence[Axis]) -> Iterator[tuple[tuple[Axis, Entry], ...]]:
-    """Yield every combination of values; the first axis is the slowest."""
+    """Yield every combination of values; the first axis is the slowest.
+
+    Raises:
+        ConfigError: there are too many.
+    """
+    refuse_vast({axis.label: len(axis.entries) for axis in axes})
     yield from product(*[[(axis, entry) for entry in axis.entries] for axis in axes])

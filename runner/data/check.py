@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,8 +10,9 @@ import msgspec
 from runner.data.identity import content_hash, first_repeats, repeated, row_id
 from runner.data.order import positions_of
 from runner.data.rows import open_table
-from runner.data.table import BadRecordError, bad_record, open_file
+from runner.data.table import BadRecordError, bad_record
 from runner.errors import UserError
+from runner.hashes import CHANGING, TRIES, file_content, file_version
 from runner.render import suggestion
 from runner.values import count
 
@@ -58,12 +58,24 @@ def columns(dataset: Dataset) -> tuple[str, ...]:
 def check_rows(dataset: Dataset) -> DatasetFacts:
     """Read the whole file and make sure that every row is sound and no two share an id.
 
+    A file that changes meanwhile is read again: what was checked is what the fingerprint is of.
+
     Raises:
         UserError: the file isn't there or has no rows, offset, limit and shard leave none, a row is
             broken or without an id, or an id occurs twice; has a line for each such row, up to ten of
-            a kind, and the number of others.
+            a kind, and the number of others. Or the file doesn't stop changing.
     """
     table = open_table(dataset)
+    _first_sound(table)  # tells of a file that isn't there
+    for _ in range(TRIES):
+        before = file_version(table.path)
+        facts = _facts(dataset, table)
+        if file_version(table.path) == before:
+            return facts
+    raise UserError(f"dataset file {table.path} {CHANGING}")
+
+
+def _facts(dataset: Dataset, table: Table[Any]) -> DatasetFacts:
     first = _first_sound(table)
     column = dataset.id or "id"
     bad = _BadRows(table.path)
@@ -82,7 +94,7 @@ def check_rows(dataset: Dataset) -> DatasetFacts:
         raise UserError(
             f"dataset file {table.path} has {count(records, 'row')}, and {kept} leaves none of them"
         )
-    fingerprint, size = _fingerprint(table.path)
+    fingerprint, size = file_content(table.path)
     return DatasetFacts(rows, records, fingerprint, size)
 
 
@@ -180,9 +192,3 @@ def _repeated_ids(table: Table[Any], column: str, hashes: array[int], count: int
                 break
         lines.setdefault(name, line)
     return [*told, *_others(table.path, count - len(named), "rows that repeat an id")]
-
-
-def _fingerprint(path: Path) -> tuple[str, int]:
-    with open_file(path) as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return digest.hexdigest(), file.tell()

@@ -54,12 +54,21 @@ class JsonlTable:
             return _decode(raw)
         except msgspec.ValidationError:
             raise BadRecordError(f"a line is one JSON object, not {snippet(raw)}{_lines(raw)}") from None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if reason := _utf8_fault(raw):
+                raise BadRecordError(f"no valid UTF-8 ({reason}): {snippet(raw)}") from None
             raise BadRecordError(f"no valid JSON ({error}): {snippet(raw)}{_lines(raw)}") from None
-        except UnicodeDecodeError as error:
-            raise BadRecordError(f"no valid UTF-8 ({error.reason}): {snippet(raw)}") from None
         except RecursionError:
             raise BadRecordError(f"JSON nested too deep to read: {snippet(raw)}") from None
+
+
+def _utf8_fault(raw: bytes) -> str | None:
+    """Return why bytes are not UTF-8; which error the JSON decoder raises for them depends on its version."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.reason
+    return None
 
 
 def _lines(raw: bytes) -> str:

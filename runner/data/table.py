@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from runner.errors import UserError
+from runner.files import open_regular
 
 if TYPE_CHECKING:
     from array import array
@@ -58,7 +59,7 @@ def open_file(path: Path) -> BufferedReader:
         UserError: it isn't there or can't be read; names the nearest file beside it.
     """
     try:
-        return path.open("rb")
+        return open_regular(path)
     except FileNotFoundError:
         raise UserError(f"dataset file {path} does not exist{_beside(path)}") from None
     except OSError as error:

@@ -71,7 +71,7 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:
     return faults
 
 
-def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:  # noqa: ARG001 - every engine gets all three
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine that asks Anthropic.
 
     Raises:
@@ -81,7 +81,7 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
     require_ready(KIND, settings, model)
     from runner.engines.anthropic_client import AnthropicClient
 
-    return SdkEngine(AnthropicClient(settings, model), settings)
+    return SdkEngine(AnthropicClient(settings, model, context.notes), settings)
 
 
 KIND = EngineKind(

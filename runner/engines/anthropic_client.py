@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import anthropic
 import httpx2
@@ -12,29 +12,28 @@ import msgspec
 from runner.engines.anthropic import Anthropic
 from runner.engines.anthropic_body import fields_of
 from runner.engines.anthropic_pieces import Pieces
-from runner.engines.anthropic_wire import NAMED_STATUS, read_message
+from runner.engines.anthropic_wire import read_message
 from runner.engines.course import Course
+from runner.engines.lenient import Reading
+from runner.engines.notes import SILENT, Notes
 from runner.engines.sdk import CONNECT_SECONDS, send_only, status_failure, transport_failure
 from runner.engines.sdk_bodies import limited_bodies
-from runner.errors import AskError, ConnectionFailedError, MalformedResponseError
+from runner.engines.sse import events
+from runner.errors import AskError
 from runner.spec import Model
 from runner.values import Request, Response
 
 _ADDRESS = "https://api.anthropic.com"
-_FAILED = 400
 _LEGACY_VERSION = "2023-06-01"
 
 
 class AnthropicClient:
     """Anthropic's async client, as `SdkEngine` uses it."""
 
-    raises: tuple[type[Exception], ...] = (
-        anthropic.AnthropicError,
-        httpx2.HTTPError,
-        json.JSONDecodeError,
-    )
+    raises: tuple[type[Exception], ...] = (anthropic.AnthropicError, httpx2.HTTPError)
 
-    def __init__(self, settings: Anthropic, model: Model) -> None:
+    def __init__(self, settings: Anthropic, model: Model, notes: Notes = SILENT) -> None:
+        self._notes = notes
         self._model = model.name
         self._in_pieces = settings.stream
         self._address = settings.base_url or _ADDRESS
@@ -58,39 +57,39 @@ class AnthropicClient:
         if self._in_pieces:
             return await self._put_together(request)
         answer = await self._client.messages.with_raw_response.create(**fields_of(request, self._model))
-        return read_message(answer.http_response.content)
+        return read_message(answer.http_response.content, Reading(request.sampling, self._notes))
 
     async def _put_together(self, request: Request) -> Response:
-        course = Course(self._address, 1)
-        pieces = Pieces(course)
-        fields = fields_of(request, self._model)
-        async with await self._client.messages.create(**fields, stream=True) as events:
-            async for event in events:
-                pieces.add(event.to_dict(warnings=False))
-        course.require_end()
+        course = Course(self._address, 1, self._notes)
+        pieces = Pieces(course, Reading(request.sampling, self._notes))
+        async with aclosing(self._events(request)) as found:
+            async for event in found:
+                pieces.add(event)
         return msgspec.structs.replace(pieces.response(), timing=course.timing())
 
     async def stream(self, request: Request) -> AsyncGenerator[str]:
-        ended = False
+        course = Course(self._address, 1, self._notes)
+        pieces = Pieces(course, Reading(request.sampling, self._notes))
+        async with aclosing(self._events(request)) as found:
+            async for event in found:
+                yield pieces.add(event)
+        course.require_end()
+
+    async def _events(self, request: Request) -> AsyncGenerator[bytes]:
+        """Yield the data of each event as it came: the SDK's types know fewer of them."""
         fields = fields_of(request, self._model)
-        async with await self._client.messages.create(**fields, stream=True) as events:
-            async for event in events:
-                if event.type == "content_block_delta" and event.delta.type == "text_delta":
-                    yield event.delta.text
-                ended = ended or event.type == "message_stop"
-        if not ended:
-            raise ConnectionFailedError(f"{self._address}: the stream ended before the answer did")
+        create = self._client.messages.with_streaming_response.create
+        async with (
+            create(**fields, stream=True) as answer,
+            aclosing(events(answer.iter_bytes())) as found,
+        ):
+            async for data in found:
+                yield data
 
     def failure(self, error: Exception) -> AskError:
         if isinstance(error, anthropic.APIStatusError):
-            status = error.status_code
-            if status >= _FAILED:
-                return status_failure(status, error.response.content, error.response.headers)
-            # An event of a stream that had begun well: what went wrong has a name, but no status.
-            told = error.body if isinstance(error.body, dict) else {"message": str(error.body)}
-            return status_failure(NAMED_STATUS.get(str(error.type), 500), json.dumps(told).encode(), {})
-        if isinstance(error, json.JSONDecodeError):
-            return MalformedResponseError(f"an event of the stream is no JSON: {error}")
+            answer = error.response
+            return status_failure(answer.status_code, answer.content, answer.headers)
         return transport_failure(error, self._address)
 
     async def close(self) -> None:

@@ -8,8 +8,9 @@ import msgspec
 
 from runner.engines.anthropic_wire import Block, Counts, Message, response_of
 from runner.engines.course import Course
+from runner.engines.lenient import Reading
 from runner.engines.provider_errors import UNREADABLE
-from runner.engines.provider_wire import malformed
+from runner.engines.provider_wire import decode
 from runner.values import Response
 
 
@@ -29,38 +30,60 @@ class _Event(msgspec.Struct):
     usage: Counts | None = None
 
 
+_event = msgspec.json.Decoder(_Event)
+_KNOWN = frozenset({
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "ping",
+})
+
+
+class _Type(msgspec.Struct):
+    type: object = None
+
+
 class Pieces:
     """The pieces of one answer; `add` them in order, then read `response`."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Course, reading: Reading) -> None:
         self._course = course
+        self._reading = reading
         self._message = Message(content=[])
         self._blocks: dict[int, Block] = {}
         self._arguments: dict[int, str] = {}
 
-    def add(self, told: dict[str, Any]) -> None:
-        """Add one event.
+    def add(self, data: bytes) -> str:
+        """Add one event and return the text that it adds.
 
         Raises:
             MalformedResponseError: it is not what the API documents.
         """
-        try:
-            event = msgspec.convert(told, _Event)
-        except UNREADABLE as error:
-            raise malformed(error) from None
+        if not _is_known(data):
+            self._course.skip(data)
+            return ""
+        event = decode(_event, data, self._reading)
         if event.message is not None:
             self._message = event.message
+            self._course.note(0, None)
         if event.content_block is not None:
             self._blocks[event.index] = event.content_block
         if event.usage is not None:
             self._count(event.usage)
         if event.type == "message_stop":
             self._course.done = True
+            if not self._course.skipped:
+                self._course.note(0, event.type)
         if self._hear(event):
             self._course.spoke()
+        return _text(event)
 
     def response(self) -> Response:
-        """Return the whole."""
+        """Return the whole; raises as `Course.require_end` does."""
+        self._course.require_end()
         for index, arguments in self._arguments.items():
             self._blocks[index].input = _read(arguments)
         self._message.content = [block for _, block in sorted(self._blocks.items())]
@@ -89,6 +112,20 @@ class Pieces:
             name: count for name in usage.__struct_fields__ if (count := getattr(usage, name)) is not None
         }
         self._message.usage = msgspec.structs.replace(known, **later)
+
+
+def _is_known(data: bytes) -> bool:
+    try:
+        return msgspec.json.decode(data, type=_Type).type in _KNOWN
+    except (*UNREADABLE, TypeError):
+        return False
+
+
+def _text(event: _Event) -> str:
+    block, delta = event.content_block, event.delta
+    if event.type == "content_block_start" and block is not None and block.type == "text":
+        return block.text
+    return delta.text if event.type == "content_block_delta" and delta is not None else ""
 
 
 def _read(arguments: str) -> Any:

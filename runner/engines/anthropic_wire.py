@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from runner.engines.in_band import answered_error
+from runner.engines.lenient import Count, Reading, counted
 from runner.engines.provider_wire import decode, tool_call
 from runner.values import Choice, Json, Response, Usage
-
-NAMED_STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""Names of errors, as Anthropic documents them -> the HTTP status that each comes with."""
 
 _FINISH = {
     "end_turn": "stop",
@@ -43,16 +31,16 @@ class Block(msgspec.Struct):
 
 
 class _OutputDetails(msgspec.Struct):
-    thinking_tokens: int | None = None
+    thinking_tokens: Count = None
 
 
 class Counts(msgspec.Struct):
     """Tokens, as Anthropic counts them."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
     output_tokens_details: _OutputDetails | None = None
 
 
@@ -63,14 +51,18 @@ class Message(msgspec.Struct):
     stop_reason: str | None = None
     usage: Counts | None = None
     model: str | None = None
+    type: str | None = None
 
 
 _message = msgspec.json.Decoder(Message)
 
 
-def read_message(body: bytes) -> Response:
+def read_message(body: bytes, reading: Reading) -> Response:
     """Decode the answer to a request; raises as `decode` does."""
-    return response_of(decode(_message, body))
+    message = decode(_message, body, reading)
+    if error := answered_error(body):
+        raise error
+    return response_of(message)
 
 
 def response_of(message: Message) -> Response:
@@ -95,12 +87,14 @@ def _choice(message: Message) -> Choice:
 
 
 def _usage(usage: Counts) -> Usage:
-    cached = usage.cache_read_input_tokens or 0
-    details = usage.output_tokens_details
-    return Usage(
+    cached, details = usage.cache_read_input_tokens or 0, usage.output_tokens_details
+    prompt = usage.input_tokens
+    if prompt is not None:
         # Anthropic counts what it read from and wrote to its cache apart.
-        prompt_tokens=(usage.input_tokens or 0) + cached + (usage.cache_creation_input_tokens or 0),
-        completion_tokens=usage.output_tokens or 0,
-        cached_tokens=cached,
-        reasoning_tokens=(details.thinking_tokens or 0) if details else 0,
+        prompt += cached + (usage.cache_creation_input_tokens or 0)
+    return Usage(
+        counted(prompt),
+        counted(usage.output_tokens),
+        counted(cached),
+        counted((details.thinking_tokens or 0) if details else 0),
     )

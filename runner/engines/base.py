@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from runner.engines.capabilities import Capabilities
+from runner.engines.notes import SILENT, Notes
 from runner.errors import Fault
 from runner.extras import pip_install
 from runner.spec import EngineSettings, Model, Topology
@@ -51,6 +52,7 @@ class EngineContext:
         held: descriptors of the locks on its devices; what it starts keeps them until it is gone.
         secrets: values that no log may hold.
         task: what it will be asked for; servers are started for it.
+        notes: where odd fields of answers are noted.
     """
 
     topology: Topology = field(default_factory=Topology)
@@ -58,6 +60,7 @@ class EngineContext:
     held: tuple[int, ...] = ()
     secrets: tuple[str, ...] = ()
     task: str = "chat"
+    notes: Notes = SILENT
 
 
 def flag_name(flag: str) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.capabilities import Capabilities, parameters
 from runner.engines.openai_body import response_format
+from runner.engines.programs import Program
 from runner.engines.served import (
     NEUTRAL,
     NEUTRAL_SAMPLING,
@@ -35,7 +36,7 @@ class CandleVllm(BinaryServer):
 
     kind: Literal["candle_vllm"] = "candle_vllm"
     """candle-vllm (Rust), as a server."""
-    binary: str = "candle-vllm"
+    binary: Program = "candle-vllm"
     """The program: a path, or a name on PATH."""
 
 

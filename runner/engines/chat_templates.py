@@ -9,6 +9,7 @@ import msgspec
 
 from runner.engines.weights import Weights, absent_fault, find_weights, read_config, read_json
 from runner.errors import EngineStartError, Fault
+from runner.files import read_regular
 from runner.spec import Model
 
 _SUFFIX = ".jinja"
@@ -31,7 +32,7 @@ def as_jinja(model: Model, folder: Path) -> Model:
         return model
     copy = folder.resolve() / _OWN
     try:
-        copy.write_bytes(Path(given).read_bytes())
+        copy.write_bytes(read_regular(Path(given)))
     except OSError as error:
         raise EngineStartError(f"the chat template can't be read: {error}") from error
     return model.model_copy(update={"chat_template": str(copy)})

@@ -24,9 +24,9 @@ class Fireworks(ProviderSettings):
     """Environment variable that holds the key."""
 
 
-def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:  # noqa: ARG001 - every engine gets all three
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine that asks Fireworks AI; raises as `require_ready` does."""
-    return preset_engine(KIND, settings, model, ADDRESS)
+    return preset_engine(KIND, settings, model, ADDRESS, context.notes)
 
 
 KIND = EngineKind(

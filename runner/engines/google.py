@@ -24,13 +24,13 @@ class Google(EmbeddingSettings, ProviderSettings):
     """Version of the API; what is new is often in v1beta alone."""
 
 
-def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:  # noqa: ARG001 - every engine gets all three
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine that asks Google; raises as `require_ready` does."""
     assert isinstance(settings, Google)
     require_ready(KIND, settings, model)
     from runner.engines.google_client import GoogleClient
 
-    return SdkEngine(GoogleClient(settings, model), settings)
+    return SdkEngine(GoogleClient(settings, model, context.notes), settings)
 
 
 KIND = EngineKind(

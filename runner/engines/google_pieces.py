@@ -2,75 +2,84 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Any
-
 import msgspec
-from google.genai import types
 
+from runner.engines.asked import require_served
 from runner.engines.course import Course
 from runner.engines.google_wire import Answer, Candidate, Content, Logprobs, is_blocked, response_of
+from runner.engines.lenient import Reading
 from runner.engines.provider_errors import UNREADABLE
-from runner.engines.provider_wire import malformed
+from runner.engines.provider_wire import decode
 from runner.values import Response
+
+_answer = msgspec.json.Decoder(Answer)
 
 
 class Pieces:
     """The pieces of one answer; `add` them in order, then read `response`."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Course, reading: Reading) -> None:
         self._course = course
+        self._reading = reading
         self._answer = Answer()
         self._candidates: dict[int, Candidate] = {}
 
-    def add(self, event: types.GenerateContentResponse) -> None:
-        """Add one event.
+    def add(self, event: bytes) -> str:
+        """Add one event and return the text that it adds to the first candidate.
 
         Raises:
             MalformedResponseError: it is not what the API documents.
+            ServerError: the server says that it failed.
         """
-        piece = _read(event)
-        whole = self._answer
+        if not _is_part(event):
+            self._course.skip(event)
+            return ""
+        piece, whole = decode(_answer, event, self._reading), self._answer
         whole.prompt_feedback = piece.prompt_feedback or whole.prompt_feedback
         whole.usage_metadata = piece.usage_metadata or whole.usage_metadata
         whole.model_version = piece.model_version or whole.model_version
-        spoken = False
-        for candidate in piece.candidates or ():
-            index = candidate.index or 0
+        spoken, text = False, ""
+        for place, candidate in enumerate(piece.candidates or ()):
+            require_served(candidate.finish_reason)
+            index = place if candidate.index is None else candidate.index
             self._course.note(index, candidate.finish_reason)
             spoken |= _grow(self._candidates.setdefault(index, Candidate(index=index)), candidate)
+            text += _text(candidate) if index == 0 else ""
         if spoken:
             self._course.spoke()
+        return text
 
-    def response(self) -> Response:
-        """Return the whole; raises as `Course.require_end` does."""
+    def require_end(self) -> None:
+        """Make sure that the answer came whole; raises as `Course.require_end` does."""
         if not is_blocked(self._answer):
             self._course.require_end()
+
+    def response(self) -> Response:
+        """Return the whole; raises as `require_end` does."""
+        self.require_end()
         self._answer.candidates = [candidate for _, candidate in sorted(self._candidates.items())]
         return response_of(self._answer, self._course.asked)
 
 
-def _read(event: types.GenerateContentResponse) -> Answer:
-    """Return an event as an answer of its own, as it would be on the wire."""
-    told: dict[str, Any] = event.model_dump(
-        mode="json", by_alias=True, exclude_none=True, exclude={"sdk_http_response"}
-    )
+class _Parts(msgspec.Struct, rename="camel"):
+    """An event of which no more is known than whether it holds a part of an answer."""
+
+    candidates: object = None
+    prompt_feedback: object = None
+    usage_metadata: object = None
+
+
+def _is_part(event: bytes) -> bool:
     try:
-        piece = msgspec.convert(told, Answer)
-    except UNREADABLE as error:
-        raise malformed(error) from None
-    for typed, candidate in zip(event.candidates or (), piece.candidates or (), strict=True):
-        _sign(typed, candidate)
-    return piece
+        parts = msgspec.json.decode(event, type=_Parts)
+    except UNREADABLE:
+        return False
+    return any(part is not None for part in (parts.candidates, parts.prompt_feedback, parts.usage_metadata))
 
 
-def _sign(typed: types.Candidate, candidate: Candidate) -> None:
-    """Write signatures as the API does, and not in the SDK's own alphabet."""
-    if candidate.content is None or typed.content is None:
-        return
-    for part, told in zip(typed.content.parts or (), candidate.content.parts or (), strict=True):
-        if part.thought_signature is not None:
-            told.thought_signature = base64.b64encode(part.thought_signature).decode()
+def _text(candidate: Candidate) -> str:
+    parts = (candidate.content.parts if candidate.content else None) or []
+    return "".join(part.text or "" for part in parts if not part.thought)
 
 
 def _grow(whole: Candidate, piece: Candidate) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from itertools import zip_longest
 
 import msgspec
 
-from runner.engines.provider_errors import answered_error
+from runner.engines.in_band import answered_error, implied_error
+from runner.engines.lenient import Count, Reading, counted
 from runner.engines.provider_wire import decode, malformed, tool_call
 from runner.values import Choice, Json, Response, TokenLogprob, Usage
 
@@ -33,7 +33,6 @@ _FINISH = {
         "content_filter",
     ),
 }
-_DELAY = re.compile(rb'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
 
 
 class _Wire(msgspec.Struct, rename="camel"):
@@ -86,11 +85,11 @@ class Candidate(_Wire):
 
 
 class _Usage(_Wire):
-    prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
+    prompt_token_count: Count = None
+    candidates_token_count: Count = None
+    thoughts_token_count: Count = None
+    cached_content_token_count: Count = None
+    tool_use_prompt_token_count: Count = None
 
 
 class _Feedback(_Wire):
@@ -109,7 +108,7 @@ class Answer(_Wire):
 _answer = msgspec.json.Decoder(Answer)
 
 
-def read_answer(body: bytes, asked: int) -> Response:
+def read_answer(body: bytes, asked: int, reading: Reading) -> Response:
     """Decode the answer to a request for *asked* candidates.
 
     A prompt that is blocked has candidates that say nothing.
@@ -118,9 +117,11 @@ def read_answer(body: bytes, asked: int) -> Response:
         MalformedResponseError: it isn't what the API documents, or has no candidates.
         AskError: it has a good status and tells of an error.
     """
-    answer = decode(_answer, body)
+    answer = decode(_answer, body, reading)
+    if error := answered_error(body):
+        raise error
     if not answer.candidates and not is_blocked(answer):
-        raise answered_error(body) or malformed("it has no candidates", body)
+        raise implied_error(msgspec.json.decode(body)) or malformed("it has no candidates", body)
     return response_of(answer, asked)
 
 
@@ -135,16 +136,10 @@ def response_of(answer: Answer, asked: int) -> Response:
     silent = (Choice(finish_reason="content_filter"),) * asked
     return Response(
         choices=tuple(_choice(candidate) for candidate in candidates) or silent,
-        usage=_usage(answer.usage_metadata or _Usage()),
+        usage=_usage(answer.usage_metadata) if answer.usage_metadata else Usage(),
         engine="google",
         engine_version=answer.model_version,
     )
-
-
-def asked_delay(body: bytes) -> str | None:
-    """Return the seconds that an error asks to wait, which Google tells in the body."""
-    found = _DELAY.search(body)
-    return found[1].decode() if found else None
 
 
 def _choice(candidate: Candidate) -> Choice:
@@ -191,11 +186,27 @@ def _logprobs(told: Logprobs | None) -> tuple[TokenLogprob, ...] | None:
 
 
 def _usage(usage: _Usage) -> Usage:
+    # Google leaves out what is 0, and counts thoughts beside the answer.
     thoughts = usage.thoughts_token_count or 0
     return Usage(
-        prompt_tokens=(usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0),
-        # Google counts thoughts beside the answer.
-        completion_tokens=(usage.candidates_token_count or 0) + thoughts,
-        cached_tokens=usage.cached_content_token_count or 0,
-        reasoning_tokens=thoughts,
+        counted((usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)),
+        counted((usage.candidates_token_count or 0) + thoughts),
+        counted(usage.cached_content_token_count or 0),
+        counted(thoughts),
     )
+
+
+class _Values(_Wire):
+    values: list[float]
+
+
+class _Embedded(_Wire):
+    embeddings: list[_Values]
+
+
+_embedded = msgspec.json.Decoder(_Embedded)
+
+
+def read_embeddings(body: bytes, reading: Reading) -> list[list[float]]:
+    """Decode the answer to several inputs; raises as `decode` does."""
+    return [one.values for one in decode(_embedded, body, reading).embeddings]

@@ -25,11 +25,17 @@ async def loglikelihood(request: Request, generate: Generate) -> Response:
     first = whole[0]
     return Response(
         loglikelihoods=tuple(summed(response.prompt_logprobs, start) for response in whole),
-        usage=Usage(prompt_tokens=sum(response.usage.prompt_tokens for response in (alone, *whole))),
+        usage=Usage(summed_counts([one.usage.prompt_tokens for one in (alone, *whole)]), 0),
         timing=Timing(max(response.timing.seconds for response in (alone, *whole))),
         engine=first.engine,
         engine_version=first.engine_version,
     )
+
+
+def summed_counts(counts: Sequence[int | None]) -> int | None:
+    """Return the sum of counts of tokens; unknown, where one is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def prompts_of(request: Request) -> list[str]:

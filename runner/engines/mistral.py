@@ -22,13 +22,13 @@ class Mistral(EmbeddingSettings, ProviderSettings):
     """Environment variable that holds the key."""
 
 
-def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:  # noqa: ARG001 - every engine gets all three
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine that asks Mistral; raises as `require_ready` does."""
     assert isinstance(settings, Mistral)
     require_ready(KIND, settings, model)
     from runner.engines.mistral_client import MistralClient
 
-    return SdkEngine(MistralClient(settings, model), settings)
+    return SdkEngine(MistralClient(settings, model, context.notes), settings)
 
 
 KIND = EngineKind(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -11,23 +11,24 @@ import httpx2
 import msgspec
 import pydantic
 from mistralai.client import Mistral as Sdk
-from mistralai.client import errors, models
+from mistralai.client import errors
 
 from runner.engines.course import Course
+from runner.engines.lenient import Reading
 from runner.engines.mistral import Mistral
-from runner.engines.mistral_pieces import Pieces
-from runner.engines.mistral_wire import arguments_of, read_chunk, read_completion
-from runner.engines.provider_errors import answered_error
-from runner.engines.provider_wire import invalid, malformed
+from runner.engines.mistral_wire import arguments_of, read_completion
+from runner.engines.notes import SILENT, Notes
+from runner.engines.openai_stream import put_together, texts
+from runner.engines.provider_wire import invalid
 from runner.engines.sdk import status_failure, transport_failure
-from runner.engines.sdk_http import BoundedHttp
-from runner.engines.task_answers import embedded
-from runner.errors import AskError, BadRequestError, ConnectionFailedError
+from runner.engines.sdk_http import BoundedHttp, taken
+from runner.engines.sse import events
+from runner.engines.task_answers import read_vectors
+from runner.errors import AskError, BadRequestError
 from runner.spec import Model
-from runner.values import Json, Request, Response
+from runner.values import Json, Request, Response, Timing
 
 _ADDRESS = "https://api.mistral.ai"
-_OK = 200
 
 _further: ContextVar[Mapping[str, Json] | None] = ContextVar("further", default=None)
 """What is sent beside what the SDK knows: it has no argument for that, but takes an HTTP client."""
@@ -52,7 +53,8 @@ class MistralClient:
         pydantic.ValidationError,
     )
 
-    def __init__(self, settings: Mistral, model: Model) -> None:
+    def __init__(self, settings: Mistral, model: Model, notes: Notes = SILENT) -> None:
+        self._notes = notes
         self._model = model.name
         self._in_pieces = settings.stream
         self._address = settings.base_url or _ADDRESS
@@ -61,59 +63,50 @@ class MistralClient:
         self._sdk = Sdk(api_key=settings.api_key(), server_url=self._address, async_client=self._http)
 
     async def ask(self, request: Request) -> Response:
+        reading = Reading(request.sampling, self._notes, version="model")
         if self._in_pieces:
-            return await self._put_together(request)
+            body, timing = await put_together(self._events(request), self._course(request))
+            return read_completion(body, timing, reading)
         arguments = arguments_of(request, self._model)
         with _passing(request):
-            answer = await self._sdk.chat.complete_async(**arguments, http_headers=self._headers)
-        return read_completion(answer)
+            async with taken(
+                self._sdk.chat.complete_async(**arguments, http_headers=self._headers)
+            ) as answer:
+                return read_completion(await answer.aread(), Timing(), reading)
 
     async def embed(self, requests: Sequence[Request]) -> list[Response]:
-        texts = [str(request.input) for request in requests]
+        inputs = [str(request.input) for request in requests]
         with _passing(requests[0]):
-            answer = await self._sdk.embeddings.create_async(
-                model=self._model, inputs=texts, http_headers=self._headers
+            sending = self._sdk.embeddings.create_async(
+                model=self._model, inputs=inputs, http_headers=self._headers
             )
-        data = sorted(answer.data, key=lambda one: one.index or 0)
-        return embedded([one.embedding or () for one in data], answer.usage.prompt_tokens or 0, requests)
+            async with taken(sending) as answer:
+                body = await answer.aread()
+        return read_vectors(body, requests, Reading(requests[0].sampling, self._notes))
 
     async def stream(self, request: Request) -> AsyncGenerator[str]:
-        ended = False
-        async with aclosing(self._events(request)) as events:
-            async for event in events:
-                yield read_chunk(event)
-                ended = ended or any(choice.finish_reason for choice in event.choices)
-        if not ended:
-            raise ConnectionFailedError(f"{self._address}: the stream ended before the answer did")
+        async with aclosing(texts(self._events(request), self._course(request))) as found:
+            async for text in found:
+                yield text
 
-    async def _put_together(self, request: Request) -> Response:
-        course = Course(self._address, request.sampling.get("n") or 1)
-        pieces = Pieces(course)
-        async with aclosing(self._events(request)) as events:
-            async for event in events:
-                pieces.add(event)
-        course.require_end()
-        return msgspec.structs.replace(pieces.response(), timing=course.timing())
+    def _course(self, request: Request) -> Course:
+        return Course(self._address, request.sampling.get("n") or 1, self._notes)
 
-    async def _events(self, request: Request) -> AsyncGenerator[models.CompletionChunk]:
+    async def _events(self, request: Request) -> AsyncGenerator[bytes]:
         arguments = arguments_of(request, self._model)
         with _passing(request):
-            events = await self._sdk.chat.stream_async(**arguments, http_headers=self._headers)
-        async with events, aclosing(events.generator):
-            try:
-                async for event in events:
-                    yield event.data
-            except pydantic.ValidationError as error:
-                raise malformed(invalid(error)) from None
+            # Sent here: a generator's context is that of whoever takes the next event.
+            opened = taken(self._sdk.chat.stream_async(**arguments, http_headers=self._headers))
+            answer = await opened.__aenter__()
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(opened)
+            async with aclosing(events(answer.aiter_bytes())) as found:
+                async for data in found:
+                    yield data
 
     def failure(self, error: Exception) -> AskError:
         if isinstance(error, errors.MistralError):
-            if error.status_code != _OK:
-                return status_failure(error.status_code, error.body.encode(), error.headers)
-            body = error.body.encode()
-            cause = error.__cause__
-            why = invalid(cause) if isinstance(cause, pydantic.ValidationError) else str(cause)
-            return answered_error(body) or malformed(why, body)
+            return status_failure(error.status_code, error.body.encode(), error.headers)
         if isinstance(error, pydantic.ValidationError):
             return BadRequestError(f"the SDK refuses the request: {invalid(error)}")
         return transport_failure(error, self._address)

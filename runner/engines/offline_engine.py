@@ -127,6 +127,7 @@ class OfflineEngine:
                 wires=serving.wires,
                 batch_size=settings.batch_size,
                 client=partial(AsgiClient, app),
+                notes=self._context.notes,
             )
         )
 

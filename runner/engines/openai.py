@@ -27,13 +27,15 @@ class OpenAI(EmbeddingSettings, ProviderSettings):
     """Environment variable that holds the key."""
 
 
-def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:  # noqa: ARG001 - every engine gets all three
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine that asks OpenAI; raises as `require_ready` does."""
     require_ready(KIND, settings, model)
     from runner.engines.openai_sdk import openai_client
 
     assert isinstance(settings, OpenAI)
-    return SdkEngine(openai_client(settings, settings.base_url or ADDRESS, _body(model)), settings)
+    return SdkEngine(
+        openai_client(settings, settings.base_url or ADDRESS, _body(model), context.notes), settings
+    )
 
 
 def _body(model: Model) -> Callable[[Request], dict[str, Any]]:

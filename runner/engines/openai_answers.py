@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from runner.engines.lenient import Count
+
 
 class ContentPart(msgspec.Struct):
     text: str | None = None
@@ -23,6 +25,7 @@ class ChatAlternative(msgspec.Struct):
 class ChatToken(msgspec.Struct):
     token: str
     logprob: float
+    token_id: int | None = None
     top_logprobs: list[ChatAlternative] | None = None
 
 
@@ -41,7 +44,7 @@ class ChatMessage(msgspec.Struct):
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
-    tool_calls: list[Any] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
 
 class PromptToken(msgspec.Struct):
@@ -73,7 +76,7 @@ class TextLogprobs(msgspec.Struct):
 
 
 class TextChoice(msgspec.Struct):
-    text: str
+    text: str | None
     error: Any = None
     index: int | None = None
     finish_reason: str | None = None
@@ -84,20 +87,22 @@ class TextChoice(msgspec.Struct):
 
 
 class PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
+    cached_tokens: Count = None
 
 
 class CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Count = None
 
 
 class UsageCounts(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    total_tokens: Count = None
+    prompt_cache_hit_tokens: Count = None
+    num_cached_tokens: Count = None
+    reasoning_tokens: Count = None
     prompt_tokens_details: PromptDetails | None = None
+    prompt_token_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
 
 
@@ -106,6 +111,7 @@ class ChatAnswer(msgspec.Struct):
     error: Any = None
     usage: UsageCounts | None = None
     system_fingerprint: str | None = None
+    model: str | None = None
     prompt_token_ids: list[int] | None = None
     prompt_logprobs: PromptLogprobs = None
 
@@ -115,20 +121,6 @@ class TextAnswer(msgspec.Struct):
     error: Any = None
     usage: UsageCounts | None = None
     system_fingerprint: str | None = None
+    model: str | None = None
     prompt_token_ids: list[int] | None = None
     prompt_logprobs: PromptLogprobs = None
-
-
-class StreamDelta(msgspec.Struct):
-    content: ChatContent = None
-
-
-class StreamChoice(msgspec.Struct):
-    delta: StreamDelta | None = None
-    text: str | None = None
-    index: int | None = None
-    finish_reason: str | None = None
-
-
-class StreamChunk(msgspec.Struct):
-    choices: list[StreamChoice] | None = None

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Literal
 
 from runner.engines.base import Engine, EngineContext, EngineKind
-from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, parameters
+from runner.engines.capabilities import COMPLETION_NEEDS, OF_CHAT, Capabilities, Parameter, parameters
 from runner.engines.remote import REMOTE_NEUTRAL, AttachedSettings, BaseUrl, EmbeddingSettings
 from runner.errors import EngineStartError, Fault
 from runner.secrets import Secrets
@@ -20,6 +20,8 @@ class OpenAICompatible(EmbeddingSettings, AttachedSettings):
     """A running server with an OpenAI-compatible API."""
     base_url: BaseUrl
     """Address up to and without /chat/completions, such as http://localhost:8000/v1."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What requests call `sampling.max_tokens`; some models take max_completion_tokens alone."""
 
 
 def check(settings: EngineSettings, model: Model) -> list[Fault]:
@@ -45,7 +47,7 @@ def served_model_faults(kind: str, model: Model) -> list[Fault]:
     ]
 
 
-def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:  # noqa: ARG001 - every engine gets all three
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine that asks the server.
 
     Raises:
@@ -60,11 +62,12 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
     if faults := check(settings, model):
         raise EngineStartError("; ".join(str(fault) for fault in faults))
     name = settings.asked_for(model)
+    sampling = {**KIND.capabilities.sampling, "max_tokens": Parameter(settings.max_tokens_field)}
     return OpenAIEngine(
         Endpoint(
             engine=KIND.name,
             base_url=settings.base_url,
-            body=Body(name, KIND.capabilities.sampling),
+            body=Body(name, sampling),
             headers=settings.headers(),
             timeout=settings.timeout,
             stream=settings.stream,
@@ -73,6 +76,8 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
             batch_size=settings.batch_size,
             secrets=Secrets.of(settings.secret_names()),
             client=partial(HttpClient, max_response_bytes=settings.max_response_bytes),
+            notes=context.notes,
+            max_tokens_field=settings.max_tokens_field,
         )
     )
 
@@ -112,6 +117,7 @@ KIND = EngineKind(
     ),
     factory="runner.engines.openai_compatible:create",
     summary="any server with an OpenAI-compatible API, by its address",
-    neutral=REMOTE_NEUTRAL,
+    # How a field is spelled doesn't change what is asked.
+    neutral=REMOTE_NEUTRAL | {"max_tokens_field"},
     check=check,
 )

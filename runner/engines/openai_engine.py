@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
@@ -17,10 +18,13 @@ from runner.engines.batching import Batcher
 from runner.engines.constraints import with_parsed
 from runner.engines.course import Course
 from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout, HttpTooLarge
+from runner.engines.in_band import answered_error
+from runner.engines.lenient import Reading
 from runner.engines.loglikelihood import loglikelihood
+from runner.engines.notes import SILENT, Notes
 from runner.engines.openai_stream import put_together, texts
 from runner.engines.openai_wire import read_chat, read_text
-from runner.engines.provider_errors import answered_error, provider_error, report
+from runner.engines.provider_errors import provider_error, report
 from runner.engines.sse import events
 from runner.engines.stops import stops_of, up_to_stop, without_stops
 from runner.engines.task_wire import Wire
@@ -28,14 +32,15 @@ from runner.errors import (
     AskError,
     BadRequestError,
     ConnectionFailedError,
+    EngineError,
     MalformedResponseError,
     RequestTimeoutError,
     ResponseTooLargeError,
+    UnknownModelError,
 )
 from runner.secrets import Secrets
 from runner.values import VALUE_TASKS, Json, Request, Response, Timing
 
-_OK = 200
 _ROUTES = {"chat": "/chat/completions", "complete": "/completions"}
 
 
@@ -95,6 +100,8 @@ class Endpoint:
         wires: how each of those is asked.
         batch_size: most inputs of task embed in one request.
         client: makes what asks.
+        notes: where odd fields of answers are noted.
+        max_tokens_field: what a request calls max_tokens, where a setting decides that.
     """
 
     engine: str
@@ -109,6 +116,8 @@ class Endpoint:
     wires: Mapping[str, Wire] = field(default_factory=dict)
     batch_size: int = 1
     client: Callable[[], Client] = HttpClient
+    notes: Notes = SILENT
+    max_tokens_field: str | None = None
 
 
 class OpenAIEngine:
@@ -175,8 +184,8 @@ class OpenAIEngine:
         answer = await self._client.request(
             "POST", url, headers=self._headers, body=body, timeout=self._endpoint.timeout
         )
-        if answer.status != _OK:
-            raise _refusal(url, answer, answer.body)
+        if not is_good(answer.status):
+            raise self._refusal(url, answer, answer.body)
         return answer.body, Timing(time.perf_counter() - start)
 
     async def _valued(self, request: Request) -> Response:
@@ -195,7 +204,7 @@ class OpenAIEngine:
             fields = {"model": endpoint.model, **endpoint.further, **wire.body(requests)}
             body, timing = await self._post(wire.url(endpoint.base_url), fields)
             try:
-                responses = wire.read(body, requests)
+                responses = wire.read(body, requests, Reading(requests[0].sampling, endpoint.notes))
             except MalformedResponseError as error:
                 raise answered_error(body) or error from None
         return [msgspec.structs.replace(one, timing=timing, engine=endpoint.engine) for one in responses]
@@ -205,7 +214,7 @@ class OpenAIEngine:
         return await put_together(self._events(request, asked), self._course(request))
 
     def _course(self, request: Request) -> Course:
-        return Course(self._urls[request.task], request.sampling.get("n") or 1)
+        return Course(self._urls[request.task], request.sampling.get("n") or 1, self._endpoint.notes)
 
     async def _events(self, request: Request, further: dict[str, Any]) -> AsyncGenerator[bytes]:
         """Yield the data of each event of a streamed answer."""
@@ -219,8 +228,8 @@ class OpenAIEngine:
             timeout=self._endpoint.timeout,
         )
         async with stream as answer:
-            if answer.status != _OK:
-                raise _refusal(url, answer, b"".join([chunk async for chunk in answer]))
+            if not is_good(answer.status):
+                raise self._refusal(url, answer, b"".join([chunk async for chunk in answer]))
             async with aclosing(events(answer)) as found:
                 async for data in found:
                     yield data
@@ -241,16 +250,46 @@ class OpenAIEngine:
 
     def _read(self, request: Request, body: bytes, timing: Timing) -> Response:
         read = read_chat if request.task == "chat" else read_text
-        response = read(body, self._endpoint.engine, timing)
+        reading = Reading(request.sampling, self._endpoint.notes)
+        response = read(body, self._endpoint.engine, timing, reading)
         require_asked(request, response)
         if "stop" in request.sampling:
             response = without_stops(request, response)
         return with_parsed(request, response)
 
+    def _refusal(self, url: str, answer: Head, body: bytes) -> AskError:
+        waits = answer.header("retry-after"), answer.header("retry-after-ms")
+        error = provider_error(answer.status, body, *waits)
+        if type(error) not in {BadRequestError, UnknownModelError}:
+            return error
+        if other := other_spelling(self._endpoint.max_tokens_field, error.message):
+            told = f"{error.message} (set engine.max_tokens_field={other})"
+            return EngineError(told, error.status, error.code)
+        if answer.status == HTTPStatus.NOT_FOUND and type(error) is BadRequestError:
+            error.message = f"{error.message} ({url}; {_LACKS_PATHS})"
+        return error
 
-def _refusal(url: str, answer: Head, body: bytes) -> AskError:
-    error = provider_error(answer.status, body, answer.header("retry-after"), answer.header("retry-after-ms"))
-    if answer.status == HTTPStatus.NOT_FOUND and type(error) is BadRequestError:
-        hint = "base_url often ends in /v1, and a server that was started for another task lacks some paths"
-        error.message = f"{error.message} ({url}; {hint})"
-    return error
+
+_LACKS_PATHS = "base_url often ends in /v1, and a server that was started for another task lacks some paths"
+
+
+def is_good(status: int) -> bool:
+    """Tell whether a status says that an answer follows."""
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def other_spelling(sent: str | None, refusal: str) -> str | None:
+    """Return the field that a server wants in place of the one *sent* for max_tokens."""
+    if sent is None or not _UNTAKEN.search(refusal):
+        return None
+    other = MAX_TOKENS_FIELDS[0] if sent == MAX_TOKENS_FIELDS[1] else MAX_TOKENS_FIELDS[1]
+    names_other = re.search(rf"\b{other}\b", refusal) is not None
+    names_sent = re.search(rf"\b{sent}\b", refusal) is not None
+    return other if names_other or (names_sent and sent != "max_tokens") else None
+
+
+MAX_TOKENS_FIELDS = ("max_tokens", "max_completion_tokens")
+_UNTAKEN = re.compile(
+    r"not support|unsupported|unknown|unrecogni[sz]ed|unexpected|not (allowed|permitted|valid)|instead|extra",
+    re.IGNORECASE,
+)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.engines.course import Course
+from runner.engines.in_band import answered_error
+from runner.engines.lenient import Reading
+from runner.engines.notes import SILENT, Notes
 from runner.engines.openai_stream import put_together, texts
 from runner.engines.openai_wire import read_chat, read_text
-from runner.engines.provider_errors import answered_error
 from runner.engines.sdk import status_failure, transport_failure
 from runner.engines.sse import events
 from runner.engines.task_answers import read_vectors
@@ -32,6 +34,7 @@ class OpenAIForm:
         status_error: what the SDK raises for an answer other than 2xx.
         raises: that, and all else the SDK and its transport raise.
         pieces: None has answers come at once; a map, in pieces, asked for with these further arguments.
+        notes: where odd fields of answers are noted.
     """
 
     engine: str
@@ -40,11 +43,12 @@ class OpenAIForm:
     status_error: type[Exception]
     raises: tuple[type[Exception], ...]
     pieces: dict[str, Any] | None = None
+    notes: Notes = SILENT
 
     async def ask(self, request: Request) -> Response:
         body, timing = await (self._at_once(request) if self.pieces is None else self._in_pieces(request))
         read = read_chat if request.task == "chat" else read_text
-        return read(body, self.engine, timing)
+        return read(body, self.engine, timing, Reading(request.sampling, self.notes))
 
     async def embed(self, requests: Sequence[Request]) -> list[Response]:
         first = requests[0]
@@ -55,7 +59,7 @@ class OpenAIForm:
         )
         body = answer.http_response.content
         try:
-            return read_vectors(body, requests)
+            return read_vectors(body, requests, Reading(first.sampling, self.notes))
         except MalformedResponseError as error:
             raise answered_error(body) or error from None
 
@@ -72,7 +76,7 @@ class OpenAIForm:
         return await put_together(self._events(request, self.pieces or {}), self._course(request))
 
     def _course(self, request: Request) -> Course:
-        return Course(str(self.sdk.base_url), request.sampling.get("n") or 1)
+        return Course(str(self.sdk.base_url), request.sampling.get("n") or 1, self.notes)
 
     async def _events(self, request: Request, further: dict[str, Any]) -> AsyncGenerator[bytes]:
         create = self._resource(request).with_streaming_response.create

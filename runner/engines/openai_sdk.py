@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import openai
 
+from runner.engines.notes import SILENT, Notes
 from runner.engines.openai_form import OpenAIForm
 from runner.engines.sdk import CONNECT_SECONDS, ProviderSettings, send_only
 from runner.engines.sdk_bodies import limited_bodies
@@ -15,7 +16,7 @@ from runner.values import Request
 
 
 def openai_client(
-    settings: ProviderSettings, address: str, body: Callable[[Request], dict[str, Any]]
+    settings: ProviderSettings, address: str, body: Callable[[Request], dict[str, Any]], notes: Notes = SILENT
 ) -> OpenAIForm:
     """Return a client of OpenAI's SDK that asks *address*, whatever the environment says."""
     sdk = openai.AsyncOpenAI(
@@ -33,4 +34,4 @@ def openai_client(
     sdk.organization = sdk.project = None  # these too it takes from the environment
     raises = (openai.OpenAIError, httpx2.HTTPError)
     pieces = {"stream_options": {"include_usage": True}} if settings.stream else None
-    return OpenAIForm(settings.kind, sdk, body, openai.APIStatusError, raises, pieces)
+    return OpenAIForm(settings.kind, sdk, body, openai.APIStatusError, raises, pieces, notes)

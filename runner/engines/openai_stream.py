@@ -4,52 +4,70 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from runner.engines.asked import require_served
 from runner.engines.course import Course
-from runner.engines.openai_wire import read_chunk, text_of
-from runner.engines.provider_wire import decode, malformed
+from runner.engines.openai_pieces import ChoicePieces, delta_of, says, text_of
+from runner.engines.provider_errors import UNREADABLE
+from runner.engines.provider_wire import malformed
 from runner.engines.sse import DONE
+from runner.engines.tool_pieces import as_index
 from runner.values import Timing
 
 
 async def texts(events: AsyncGenerator[bytes], course: Course) -> AsyncGenerator[str]:
-    """Yield the texts of the first choice.
+    """Yield the texts of the first choice; together they are the text of the answer in one piece.
 
     Raises:
+        AskError: an event tells of an error.
         MalformedResponseError: an event is not what the API documents.
-        ServerError: the server says that it failed.
+        ServerError: the server says that it failed, or ended the answer without a finish reason.
         ConnectionFailedError: the stream ended before the answer did.
     """
+    said, begun, refusal = False, False, ""
     async with aclosing(events):
         async for data in events:
-            if data == DONE:
-                course.done = True
-                continue
-            chunk = read_chunk(data)
-            for choice in chunk.choices or ():
-                require_served(choice.finish_reason)
-                course.note(choice.index or 0, choice.finish_reason)
-            if text := text_of(chunk):
-                yield text
+            for piece, index in _pieces(data, course):
+                require_served(piece.get("finish_reason"))
+                if index:
+                    continue
+                if (delta := delta_of(piece, begun=begun)) is None:
+                    text = text_of(piece.get("text"), "text")
+                else:
+                    text = text_of(delta.get("content"), "content")
+                    refusal += text_of(delta.get("refusal"), "refusal")
+                    begun = begun or says(delta)
+                if text:
+                    said = True
+                    yield text
     course.require_end()
+    if refusal and not said:
+        yield refusal
 
 
 async def put_together(events: AsyncGenerator[bytes], course: Course) -> tuple[bytes, Timing]:
     """Return the body of the answer as if it had come in one piece, and its times; raises as `texts` does."""
-    pieces = _Pieces(course)
+    fields: dict[str, Any] = {}
+    choices: dict[int, ChoicePieces] = {}
     async with aclosing(events):
         async for data in events:
-            if data == DONE:
-                course.done = True
-            elif pieces.add(data):
-                course.spoke()
+            for piece, index in _pieces(data, course, fields):
+                if (choice := choices.get(index)) is None:
+                    choice = choices[index] = ChoicePieces()
+                if choice.add(piece):
+                    course.spoke()
     course.require_end()
-    return pieces.answer(), course.timing()
+    whole = [choice.whole(index) for index, choice in sorted(choices.items())]
+    return msgspec.json.encode({**fields, "choices": whole}), course.timing()
+
+
+class _Choices(msgspec.Struct):
+    """An event of which no more is known than whether it holds choices."""
+
+    choices: Any = None
 
 
 class _Event(msgspec.Struct):
@@ -58,114 +76,55 @@ class _Event(msgspec.Struct):
     choices: list[dict[str, Any]] | None = None
     usage: Any = None
     system_fingerprint: Any = None
+    model: Any = None
     prompt_token_ids: Any = None
     prompt_logprobs: Any = None
 
 
 _event = msgspec.json.Decoder(_Event)
-_WHOLE = ("usage", "system_fingerprint", "prompt_token_ids", "prompt_logprobs")
-_SPOKEN = ("content", "reasoning_content", "reasoning", "tool_calls")
-"""Parts of a delta that are the model's own."""
-_GROWING = frozenset({"content", "reasoning_content", "reasoning", "refusal", "text", "arguments"})
+_WHOLE = ("usage", "system_fingerprint", "model", "prompt_token_ids", "prompt_logprobs")
 
 
-@dataclass(slots=True)
-class _Choice:
-    """What is known of one choice; the calls of tools go by their index."""
+def _pieces(
+    data: bytes, course: Course, fields: dict[str, Any] | None = None
+) -> list[tuple[dict[str, Any], int]]:
+    """Return the pieces of choices that an event brings, each with the choice's index.
 
-    fields: dict[str, Any] = field(default_factory=dict)
-    message: dict[str, Any] | None = None
-    calls: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-    def add(self, piece: dict[str, Any]) -> bool:
-        """Add a piece and tell whether the model speaks in it."""
-        spoken = bool(piece.get("text"))
-        delta = piece.pop("delta", None)
-        if isinstance(logprob := piece.get("logprobs"), float):
-            # Together's: that of the piece's one token, where its whole answers have lists.
-            token = piece.get("text") or (delta.get("content") if isinstance(delta, dict) else "") or ""
-            piece["logprobs"] = {"tokens": [token], "token_logprobs": [logprob]}
-        _merge(self.fields, piece)
-        return self._hear(_map(delta, "delta")) or spoken if delta is not None else spoken
-
-    def _hear(self, delta: dict[str, Any]) -> bool:
-        spoken = any(delta.get(name) for name in _SPOKEN)
-        calls = delta.pop("tool_calls", None) or []
-        for call in calls if isinstance(calls, list) else [calls]:
-            index = _index(_map(call, "tool_calls"))
-            _merge(self.calls.setdefault(index, {}), call)
-        self.message = {} if self.message is None else self.message
-        _merge(self.message, delta)
-        return spoken
-
-    def whole(self, index: int) -> dict[str, Any]:
-        if self.message is None:
-            return {**self.fields, "index": index}
-        calls = [call for _, call in sorted(self.calls.items())]
-        return {**self.fields, "index": index, "message": {**self.message, "tool_calls": calls or None}}
-
-
-class _Pieces:
-    """The pieces of one answer; `add` them in order, then read `answer`."""
-
-    def __init__(self, course: Course) -> None:
-        self._course = course
-        self._fields: dict[str, Any] = {}
-        self._choices: dict[int, _Choice] = {}
-
-    def add(self, data: bytes) -> bool:
-        """Add one event and tell whether the model speaks in it."""
-        event = decode(_event, data)
-        self._fields |= {name: told for name in _WHOLE if (told := getattr(event, name)) is not None}
-        spoken = False
-        for piece in event.choices or ():
-            index = _index(piece)
-            self._course.note(index, piece.get("finish_reason"))
-            spoken |= self._choices.setdefault(index, _Choice()).add(piece)
-        return spoken
-
-    def answer(self) -> bytes:
-        choices = [choice.whole(index) for index, choice in sorted(self._choices.items())]
-        return msgspec.json.encode({**self._fields, "choices": choices})
-
-
-def _index(piece: dict[str, Any]) -> int:
-    """Take the index out of a piece."""
-    index = piece.pop("index", None) or 0
-    if type(index) is not int:
-        raise malformed(f"index {index!r} is no number")
-    return index
-
-
-def _map(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise malformed(f"{name} is {value!r}, expected a map")
-    return value
-
-
-def _merge(whole: dict[str, Any], piece: dict[str, Any]) -> None:
-    """Add a piece: texts and lists grow, maps are merged, all else is replaced.
-
-    What a piece leaves empty says nothing: some servers repeat id and name of a call that way.
+    What is beside the choices goes into *fields*.
     """
-    for name, value in piece.items():
-        known = whole.get(name)
-        if known is None:
-            whole[name] = value
-        elif value is None or value == "":
-            continue
-        elif name in _GROWING or isinstance(value, dict | list) or isinstance(known, dict | list):
-            whole[name] = _grown(name, known, value)
-        else:
-            whole[name] = value
+    if data == DONE:
+        course.done = True
+        return []
+    event = _read(data)
+    if event is None:
+        course.skip(data)
+        return []
+    if fields is not None:
+        fields |= {name: told for name in _WHOLE if (told := getattr(event, name)) is not None}
+    found = []
+    for place, piece in enumerate(event.choices or ()):
+        index = as_index(piece.get("index"), place)
+        course.note(index, piece.get("finish_reason"))
+        found.append((piece, index))
+    return found
 
 
-def _grown(name: str, known: Any, value: Any) -> Any:
-    if isinstance(known, dict) and isinstance(value, dict):
-        _merge(known, value)
-        return known
-    if (isinstance(known, str) and isinstance(value, str)) or (
-        isinstance(known, list) and isinstance(value, list)
-    ):
-        return known + value  # type: ignore[operator] # both are texts, or both are lists
-    raise malformed(f"{name} comes in two forms")
+def _read(data: bytes) -> _Event | None:
+    """Decode an event; None where it is no part of an answer."""
+    try:
+        event = _event.decode(data)
+    except UNREADABLE as error:
+        if _has_choices(data):
+            raise malformed(error, data) from None
+        return None
+    if event.choices is None and event.usage is None and event.prompt_logprobs is None:
+        return None
+    return event
+
+
+def _has_choices(data: bytes) -> bool:
+    """Tell whether an event that can't be read holds choices, so that it is a part of the answer."""
+    try:
+        return bool(msgspec.json.decode(data, type=_Choices).choices)
+    except UNREADABLE:
+        return False

@@ -3,76 +3,75 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from runner.engines.in_band import answered_error, implied_error
+from runner.engines.lenient import Reading, counted
 from runner.engines.openai_answers import (
     ChatAnswer,
     ChatChoice,
     ChatContent,
     ChatLogprobs,
     PromptToken,
-    StreamChunk,
     TextAnswer,
     TextChoice,
     TextLogprobs,
     UsageCounts,
 )
-from runner.engines.provider_errors import answered_error
 from runner.engines.provider_wire import decode, malformed
-from runner.values import Choice, Response, Timing, TokenLogprob, Usage
+from runner.engines.tool_pieces import arguments_text
+from runner.errors import IncompleteResponseError
+from runner.values import Choice, Json, Response, Timing, TokenLogprob, Usage, spelled
 
 _Answer = TypeVar("_Answer", ChatAnswer, TextAnswer)
 
 _chat = msgspec.json.Decoder(ChatAnswer)
 _text = msgspec.json.Decoder(TextAnswer)
-_chunk = msgspec.json.Decoder(StreamChunk)
+_NOTHING = Reading()
+"""Asks for no more than the text."""
 
 
-def read_chat(body: bytes, engine: str, timing: Timing) -> Response:
+def read_chat(body: bytes, engine: str, timing: Timing, reading: Reading = _NOTHING) -> Response:
     """Decode the answer to a chat request.
 
     Raises:
         MalformedResponseError: it isn't what the API documents, or has no choices.
         AskError: it, or a choice of it, tells of an error.
     """
-    answer = _decode(_chat, body)
-    return _response(answer, tuple(_chat_choice(choice) for choice in answer.choices), engine, timing)
+    answer = _decode(_chat, body, reading)
+    return _response(
+        answer, tuple(_chat_choice(choice) for choice in answer.choices), engine, timing, reading
+    )
 
 
-def read_text(body: bytes, engine: str, timing: Timing) -> Response:
+def read_text(body: bytes, engine: str, timing: Timing, reading: Reading = _NOTHING) -> Response:
     """Decode the answer to a completion request; raises as `read_chat` does."""
-    answer = _decode(_text, body)
-    return _response(answer, tuple(_text_choice(choice) for choice in answer.choices), engine, timing)
+    answer = _decode(_text, body, reading)
+    return _response(
+        answer, tuple(_text_choice(choice) for choice in answer.choices), engine, timing, reading
+    )
 
 
-def read_chunk(data: bytes) -> StreamChunk:
-    """Decode one streamed event; raises as `read_chat` does."""
-    return decode(_chunk, data)
-
-
-def text_of(chunk: StreamChunk) -> str:
-    """Return the text that an event brings."""
-    if not chunk.choices:
-        return ""
-    first = chunk.choices[0]
-    return first.text or (_joined(first.delta.content) if first.delta else "") or ""
-
-
-def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes) -> _Answer:
-    answer = decode(decoder, body)
+def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes, reading: Reading) -> _Answer:
+    answer = decode(decoder, body, reading)
+    if error := answered_error(body):
+        raise error
     choices = answer.choices
+    if not choices:
+        raise implied_error(msgspec.json.decode(body)) or malformed("it has no choices", body)
     if len(choices) > 1:
-        # One that has an error comes first.
-        choices.sort(key=lambda choice: (not choice.error, choice.index or 0))
-    if answer.error or not choices or choices[0].error:
-        raise answered_error(body) or malformed("it has no choices", body)
+        choices.sort(key=lambda choice: choice.index or 0)
     return answer
 
 
 def _response(
-    answer: ChatAnswer | TextAnswer, choices: tuple[Choice, ...], engine: str, timing: Timing
+    answer: ChatAnswer | TextAnswer,
+    choices: tuple[Choice, ...],
+    engine: str,
+    timing: Timing,
+    reading: Reading,
 ) -> Response:
     # Servers tell of the prompt beside the choices or in the first of them.
     first = answer.choices[0]
@@ -85,24 +84,22 @@ def _response(
         usage=_usage(answer.usage) if answer.usage else Usage(),
         timing=timing,
         engine=engine,
-        engine_version=answer.system_fingerprint or None,
+        engine_version=getattr(answer, reading.version) or None,
     )
 
 
 def _usage(usage: UsageCounts) -> Usage:
-    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-    asked, answered = usage.prompt_tokens or 0, usage.completion_tokens or 0
-    reasoning = (completion.reasoning_tokens or 0) if completion else 0
+    prompt = usage.prompt_tokens_details or usage.prompt_token_details
+    details = usage.completion_tokens_details
+    asked, answered = usage.prompt_tokens, usage.completion_tokens
+    # SGLang counts reasoning under a name of its own, and so do DeepSeek and Mistral what was cached.
+    reasoning = (details.reasoning_tokens if details else 0) or usage.reasoning_tokens or 0
+    cached = (prompt.cached_tokens if prompt else 0) or usage.prompt_cache_hit_tokens
+    cached = cached or usage.num_cached_tokens or 0
     # xAI counts reasoning beside the answer; its total gives that away.
-    beside = reasoning > 0 and usage.total_tokens == asked + answered + reasoning
-    return Usage(
-        prompt_tokens=asked,
-        completion_tokens=answered + reasoning if beside else answered,
-        # DeepSeek has a name of its own for what was cached.
-        cached_tokens=(prompt.cached_tokens if prompt else None) or usage.prompt_cache_hit_tokens or 0,
-        # SGLang counts it within the answer, under a name of its own.
-        reasoning_tokens=reasoning or usage.reasoning_tokens or 0,
-    )
+    if reasoning and asked is not None and answered is not None:
+        answered += reasoning if usage.total_tokens == asked + answered + reasoning else 0
+    return Usage(counted(asked), counted(answered), counted(cached), counted(reasoning))
 
 
 def _chat_choice(choice: ChatChoice) -> Choice:
@@ -118,19 +115,32 @@ def _chat_choice(choice: ChatChoice) -> Choice:
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
-        tool_calls=tuple(message.tool_calls) if message.tool_calls else (),
+        tool_calls=tuple(_call(call) for call in message.tool_calls) if message.tool_calls else (),
     )
 
 
 def _text_choice(choice: TextChoice) -> Choice:
     logprobs = _text_logprobs(choice.logprobs)
     return Choice(
-        text=choice.text,
+        text=choice.text or "",
         finish_reason=_finish(choice.finish_reason),
         token_ids=_ids(choice.token_ids),
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
     )
+
+
+def _call(call: dict[str, Any]) -> Json:
+    """Return a call of a tool without its place, and with its arguments as text."""
+    function = call.get("function")
+    if function is not None and not isinstance(function, dict):
+        raise IncompleteResponseError(f"the function of a tool call is {spelled(function)}, not an object")
+    call.pop("index", None)
+    if call.get("id") == "null":  # Mistral's, of a call without one
+        del call["id"]
+    if function and not isinstance(function.get("arguments", ""), str):
+        call["function"] = {**function, "arguments": arguments_text(function["arguments"])}
+    return call
 
 
 def _ids(ids: list[int] | None) -> tuple[int, ...] | None:
@@ -146,7 +156,9 @@ def _prompt_logprobs(
         if not alternatives:
             found.append(None)
             continue
-        own = ids[place] if ids is not None and ids[place] in alternatives else next(iter(alternatives))
+        own = ids[place] if ids is not None and place < len(ids) else None
+        if own is None or own not in alternatives:
+            own = next(iter(alternatives))
         by_rank = sorted(alternatives.items(), key=lambda item: item[1].rank or 0)
         top = tuple((token.decoded_token or "", token.logprob) for _, token in by_rank)
         chosen = alternatives[own]
@@ -154,14 +166,20 @@ def _prompt_logprobs(
     return tuple(found)
 
 
-_FINISH = {"eos": "stop", "eos_token": "stop", "end_turn": "stop", "function_call": "tool_calls"}
+_FINISH = {
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "function_call": "tool_calls",
+    "model_length": "length",
+}
 """What some providers call the reasons that the others share."""
 
 
 def _finish(reason: str | None, *, refused: bool = False) -> str | None:
     if reason == "stop":
         return "content_filter" if refused else reason
-    return _FINISH.get(reason, reason) if reason else reason
+    return _FINISH.get(reason, reason) if reason else None
 
 
 def _joined(content: ChatContent) -> str:
@@ -185,6 +203,7 @@ def _chat_logprobs(logprobs: ChatLogprobs | None) -> tuple[TokenLogprob, ...] | 
         TokenLogprob(
             token=token.token,
             logprob=token.logprob,
+            token_id=token.token_id,
             top=tuple((other.token, other.logprob) for other in token.top_logprobs or ()),
         )
         for token in logprobs.content

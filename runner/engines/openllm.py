@@ -9,6 +9,7 @@ from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.capabilities import COMPLETION_NEEDS, Capabilities, parameters
 from runner.engines.openai_body import response_format
 from runner.engines.openai_compatible import served_model_faults
+from runner.engines.programs import Program
 from runner.engines.served import (
     NEUTRAL,
     BinaryServer,
@@ -30,7 +31,7 @@ class OpenLLM(BinaryServer):
 
     kind: Literal["openllm"] = "openllm"
     """OpenLLM, as a server."""
-    binary: str = "openllm"
+    binary: Program = "openllm"
     """The program: a path, or a name on PATH."""
     device: Literal["cuda", "cpu"] = "cuda"
     """cpu claims no GPU, for what its catalogue has for machines without one."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from runner.engines.base import Engine, EngineKind
+from runner.engines.notes import SILENT, Notes
 from runner.engines.openai_body import Body
 from runner.engines.sdk import ProviderSettings, require_ready
 from runner.secrets import Secrets
 from runner.spec import EngineSettings, Model
 
 
-def preset_engine(kind: EngineKind, settings: EngineSettings, model: Model, address: str) -> Engine:
+def preset_engine(
+    kind: EngineKind, settings: EngineSettings, model: Model, address: str, notes: Notes = SILENT
+) -> Engine:
     """Return the engine that asks *address*, unless the settings name another; raises as `require_ready`."""
     require_ready(kind, settings, model)
     from runner.engines.http import HttpClient
@@ -28,5 +31,6 @@ def preset_engine(kind: EngineKind, settings: EngineSettings, model: Model, addr
             stream=settings.stream,
             secrets=Secrets.of(settings.secret_names()),
             client=partial(HttpClient, max_response_bytes=settings.max_response_bytes),
+            notes=notes,
         )
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -24,6 +23,8 @@ from runner.secrets import Secrets
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for a body that is not what it decodes."""
+Told: TypeAlias = tuple[str, str | None, str | None]
+"""Message, code and type, as a server says them."""
 _LONGEST = 500
 _TOO_LONG = re.compile(
     r"context_length_exceeded|context length|context window|context size|model's (maximum )?length"
@@ -36,34 +37,24 @@ _NO_MODEL = re.compile(
     r"|no such model|not a valid model|not_found_error model:|invalid_model\b|models/\S+ is not found",
     re.IGNORECASE,
 )
-_BAD_KEY = re.compile(r"API key (not valid|expired)|incorrect API key", re.IGNORECASE)
+_BAD_KEY = re.compile(
+    r"API key (not valid|expired)|(incorrect|invalid)[ _-]?API[ _-]?key|login fail", re.IGNORECASE
+)
 _UNSEEMLY = re.compile(
     r"violates (our )?usage|content[ _](filter|policy)|requires moderation|was flagged", re.IGNORECASE
 )
 """What a provider finds fault with in a prompt, which xAI and OpenRouter refuse with a status of keys."""
-_BROKE = re.compile(r"credit balance is too low", re.IGNORECASE)
+_BROKE = re.compile(
+    r"credit balance is too low|insufficient[ _](quota|balance|credits?|funds)|arrearage|out of credits?\b",
+    re.IGNORECASE,
+)
+_THROTTLED = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
 _BUSY = frozenset({408, 409, 425})
 
 
 def provider_error(status: int, body: bytes, retry_after: str | None, retry_after_ms: str | None) -> AskError:
     """Return the error that an answer with *status* stands for; its message is one line, not cut yet."""
-    return _error(status, _told(body), _wait(retry_after, retry_after_ms))
-
-
-def answered_error(body: bytes) -> AskError | None:
-    """Return the error that a gateway tells of in an answer with status 200, of the whole or of a choice."""
-    if b'"error"' not in body:
-        return None
-    try:
-        data = msgspec.json.decode(body)
-    except UNREADABLE:
-        return None
-    told = next(_tellers(data), None)
-    if told is None:
-        return None
-    code = told["error"].get("code") if isinstance(told["error"], dict) else None
-    status = code if isinstance(code, int) and 400 <= code < 600 else 500  # noqa: PLR2004 - HTTP's errors
-    return _error(status, _fields(told))
+    return error_of(status, _told(body), _wait(retry_after or asked_delay(body), retry_after_ms))
 
 
 def report(error: AskError, secrets: Secrets) -> None:
@@ -81,17 +72,24 @@ def reported(text: str, secrets: Secrets) -> str:
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
-def _tellers(data: Any) -> Iterator[dict[str, Any]]:
-    """Yield what of an answer has an error: itself, then its choices."""
-    if not isinstance(data, dict):
-        return
-    choices = data.get("choices")
-    for one in (data, *(choices if isinstance(choices, list) else ())):
-        if isinstance(one, dict) and one.get("error"):
-            yield one
+def worded_status(words: str) -> int | None:
+    """Return the status that an error without one would have had, where its words tell."""
+    if any(known.search(words) for known in (_TOO_LONG, _NO_MODEL, _BAD_KEY, _BROKE)):
+        return 400
+    return 429 if _THROTTLED.search(words) else None
 
 
-def _error(status: int, told: tuple[str, str | None, str | None], wait: float | None = None) -> AskError:
+_DELAY = re.compile(rb'"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"')
+
+
+def asked_delay(body: bytes) -> str | None:
+    """Return the seconds that an error asks to wait, which Google says in the body."""
+    found = _DELAY.search(body)
+    return found[1].decode() if found else None
+
+
+def error_of(status: int, told: Told, wait: float | None = None) -> AskError:
+    """Return the error that *status* and what a body says stand for."""
     message, code, kind = told
     message = message or _phrase(status)
     words = f"{code or ''} {kind or ''} {message}"
@@ -104,7 +102,7 @@ def _class(status: int, words: str) -> type[AskError]:
         return BadRequestError if refused else AuthenticationError
     if status in {402, 429}:
         # An account without credit is a matter neither of waiting nor of one row.
-        broke = status == 402 or "insufficient_quota" in words  # noqa: PLR2004 - the number is the name
+        broke = status == 402 or _BROKE.search(words)  # noqa: PLR2004 - the number is the name
         return EngineError if broke else RateLimitError
     if status >= 500 or status in _BUSY:  # noqa: PLR2004 - the number is the name
         return ServerError
@@ -122,28 +120,51 @@ def _worded(status: int, words: str) -> type[AskError]:
     return EngineError if _BROKE.search(words) else BadRequestError
 
 
-def _told(body: bytes) -> tuple[str, str | None, str | None]:
+def _told(body: bytes) -> Told:
     """Return message, code and type of an error body, whatever its form."""
     try:
         data: Any = msgspec.json.decode(body)
     except UNREADABLE:
         return one_line(body.decode("utf-8", "replace")), None, None
-    return _fields(data)
+    told = words_of(data)
+    if not told[0] and isinstance(data, dict) and data:
+        return one_line(msgspec.json.encode(data).decode()), *told[1:]
+    return told
 
 
-def _fields(data: Any) -> tuple[str, str | None, str | None]:
+def words_of(data: Any) -> Told:
+    """Return message, code and type of what a server says of an error; without a message, an empty one."""
     if isinstance(data, list) and data:
-        return _fields(data[0])
+        return words_of(data[0])
     if not isinstance(data, dict):
         return one_line(data if isinstance(data, str) else ""), None, None
-    inner = data.get("error")
-    if isinstance(inner, dict):
-        return _fields(inner)
-    said = next((data[name] for name in ("message", "detail", "error", "msg") if data.get(name)), data)
+    if inner := next((data[name] for name in _WRAPPERS if data.get(name) and _is_object(data[name])), None):
+        return words_of(inner)
+    said = next((data[name] for name in _MESSAGES if data.get(name)), "")
     if not isinstance(said, str):
         said = msgspec.json.encode(said).decode()
-    code, kind = data.get("code"), data.get("type")
+    code, kind = (next((data[name] for name in names if data.get(name)), None) for names in (_CODES, _TYPES))
     return one_line(said), _name(code), _name(kind)
+
+
+_WRAPPERS = ("error", "base_resp", "errors")
+_MESSAGES = (
+    "message",
+    "detail",
+    "error_message",
+    "error_msg",
+    "error_description",
+    "error",
+    "msg",
+    "errmsg",
+    "status_msg",
+)
+_CODES = ("code", "error_code", "status_code")
+_TYPES = ("type", "error_type", "status")
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict))
 
 
 def _name(value: Any) -> str | None:

@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 import pydantic
 
-from runner.engines.provider_errors import UNREADABLE, answered_error
-from runner.errors import AskError, MalformedResponseError
+from runner.engines.in_band import implied_error, stated_error
+from runner.engines.lenient import Reading, UnfitError, fitted, loose_json
+from runner.engines.provider_errors import UNREADABLE
+from runner.errors import AskError, IncompleteResponseError, MalformedResponseError
 from runner.values import Json
 
 _Decoded = TypeVar("_Decoded")
 
 
-def decode(decoder: msgspec.json.Decoder[_Decoded], body: bytes) -> _Decoded:
-    """Decode an answer.
+def decode(
+    decoder: msgspec.json.Decoder[_Decoded],
+    body: bytes,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
+) -> _Decoded:
+    """Decode an answer: strictly, and where that fails, without what can't be read and wasn't asked for.
 
     Raises:
         MalformedResponseError: it isn't what the API documents.
+        IncompleteResponseError: what was asked for can't be read.
         AskError: it has a good status and tells of an error.
     """
     try:
         return decoder.decode(body)
-    except UNREADABLE as error:
-        raise answered_error(body) or malformed(error, body) from None
+    except UNREADABLE:
+        return _reread(decoder, body, reading)
+
+
+def _reread(decoder: msgspec.json.Decoder[_Decoded], body: bytes, reading: Reading) -> _Decoded:
+    try:
+        data = loose_json(body)
+        if error := stated_error(data):
+            raise error
+        return fitted(data, cast("type[_Decoded]", decoder.type), reading)
+    except UnfitError as error:
+        if error.asked:
+            raise IncompleteResponseError(f"what was asked for can't be read: {error}") from None
+        raise implied_error(data) or malformed(error, body) from None
+    except (*UNREADABLE, ValueError) as error:
+        raise malformed(error, body) from None
 
 
 def malformed(why: Exception | str, body: bytes = b"") -> AskError:

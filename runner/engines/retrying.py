@@ -57,7 +57,7 @@ class Retrying:
     Every sending takes a permit of the limiter; none is held while waiting. `Response.timing.attempts`
     counts the attempts. What still fails after the last one is raised:
 
-    - an answer that stays malformed as `MalformedError`, final for its row;
+    - a malformed answer as `MalformedError`, final for its row; two in a row are enough;
     - a lost connection as `EngineUnreachableError`, if no other request was answered meanwhile;
     - a server that asks for more patience than there is, as `EngineError`;
     - all else as it was, with the number of attempts in its message.
@@ -171,8 +171,14 @@ class Retrying:
         def wait(state: RetryCallState) -> float:
             return max(doubling(state), _asked(_failure(state))) + jitter(state)
 
+        malformed = 0
+
         def stop(state: RetryCallState) -> bool:
-            hopeless = _asked(_failure(state)) > self._backoff.patience
+            nonlocal malformed
+            failure = _failure(state)
+            # Each answer is paid for, and a server that sends two such will send a third.
+            malformed = malformed + 1 if isinstance(failure, MalformedResponseError) else 0
+            hopeless = _asked(failure) > self._backoff.patience or malformed >= _MOST_MALFORMED
             return hopeless or state.attempt_number >= self._max_attempts
 
         return AsyncRetrying(
@@ -203,6 +209,10 @@ class Retrying:
         if isinstance(error, ConnectionFailedError) and answers == self._answers:
             return EngineUnreachableError(said)
         return replace(error, message=said)
+
+
+_MOST_MALFORMED = 2
+"""Malformed answers in a row that end a request."""
 
 
 def _failure(state: RetryCallState) -> BaseException | None:

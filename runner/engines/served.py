@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from runner.engines.capabilities import Parameter
 from runner.engines.heads import NO_HEADS, Heads
 from runner.engines.openai_body import Body, Constrain
 from runner.engines.openai_compatible import served_model_faults
+from runner.engines.programs import Program, program
 from runner.engines.remote import REMOTE_NEUTRAL, AttachedSettings, BaseUrl, EmbeddingSettings
 from runner.engines.task_wire import Wire
 from runner.engines.weights import find_weights, served_folder_fault, stored_dtype
@@ -47,7 +47,7 @@ class ServerSettings(AttachedSettings):
 class PythonServer(EmbeddingSettings, ServerSettings):
     """What servers that are Python packages let you set."""
 
-    python: str | None = None
+    python: Program | None = None
     """Interpreter of the environment that the engine is installed in: a path, or a name on PATH; left out
     means the runner's own."""
     device: Literal["cuda", "cpu"] = "cuda"
@@ -59,7 +59,7 @@ class PythonServer(EmbeddingSettings, ServerSettings):
 class BinaryServer(ServerSettings):
     """What servers that are programs let you set."""
 
-    binary: str
+    binary: Program
     """The program: a path, or a name on PATH."""
 
 
@@ -172,9 +172,9 @@ class Launched:
 
 def _program_faults(settings: ServerSettings) -> list[Fault]:
     """Find that what starts the server isn't here."""
-    if isinstance(settings, PythonServer) and settings.python and shutil.which(settings.python) is None:
+    if isinstance(settings, PythonServer) and settings.python and program(settings.python) is None:
         return [Fault("engine.python", f"no interpreter {settings.python}", asking=True)]
-    if isinstance(settings, BinaryServer) and shutil.which(settings.binary) is None:
+    if isinstance(settings, BinaryServer) and program(settings.binary) is None:
         hint = "give its path, or engine.base_url of a server that runs already"
         return [Fault("engine.binary", f"no program {settings.binary} on PATH", hint, asking=True)]
     return []

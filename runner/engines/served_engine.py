@@ -162,6 +162,7 @@ class ServedEngine:
             wires=self._serving.wires,
             batch_size=getattr(settings, "batch_size", 1),
             secrets=Secrets.of(settings.secret_names()),
+            notes=self._context.notes,
             # No proxy stands between a job and its own server, wherever the environment names one.
             client=partial(
                 HttpClient,

@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from runner.engines.loglikelihood import prompts_of, summed
+from runner.engines.lenient import Count, Reading, counted
+from runner.engines.loglikelihood import prompts_of, summed, summed_counts
+from runner.engines.provider_wire import decode
 from runner.engines.task_wire import Wire
 from runner.errors import MalformedResponseError
 from runner.values import Request, Response, TokenLogprob, Usage, count
@@ -18,8 +20,8 @@ _Told: TypeAlias = tuple[float | None, int, str | None]
 
 
 class _Meta(msgspec.Struct):
-    prompt_tokens: int
     input_token_logprobs: list[_Told]
+    prompt_tokens: Count = None
     input_top_logprobs: list[list[_Told] | None] = []
 
 
@@ -27,7 +29,7 @@ class _Generated(msgspec.Struct):
     meta_info: _Meta
 
 
-_decode = msgspec.json.Decoder(list[_Generated]).decode
+_generated = msgspec.json.Decoder(list[_Generated])
 
 
 def _body(requests: Sequence[Request]) -> dict[str, Any]:
@@ -43,19 +45,18 @@ def _body(requests: Sequence[Request]) -> dict[str, Any]:
     return asked | (request.sampling.get("passthrough") or {})
 
 
-def _read(body: bytes, requests: Sequence[Request]) -> list[Response]:
+def _read(body: bytes, requests: Sequence[Request], reading: Reading) -> list[Response]:
     (request,) = requests
-    try:
-        alone, *whole = (generated.meta_info for generated in _decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise MalformedResponseError(f"the answer is not what SGLang's /generate gives: {error}") from None
-    if len(whole) != len(prompts_of(request)) - 1:
-        raise MalformedResponseError(f"{count(len(whole), 'continuation')} answered, not all that were asked")
+    found = [one.meta_info for one in decode(_generated, body, reading)]
+    if len(found) != len(prompts_of(request)):
+        answered = count(len(found) - 1, "continuation")
+        raise MalformedResponseError(f"{answered} answered, not all that were asked")
+    alone, *whole = found
     start = len(alone.input_token_logprobs)
     return [
         Response(
             loglikelihoods=tuple(summed(_tokens(one), start) for one in whole),
-            usage=Usage(prompt_tokens=sum(one.prompt_tokens for one in (alone, *whole))),
+            usage=Usage(summed_counts([counted(one.prompt_tokens) for one in (alone, *whole)]), 0),
         )
     ]
 

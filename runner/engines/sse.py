@@ -3,55 +3,156 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import dataclass, field
 
 import msgspec
 
-from runner.engines.provider_errors import UNREADABLE, answered_error
+from runner.engines.in_band import answered_error, named_error
+from runner.engines.provider_errors import UNREADABLE
 from runner.engines.provider_wire import malformed
 
 DONE = b"[DONE]"
 """The data of the event that ends a stream."""
+_BOM = b"\xef\xbb\xbf"
+_EMPTY = frozenset({b"", b"null"})
+"""Data of events that only keep a connection open."""
 
 
 async def events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
     """Yield the data of each event, up to and with `DONE`, where that comes.
 
+    Lines may end in CR, LF or CRLF, and an event may have several lines of data.
+
     Raises:
         AskError: an event, or what came instead of events, tells of an error.
         MalformedResponseError: no event came.
     """
-    rest, other, found = b"", b"", False
+    event, lines = _Event(), _Lines()
     async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            data = _data(line)
-            if data is not None:
-                found = True
-                yield _sound(data)
+        for line in lines.add(chunk):
+            if line:
+                event.add(line)
+                continue
+            for data in event.take():
+                yield data
                 if data == DONE:
                     return
-            elif not found and not line.startswith(b":"):
-                other += line + b"\n"
-    last = _data(rest)
-    if last is not None and _is_whole(last):
-        yield _sound(last)
-    elif not found:
-        raise answered_error(other + rest) or malformed("it has no events", other + rest)
+    for data in event.last(lines.rest()):
+        yield data
 
 
-def _data(line: bytes) -> bytes | None:
-    name, _, data = line.partition(b":")
-    return data.strip() if name == b"data" else None
+@dataclass(slots=True)
+class _Lines:
+    """Cuts chunks into lines."""
+
+    _rest: list[bytes] = field(default_factory=list)
+    _first: bool = True
+    _after_cr: bool = False
+
+    def add(self, chunk: bytes) -> list[bytes]:
+        """Add a chunk, and return the lines that end in it, each without its end."""
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk, self._after_cr = chunk[1:], False  # the other half of a CRLF
+        if not chunk:
+            return []
+        self._after_cr = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if b"\n" not in chunk:
+            self._rest.append(chunk)
+            return []
+        *lines, rest = chunk.split(b"\n")
+        if self._rest:
+            lines[0] = b"".join(self._rest) + lines[0]
+        if self._first:
+            lines[0], self._first = lines[0].removeprefix(_BOM), False
+        self._rest = [rest] if rest else []
+        return lines
+
+    def rest(self) -> bytes:
+        """Return the last line, which has no end."""
+        last = b"".join(self._rest)
+        return last.removeprefix(_BOM) if self._first else last
 
 
-def _sound(data: bytes) -> bytes:
-    if error := answered_error(data):
-        raise error
-    return data
+@dataclass(slots=True)
+class _Event:
+    """The event whose lines are being read.
+
+    Attributes:
+        found: whether any event has come.
+        other: lines that belong to none, for the message where nothing else comes.
+    """
+
+    found: bool = False
+    other: bytearray = field(default_factory=bytearray)
+    _data: list[bytes] = field(default_factory=list)
+    _is_error: bool = False
+
+    def add(self, line: bytes) -> None:
+        """Add a line.
+
+        Raises:
+            AskError: it is a field ``error``, as llama.cpp sends it in place of an event.
+        """
+        if line.startswith(b"data:"):
+            self._data.append(line[5:].removeprefix(b" "))
+            return
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(b"")
+        elif name == b"event":
+            self._is_error = value.strip().lower() == b"error"
+        elif name == b"error":
+            raise named_error(value.strip())
+        elif name and not self.found:
+            self.other += line + b"\n"
+
+    def last(self, line: bytes) -> list[bytes]:
+        """Return the data of an event that the end of the stream ends; raises as `events` does."""
+        if line:
+            self.add(line)
+        found = self.take(ended=False)
+        if not self.found:
+            other = bytes(self.other)
+            raise answered_error(other) or malformed("it has no events", other)
+        return found
+
+    def take(self, *, ended: bool = True) -> list[bytes]:
+        """Return the data of the event, and begin the next.
+
+        Args:
+            ended: False at the end of the stream, where an event that was cut off is dropped.
+
+        Raises:
+            AskError: the event tells of an error.
+        """
+        lines, is_error = self._data, self._is_error
+        if not lines and not is_error:
+            return []
+        self._data, self._is_error, self.found = [], False, True
+        if is_error:
+            raise named_error(b"\n".join(lines).strip())
+        whole = [data for data in _whole(lines) if data not in _EMPTY and (ended or _is_json(data))]
+        for data in whole:
+            if error := answered_error(data):
+                raise error
+        return whole
 
 
-def _is_whole(data: bytes) -> bool:
-    """Tell an event whose line has no end from one that was cut off."""
+def _whole(lines: list[bytes]) -> list[bytes]:
+    """Return the data of an event; some servers leave out the blank line between two of one line each."""
+    if len(lines) == 1:
+        return [lines[0].strip()]
+    data = b"\n".join(lines).strip()
+    if not _is_json(data):
+        apart = [line for one in lines if (line := one.strip())]
+        if all(map(_is_json, apart)):
+            return apart
+    return [data]
+
+
+def _is_json(data: bytes) -> bool:
     try:
         msgspec.json.decode(data)
     except UNREADABLE:

@@ -1,5 +1,7 @@
 """What servers answer to tasks that are answered with numbers: only the fields that are read."""
 
+# ruff: noqa: ARG001 - the readers of a `Wire` share one signature
+
 from __future__ import annotations
 
 import base64
@@ -10,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from runner.engines.lenient import Count, Reading, counted
 from runner.engines.provider_wire import decode
 from runner.errors import IncompleteResponseError, MalformedResponseError
 from runner.values import Json, Request, Response, Usage, count
@@ -18,7 +21,7 @@ _FLOAT = 4
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
+    prompt_tokens: Count = None
 
 
 class _Vector(msgspec.Struct):
@@ -74,6 +77,7 @@ class _Embedded(msgspec.Struct):
     embedding: list[float]
 
 
+_NOTHING = Reading()
 _vectors = msgspec.json.Decoder(_Vectors)
 _scores = msgspec.json.Decoder(_Scores)
 _ranking = msgspec.json.Decoder(_Ranking)
@@ -89,23 +93,23 @@ def fields_of(request: Request) -> dict[str, Json]:
 
 
 def _used(usage: _Usage | None) -> Usage:
-    return Usage(prompt_tokens=(usage.prompt_tokens or 0) if usage else 0)
+    return Usage(prompt_tokens=counted(usage.prompt_tokens) if usage else None, completion_tokens=0)
 
 
-def read_vectors(body: bytes, requests: Sequence[Request]) -> list[Response]:
+def read_vectors(body: bytes, requests: Sequence[Request], reading: Reading = _NOTHING) -> list[Response]:
     """Read the answer to /embeddings: as many vectors as there are requests.
 
     Raises:
         MalformedResponseError: it has others.
     """
-    answer = decode(_vectors, body)
+    answer = decode(_vectors, body, reading)
     if any(one.index is not None for one in answer.data):
         answer.data.sort(key=lambda one: one.index or 0)
     return embedded([one.embedding for one in answer.data], _used(answer.usage).prompt_tokens, requests)
 
 
 def embedded(
-    vectors: Sequence[str | Sequence[float]], tokens: int, requests: Sequence[Request]
+    vectors: Sequence[str | Sequence[float]], tokens: int | None, requests: Sequence[Request]
 ) -> list[Response]:
     """Return a response for each request of a batch from its vectors, in order, and its tokens.
 
@@ -117,7 +121,7 @@ def embedded(
             f"{count(len(requests), 'input')}, the answer has {count(len(vectors), 'vector')}"
         )
     return [
-        Response(embeddings=(float32(vector),), usage=Usage(prompt_tokens=share))
+        Response(embeddings=(float32(vector),), usage=Usage(prompt_tokens=share, completion_tokens=0))
         for vector, share in zip(vectors, shared_out(tokens, requests), strict=True)
     ]
 
@@ -142,8 +146,10 @@ def float32(given: str | Sequence[float]) -> bytes:
     return vector
 
 
-def shared_out(tokens: int, requests: Sequence[Request]) -> list[int]:
-    """Share the tokens of a batch out by the length of its inputs; servers tell only the sum."""
+def shared_out(tokens: int | None, requests: Sequence[Request]) -> Sequence[int | None]:
+    """Share the tokens of a batch out by the length of its inputs; servers report only the sum."""
+    if tokens is None:
+        return [None] * len(requests)
     lengths = [len(str(request.input)) or 1 for request in requests]
     total, shares, before = sum(lengths), [], 0
     for length in lengths:
@@ -153,20 +159,21 @@ def shared_out(tokens: int, requests: Sequence[Request]) -> list[int]:
     return shares
 
 
-def read_score(body: bytes, requests: Sequence[Request]) -> list[Response]:  # noqa: ARG001 - the signature is shared
-    answer = decode(_scores, body)
+def read_score(body: bytes, requests: Sequence[Request], reading: Reading = _NOTHING) -> list[Response]:
+    answer = decode(_scores, body, reading)
     if len(answer.data) != 1:
         raise MalformedResponseError(f"one pair, the answer has {len(answer.data)} scores")
     return [Response(scores=(answer.data[0].score,), usage=_used(answer.usage))]
 
 
-def read_ranking(body: bytes, requests: Sequence[Request]) -> list[Response]:
-    answer = decode(_ranking, body)
+def read_ranking(body: bytes, requests: Sequence[Request], reading: Reading = _NOTHING) -> list[Response]:
+    answer = decode(_ranking, body, reading)
     return [Response(scores=_in_order(answer.results, requests[0]), usage=_used(answer.usage))]
 
 
-def read_listed(body: bytes, requests: Sequence[Request]) -> list[Response]:
-    return [Response(scores=_in_order(decode(_ranked, body), requests[0]))]
+def read_listed(body: bytes, requests: Sequence[Request], reading: Reading = _NOTHING) -> list[Response]:
+    scores = _in_order(decode(_ranked, body, reading), requests[0])
+    return [Response(scores=scores, usage=_used(None))]
 
 
 def _in_order(results: list[_Ranked], request: Request) -> tuple[float, ...]:
@@ -181,23 +188,28 @@ def _in_order(results: list[_Ranked], request: Request) -> tuple[float, ...]:
     return tuple(found)
 
 
-def read_classes(body: bytes, requests: Sequence[Request]) -> list[Response]:  # noqa: ARG001 - the signature is shared
-    answer = decode(_classes, body)
+def read_classes(body: bytes, requests: Sequence[Request], reading: Reading = _NOTHING) -> list[Response]:
+    answer = decode(_classes, body, reading)
     if len(answer.data) != 1 or not answer.data[0].probs:
         raise MalformedResponseError(f"one input, the answer has {count(len(answer.data), 'classification')}")
     found = answer.data[0]
     return [Response(label=found.label, probs=tuple(found.probs), usage=_used(answer.usage))]
 
 
-def read_pooling(body: bytes, requests: Sequence[Request]) -> list[Response]:  # noqa: ARG001 - the signature is shared
-    answer = decode(_pooling, body)
+def read_pooling(body: bytes, requests: Sequence[Request], reading: Reading = _NOTHING) -> list[Response]:
+    answer = decode(_pooling, body, reading)
     if len(answer.data) != 1:
         raise MalformedResponseError(f"one input, the answer has {len(answer.data)} results")
     return [Response(scores=(_one_number(answer.data[0].data),), usage=_used(answer.usage))]
 
 
-def read_native_reward(body: bytes, requests: Sequence[Request]) -> list[Response]:  # noqa: ARG001 - the signature is shared
-    return [Response(scores=(_one_number(decode(_embedded, body).embedding),))]
+def read_native_reward(
+    body: bytes,
+    requests: Sequence[Request],
+    reading: Reading = _NOTHING,
+) -> list[Response]:
+    reward = _one_number(decode(_embedded, body, reading).embedding)
+    return [Response(scores=(reward,), usage=_used(None))]
 
 
 def _one_number(data: Any) -> float:

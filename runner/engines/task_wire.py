@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runner.engines.lenient import Reading
 from runner.engines.task_answers import (
     fields_of,
     read_classes,
@@ -32,7 +33,7 @@ class Wire:
 
     route: str
     body: Callable[[Sequence[Request]], dict[str, Any]]
-    read: Callable[[bytes, Sequence[Request]], list[Response]]
+    read: Callable[[bytes, Sequence[Request], Reading], list[Response]]
     batched: bool = False
 
     def url(self, base_url: str) -> str:

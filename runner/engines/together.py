@@ -26,14 +26,14 @@ class Together(EmbeddingSettings, ProviderSettings):
     """Environment variable that holds the key."""
 
 
-def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:  # noqa: ARG001 - every engine gets all three
+def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine that asks Together; raises as `require_ready` does."""
     require_ready(KIND, settings, model)
     from runner.engines.together_sdk import together_client
 
     assert isinstance(settings, Together)
     address = settings.base_url or ADDRESS
-    return SdkEngine(together_client(settings, address, TogetherBody(model)), settings)
+    return SdkEngine(together_client(settings, address, TogetherBody(model), context.notes), settings)
 
 
 class TogetherBody:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import together
 
+from runner.engines.notes import SILENT, Notes
 from runner.engines.openai_form import OpenAIForm
 from runner.engines.sdk import CONNECT_SECONDS, ProviderSettings, send_only
 from runner.engines.sdk_bodies import limited_bodies
@@ -15,7 +16,7 @@ from runner.values import Request
 
 
 def together_client(
-    settings: ProviderSettings, address: str, body: Callable[[Request], dict[str, Any]]
+    settings: ProviderSettings, address: str, body: Callable[[Request], dict[str, Any]], notes: Notes = SILENT
 ) -> OpenAIForm:
     """Return a client of Together's SDK that asks *address*, whatever the environment says."""
     sdk = together.AsyncTogether(
@@ -31,6 +32,5 @@ def together_client(
     )
     send_only(sdk, settings.further_headers())
     raises = (together.TogetherError, httpx.HTTPError)
-    return OpenAIForm(
-        settings.kind, sdk, body, together.APIStatusError, raises, {} if settings.stream else None
-    )
+    pieces: dict[str, Any] | None = {} if settings.stream else None
+    return OpenAIForm(settings.kind, sdk, body, together.APIStatusError, raises, pieces, notes)

@@ -140,6 +140,7 @@ class _Forward:
     def __init__(self, loaded: Loaded) -> None:
         self._model: Callable[..., Any] = loaded.model
         self._accepts = loaded.accepts
+        self._parameter = loaded.cache
         self.cache = DynamicCache(config=loaded.model.config)
 
     def __call__(self, ids: Tensor, mask: Tensor, places: Tensor, *, last_only: bool = True) -> Tensor:
@@ -148,9 +149,9 @@ class _Forward:
         logits: Tensor = self._model(
             input_ids=ids,
             attention_mask=mask,
-            past_key_values=self.cache,
             use_cache=True,
             return_dict=True,
+            **{self._parameter: self.cache},
             **{name: value for name, value in further.items() if name in self._accepts},
         ).logits
         return logits

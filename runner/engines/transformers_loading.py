@@ -17,10 +17,12 @@ from transformers.utils import logging
 from runner.engines.adapters import find_adapter
 from runner.engines.dtypes import DTYPES
 from runner.engines.transformers import Transformers
+from runner.engines.transformers_cache import cache_parameter
 from runner.engines.transformers_grammar import Grammars
 from runner.engines.weights import find_weights, weights_fault, weights_folder
 from runner.errors import EngineStartError
 from runner.extras import pip_install
+from runner.files import read_text
 from runner.spec import Model
 
 _FAILURES = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, SafetensorError)
@@ -38,6 +40,7 @@ class Loaded:
         vocabulary: ids are below it.
         ends: tokens that the model itself ends with.
         accepts: parameters of its forward call.
+        cache: the one of them that takes the keys and values of the tokens read before.
         grammars: makes what keeps answers to constraints.
     """
 
@@ -48,6 +51,7 @@ class Loaded:
     vocabulary: int
     ends: frozenset[int]
     accepts: frozenset[str]
+    cache: str
     grammars: Grammars
 
     def text(self, ids: Sequence[int]) -> str:
@@ -92,7 +96,8 @@ def load(settings: Transformers, model: Model) -> Loaded:
         few = f"{missing[0]} and {len(missing) - 1} more" if len(missing) > 1 else missing[0]
         raise EngineStartError(f"transformers can't load {model.name}: no weights for {few}")
     accepts = frozenset(inspect.signature(network.forward).parameters)
-    if "past_key_values" not in accepts:
+    cache = cache_parameter(network)
+    if cache is None:
         what = type(network).__name__
         raise EngineStartError(f"transformers: {what} keeps no keys and values, and is not supported here")
     own = network.config.get_text_config(decoder=True)
@@ -105,6 +110,7 @@ def load(settings: Transformers, model: Model) -> Loaded:
         vocabulary=own.vocab_size,
         ends=ends,
         accepts=accepts,
+        cache=cache,
         grammars=Grammars(tokenizer, own.vocab_size, ends),
     )
 
@@ -136,7 +142,7 @@ def _tokenizer(folder: Path, model: Model) -> Any:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
     if model.chat_template is not None:
-        tokenizer.chat_template = Path(model.chat_template).read_text(encoding="utf-8")
+        tokenizer.chat_template = read_text(Path(model.chat_template))
     return tokenizer
 
 

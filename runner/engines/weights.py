@@ -13,6 +13,7 @@ import msgspec
 
 from runner.engines.base import flag_name
 from runner.errors import EngineStartError, Fault
+from runner.files import expanded, is_file, is_folder
 from runner.hashes import WEIGHTS
 from runner.spec import Model
 
@@ -25,7 +26,7 @@ _CONFIGS = ("config.json",)
 _SERVED_CONFIGS = (*_CONFIGS, "params.json", ".gguf")
 """What tells a server what weights are: the hub's form, Mistral's own, or the weights themselves."""
 
-PATH_LIKE = ("./", "../", "/", "~/")
+PATH_LIKE = ("./", "../", "/", "~")
 """How names begin that can only be paths."""
 
 
@@ -37,10 +38,10 @@ def is_hub_name(name: str) -> bool:
 def hub_cache() -> Path:
     """Return the local Hugging Face cache, found as huggingface_hub finds it."""
     if own := os.environ.get("HF_HUB_CACHE"):
-        return Path(own).expanduser()
+        return expanded(own)
     home = os.environ.get("HF_HOME")
     base = Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-    return (base / "hub").expanduser()
+    return expanded(base / "hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,14 @@ class Weights:
 
 def find_weights(name: str, revision: str | None = None) -> Weights | None:
     """Return a model's weights: the folder that an absolute *name* is, or its snapshot in the hub cache."""
-    named = Path(name).expanduser()
+    named = Path(name)
     if named.is_absolute():
-        return _in_folder(named.resolve()) if named.is_dir() else None
+        return _in_folder(named.resolve()) if is_folder(named) else None
     repository = hub_cache() / f"{_REPOSITORY}{name.replace('/', '--')}"
     branch = repository / "refs" / (revision or "main")
-    commit = branch.read_text().strip() if branch.is_file() else (revision or "main")
+    commit = branch.read_text().strip() if is_file(branch) else (revision or "main")
     folder = repository / "snapshots" / commit
-    return Weights(folder, name, commit) if folder.is_dir() else None
+    return Weights(folder, name, commit) if is_folder(folder) else None
 
 
 def _in_folder(folder: Path) -> Weights:
@@ -135,8 +136,8 @@ def _folder_fault(name: str, configs: Sequence[str], *, bare: bool = False) -> F
         configs: files of which one says what the weights are; ``.gguf`` stands for any that says it itself.
         bare: the engine needs no weights to be there.
     """
-    folder = Path(name).expanduser()
-    if not folder.is_absolute() or not folder.is_dir():
+    folder = Path(name)
+    if not folder.is_absolute() or not is_folder(folder):
         return None
     files = [file for file in folder.iterdir() if file.is_file()]
     if any(file.suffix == ".gguf" for file in files) and ".gguf" in configs:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from runner.errors import UserError
+from runner.files import expanded
 from runner.launch.flocks import try_flock
 from runner.launch.processes import boot_id
 from runner.spec import Cluster, LocalCluster
@@ -215,7 +216,7 @@ def _by_lock(devices: Sequence[str]) -> dict[str, str]:
 def _lock_folder(given: Path | None) -> Path:
     """Return the folder of the locks, made so that every user of the host can share it."""
     chosen = given or os.environ.get(LOCKS_VARIABLE) or f"/tmp/llm-runner-gpus-{boot_id()[:8]}"  # noqa: S108 - flock needs one place for all users
-    folder = Path(chosen)
+    folder = expanded(chosen)
     try:
         folder.mkdir(parents=True)
         folder.chmod(0o1777)

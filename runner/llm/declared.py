@@ -21,11 +21,13 @@ from runner.config.finish import Finisher
 from runner.config.front import Front
 from runner.config.interpolation import environment_reads
 from runner.config.layers import Given, Layer
+from runner.config.limits import MOST_DEPTH
 from runner.config.reader import Reader
 from runner.config.verdict import Verdict
 from runner.drawing import Drawing
 from runner.effective import sampling_faults
 from runner.errors import ConfigError, Fault
+from runner.files import expanded, is_folder, obstacle, shown_name, unreachable
 from runner.identity import make_scope
 from runner.places import Places
 from runner.plan import PlannedPoint, make_plan
@@ -148,7 +150,7 @@ class Declared:
         return make_scope(experiment.model, experiment.engine, self.plain.point.kind, strict=strict)
 
 
-def plain(value: Any, place: str) -> Json:
+def plain(value: Any, place: str, depth: int = 0) -> Json:
     """Return *value* as YAML would have given it: tuples are lists, paths are text.
 
     Subclasses of text and numbers, such as NumPy's or an enum's, are what they stand for.
@@ -156,6 +158,17 @@ def plain(value: Any, place: str) -> Json:
     Raises:
         ConfigError: it holds something that no file could.
     """
+    if depth > MOST_DEPTH:
+        name = place.split(".", maxsplit=1)[0]
+        raise ConfigError([Fault(name, f"more than {MOST_DEPTH} lists and maps within each other")])
+    if isinstance(value, Mapping):
+        return {_name(key, place): plain(inner, f"{place}.{key}", depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner, f"{place}.{index}", depth + 1) for index, inner in enumerate(value)]
+    return _single(value, place)
+
+
+def _single(value: Any, place: str) -> Json:
     if isinstance(value, float) and not isfinite(value):
         raise ConfigError([Fault(place, f"{value} given, expected a number")])
     if isinstance(value, str):
@@ -166,10 +179,6 @@ def plain(value: Any, place: str) -> Json:
         return value
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, Mapping):
-        return {_name(key, place): plain(inner, f"{place}.{key}") for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner, f"{place}.{index}") for index, inner in enumerate(value)]
     problem = f"{type(value).__name__} given, expected text, a number, a list or a map, as in a file"
     raise ConfigError([Fault(place, problem)])
 
@@ -186,7 +195,10 @@ def cache_of(given: object) -> tuple[bool | str, str]:
         return given, ""
     # A word alone is rather a mode misspelled than a file without a suffix in the working folder.
     if isinstance(given, Path) or (isinstance(given, str) and ("." in given or os.sep in given)):
-        return True, str(Path(given).expanduser().absolute())
+        file = expanded(given).absolute()
+        if why := obstacle(file):
+            raise ConfigError([Fault("cache", f"{shown_name(str(given))} can't be a cache file: {why}")])
+        return True, str(file)
     problem = f"{given!r} given, expected True, False, refresh, strict, or the path of a cache file"
     hint = f"a file is named such as ./{given}" if isinstance(given, str) else ""
     raise ConfigError([Fault("cache", problem, hint)])
@@ -198,7 +210,10 @@ def project_of(given: str | Path | None) -> str:
     Raises:
         ConfigError: there is none.
     """
-    folder = Path(given or ".").expanduser().absolute()
-    if not folder.is_dir():
-        raise ConfigError([Fault("project", f"no folder {folder}")])
+    folder = expanded(given or ".").absolute()
+    if not is_folder(folder):
+        why = unreachable(folder)
+        raise ConfigError([
+            Fault("project", f"no folder {shown_name(str(folder))}" + (f": {why}" if why else ""))
+        ])
     return str(folder)

@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from runner.engines.base import EngineKind
 from runner.engines.capabilities import Feature
 from runner.engines.registry import takers
-from runner.errors import ConfigError, Fault, InputError, RenderError
+from runner.errors import ConfigError, Fault, InputError, RenderError, UserError
+from runner.files import expanded, read_regular, shown_name
 from runner.prompts import illustrated, settled
-from runner.prompts.images import UNREADABLE, openai_part, reason
+from runner.prompts.images import MOST_IMAGE_BYTES, UNREADABLE, openai_part, reason
 from runner.prompts.messages import messages_of
 from runner.values import Input as RequestInput
 from runner.values import Json, Message
@@ -147,11 +148,11 @@ def _image(value: Any) -> Any:
     """Return an image's bytes, or what `settled` knows how to take."""
     try:
         if isinstance(value, Path):
-            return value.read_bytes()
+            return read_regular(expanded(value), MOST_IMAGE_BYTES)
         if callable(save := getattr(value, "save", None)):  # Pillow's, without importing it
             buffer = io.BytesIO()
             save(buffer, "PNG")
             return buffer.getvalue()
-    except UNREADABLE as error:
-        raise InputError(f"input: image {value}: {reason(error)}") from None
+    except (*UNREADABLE, UserError) as error:
+        raise InputError(f"input: image {shown_name(str(value))}: {reason(error)}") from None
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from runner.engines.base import EngineContext, EngineKind
 from runner.engines.limits import Limiter
+from runner.engines.notes import Notes
 from runner.engines.retrying import Retrying
 from runner.engines.served import ServerSettings
 from runner.engines.served_engine import ServedEngine
@@ -25,6 +27,7 @@ from runner.plan import PlannedPoint
 from runner.secrets import Secrets
 from runner.tasks import engine_start
 
+_log = logging.getLogger("runner")
 LOGS = ".llm"
 """Folder beside the runs for the logs of servers; each goes with its server, unless that could not start."""
 
@@ -80,8 +83,9 @@ async def started(
             settings = settings.model_copy(update={"env": {**devices.environment, **settings.env}})
         elif devices.ids:
             os.environ.update(devices.environment)
+        notes = Notes(lambda message: _log.warning("%s", hidden.mask(message)))
         context = EngineContext(
-            experiment.topology, folder or Path(), devices.locks, hidden.spellings, experiment.task
+            experiment.topology, folder or Path(), devices.locks, hidden.spellings, experiment.task, notes
         )
         bare = kind.create(settings, experiment.model, context)
         engine = Retrying(bare, settings.max_attempts, Limiter(most_in_flight(point)), tell=tell)

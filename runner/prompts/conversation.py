@@ -189,7 +189,7 @@ class _TokenIds:
         assert not answers, "a raw prompt has one slot"
         ids = self._template.value({"row": row.data})
         if isinstance(ids, str):
-            ids = ids.replace(",", " ").strip("[] ").split()
+            ids = ids.replace(",", " ").strip().strip("[] ").split()
         found = [_token_id(token) for token in ids] if isinstance(ids, list | tuple | range) else []
         tokens = tuple(token for token in found if token is not None)
         if not tokens or len(tokens) != len(found):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RenderError
+from runner.files import read_regular
 from runner.values import spelled
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 UNREADABLE = (OSError, ValueError, RuntimeError)
 """What a path can raise: a file that can't be read, a NUL in its name, links in a loop."""
+MOST_IMAGE_BYTES = 100_000_000
+"""Largest image that is read; providers take 5 to 50 MB."""
 _ELSEWHERE = ("http://", "https://", "data:")
 _KEPT = 32
 """Images that stay in memory, for the samples and slots that ask about the same one."""
@@ -28,6 +31,8 @@ def image_part(value: Any) -> dict[str, Json]:
 
 def image_parts(value: Any) -> list[dict[str, Json]]:
     """Return the parts of what a template gives: one image, a list of them, or none."""
+    if isinstance(value, str):
+        value = value.strip()  # a template may be a YAML block, which ends with a newline
     if value is None or value == "":
         return []
     several = value if isinstance(value, list | tuple) else [value]
@@ -106,7 +111,7 @@ def _url(value: Any, folder: Path) -> str:
 
 @lru_cache(maxsize=_KEPT)
 def _file_url(path: Path, mtime: int, size: int) -> str:  # noqa: ARG001 - they tell a file that was changed
-    return _data_url(path.read_bytes(), f"image {path.name!r}")
+    return _data_url(read_regular(path, MOST_IMAGE_BYTES), f"image {path.name!r}")
 
 
 def _data_url(data: bytes, what: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from runner.errors import ConfigError, Fault
+from runner.files import entries, is_folder, read_text, shown_name
 from runner.prompts.fields import FIELDS
 from runner.prompts.source import PromptSource, Role, SlotSource, TurnSource
 from runner.render import suggestion
@@ -66,11 +67,13 @@ def _illustrated(source: PromptSource, images: tuple[str, ...]) -> PromptSource:
 
 def _from_folder(name: str, folders: Sequence[Path]) -> PromptSource:
     place = "prompt.template"
-    folder = next((base / name for base in folders if (base / name).is_dir()), None)
+    folder = next((base / name for base in folders if is_folder(base / name)), None)
     if folder is None:
-        known = sorted({entry.name for base in folders for entry in base.glob("*/")})
+        known = sorted({entry.name for base in folders for entry in entries(base) if is_folder(entry)})
         where = " or ".join(map(str, folders)) or "any templates/ folder (there is none)"
-        raise ConfigError([Fault(place, f"no template folder {name!r} in {where}", suggestion(name, known))])
+        raise ConfigError([
+            Fault(place, f"no template folder {shown_name(name)!r} in {where}", suggestion(name, known))
+        ])
     files = {path.name: _read(path, place) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
     if f"user{_SUFFIX}" not in files:
         hint = f"it holds: {', '.join(sorted(entry.name for entry in folder.iterdir())) or 'nothing'}"
@@ -85,8 +88,9 @@ def _from_folder(name: str, folders: Sequence[Path]) -> PromptSource:
 
 
 def _read(path: Path, place: str) -> str:
+    """Return a template file's text without its final newline, which editors add and nobody means to send."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path, "utf-8-sig").removesuffix("\n")  # "\r\n" is read as "\n"
     except UnicodeDecodeError as error:
         fault = Fault(place, f"template file {path} is not UTF-8 ({error.reason} at byte {error.start})")
     except OSError as error:

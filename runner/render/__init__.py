@@ -4,8 +4,8 @@ What a template may rely on:
 
 - ``row`` holds the columns. ``row.items`` and ``row['items']`` are the column ``items``, never a
   method of dict; a column that isn't there is undefined. In a map inside a row, keys come first too.
-- The newline after a block tag and the blanks before one are dropped, and so is one newline at the
-  end of the text, so that tags on lines of their own leave no trace in a prompt.
+- White space stays as it is written, the newline at the end included: texts are rendered as by
+  ``jinja2.Environment(keep_trailing_newline=True)``. ``{%- ... -%}`` drops white space around a tag.
 - ``tojson`` writes plain JSON, not HTML-safe JSON; nothing is escaped.
 - ``include``, ``import`` and ``extends`` find the files of the template's own folder.
 - ``random`` and ``lipsum`` are missing: the same row always gives the same text.
@@ -13,7 +13,7 @@ What a template may rely on:
 
 from runner.render.errors import JinjaError, TemplateError
 from runner.render.sandbox import missing_column, suggestion
-from runner.render.template import Template, compile_template, template_faults, unknown_names
+from runner.render.template import Template, compile_template, look_up, template_faults, unknown_names
 from runner.render.value import ValueTemplate, compile_value
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "ValueTemplate",
     "compile_template",
     "compile_value",
+    "look_up",
     "missing_column",
     "suggestion",
     "template_faults",

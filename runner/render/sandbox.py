@@ -82,6 +82,9 @@ class Columns(dict[str, Any]):
 class Sandbox(sandbox.ImmutableSandboxedEnvironment):
     """The sandbox, with keys of maps coming before methods of dict.
 
+    White space is what ``jinja2.Environment(keep_trailing_newline=True)`` makes of it: raw prompts are sent
+    byte for byte.
+
     Attributes:
         files: source of every template that can be compiled or included, by name.
     """
@@ -92,8 +95,7 @@ class Sandbox(sandbox.ImmutableSandboxedEnvironment):
             undefined=_Undefined,
             finalize=_with_text,
             auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
+            keep_trailing_newline=True,
         )
         self.files = files
         self.filters["tojson"] = _tojson

@@ -150,11 +150,11 @@ def _look_up(names: Mapping[str, Any], name: str | None, column: str | None) -> 
         return column or ""
     value = names[name] if column is None else names[name][column]
     if value is None:
-        raise NullError(_written(name, column))
+        raise NullError(look_up(name, column))
     return str(value)
 
 
-def _written(name: str, column: str | None) -> str:
+def look_up(name: str, column: str | None) -> str:
     """Return the expression that looks up a name or a column."""
     if column is None:
         return name

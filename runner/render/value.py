@@ -23,12 +23,13 @@ class ValueTemplate:
         name: how messages call it.
     """
 
-    __slots__ = ("_expression", "_text", "name")
+    __slots__ = ("_bare", "_expression", "_text", "name")
 
     def __init__(self, source: str, name: str) -> None:
         self.name = name
         self._text: Template = compile_template(source, name=name)
         one = _ONE_EXPRESSION.fullmatch(source)
+        self._bare = source.strip() == source
         self._expression = None
         if one is not None:
             env = Sandbox({name: source})
@@ -45,6 +46,8 @@ class ValueTemplate:
     def value(self, names: dict[str, Any]) -> Any:
         """Return the value of one expression as it is, an iterator as a list; of anything else the text.
 
+        White space around the expression is part of a text, and means nothing beside any other value.
+
         Raises:
             RenderError: as `Template.render`.
         """
@@ -56,6 +59,8 @@ class ValueTemplate:
             found = self._expression(visible)
             if isinstance(found, jinja2.Undefined):
                 str(found)
+            if isinstance(found, str) and found and not self._bare:
+                return self._text.render(names)
             return list(found) if isinstance(found, Iterator) else found
         except FAILURES as error:
             raise RenderError(f"template {self.name}: {reason(error)}") from error

@@ -38,6 +38,7 @@ class ScorerKind:
         factory: ``module:Class``, called with the settings.
         tasks: whose answers it can score.
         target_fault: says what is wrong with a target that nothing can be compared with.
+        bounded: whether scoring any answer takes a bounded, short time; see `is_bounded`.
     """
 
     settings: type[ScorerSettings]
@@ -45,11 +46,16 @@ class ScorerKind:
     summary: str
     tasks: frozenset[str] = frozenset({"chat", "complete"})
     target_fault: Callable[[str], str | None] = lambda _: None
+    bounded: bool = False
 
     @property
     def name(self) -> str:
         """The kind's name in YAML."""
         return str(self.settings.model_fields["kind"].default)
+
+    def is_bounded(self, settings: ScorerSettings) -> bool:
+        """Tell whether scoring takes a bounded, short time: a pattern of the user's may take any."""
+        return self.bounded and getattr(settings, "pattern", None) is None
 
     def create(self, settings: ScorerSettings) -> Scorer:
         """Build the scorer."""

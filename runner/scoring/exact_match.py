@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Literal
 
 from runner.scoring.base import Score, ScorerKind
+from runner.scoring.texts import alike, without_punctuation
 from runner.spec import ScorerSettings
 
 
@@ -15,15 +15,15 @@ class ExactMatchSettings(ScorerSettings):
     kind: Literal["exact_match"] = "exact_match"
     """The answer equals the target."""
     strip: bool = True
-    """Leave out white space around the answer and the target."""
+    """Ignore white space around the answer and the target."""
     ignore_case: bool = False
     """Upper and lower case are the same."""
     ignore_punctuation: bool = False
-    """Leave out punctuation in the answer and the target."""
+    """Ignore punctuation, but for what numbers differ by: 3.5 is not 35, -3 is not 3."""
 
 
 class ExactMatch:
-    """Compares whole texts."""
+    """Compares whole texts, in Unicode's form NFC and with all spaces alike."""
 
     def __init__(self, settings: ExactMatchSettings) -> None:
         self._settings = settings
@@ -34,23 +34,12 @@ class ExactMatch:
 
     def _normal(self, text: str) -> str:
         settings = self._settings
+        text = alike(text)
         if settings.ignore_punctuation:
-            text = text.translate(_PUNCTUATION)
+            text = without_punctuation(text)
         if settings.ignore_case:
-            text = text.casefold()
+            text = alike(text.casefold())
         return text.strip() if settings.strip else text
-
-
-class _Punctuation(dict[int, int | None]):
-    """A translation that drops what Unicode calls punctuation; learns characters as they come."""
-
-    def __missing__(self, code: int) -> int | None:
-        kept = None if unicodedata.category(chr(code)).startswith("P") else code
-        self[code] = kept
-        return kept
-
-
-_PUNCTUATION = _Punctuation()
 
 
 KIND = ScorerKind(
@@ -58,4 +47,5 @@ KIND = ScorerKind(
     factory="runner.scoring.exact_match:ExactMatch",
     summary="the answer equals the target",
     tasks=frozenset({"chat", "complete", "classify"}),
+    bounded=True,
 )

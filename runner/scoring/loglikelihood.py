@@ -45,4 +45,5 @@ KIND = ScorerKind(
     factory="runner.scoring.loglikelihood:LikeliestContinuation",
     summary="the likeliest continuation is the right one",
     tasks=frozenset({"loglikelihood"}),
+    bounded=True,
 )

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from runner.patterns import matches
+
 if TYPE_CHECKING:
-    import re
+    from regex import Match, Pattern
 
 Take: TypeAlias = Literal["first", "last"]
 
 
-def take_match(pattern: re.Pattern[str], text: str, take: Take) -> re.Match[str] | None:
-    """Return the pattern's first or last match in *text*."""
+def take_match(pattern: Pattern[str], text: str, take: Take) -> Match[str] | None:
+    """Return the pattern's first or last match in *text*.
+
+    Raises:
+        ScorerError: the pattern took too long.
+    """
+    found = matches(pattern, text)
     if take == "first":
-        return pattern.search(text)
-    last = deque(pattern.finditer(text), maxlen=1)
+        return next(found, None)
+    last = deque(found, maxlen=1)
     return last[0] if last else None

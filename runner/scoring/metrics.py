@@ -1,22 +1,35 @@
-"""Metrics over rows and samples, one row at a time: nothing is kept but sums."""
+"""Metrics over rows and samples, one row at a time: only sums are kept."""
 
 from __future__ import annotations
 
 import re
+from enum import Enum
 from functools import partial
 from math import comb, sqrt
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from runner.render import suggestion
+from runner.scoring.base import Score
 from runner.values import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.scoring.base import Score
+    from runner.spec import FailedRows
 
 _NAME = re.compile(r"(mean)|(pass|majority)@([1-9][0-9]*)")
 _KNOWN = ("mean", "pass@k", "majority@k")
+_Z95 = 1.959963984540054
+"""Quantile of the normal distribution that leaves 2.5 % above it."""
+
+
+class Failed(Enum):
+    """Stands for the score of a sample that failed for good, or that a scorer failed on."""
+
+    FAILED = "failed"
+
+
+FAILED: Final = Failed.FAILED
 
 
 class _Metric(Protocol):
@@ -77,16 +90,32 @@ def majority_at(k: int, scores: Sequence[Score | None]) -> float | None:
     return first[0].value if first and first[0] is not None else None
 
 
+def wilson(right: int, rows: int) -> tuple[float, float]:
+    """Return the Wilson score interval, at 95 %, of the share of *rows* (at least one) that are *right*.
+
+    Equation 4 of Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
+    """
+    share, spread = right / rows, _Z95**2 / rows
+    middle = (share + spread / 2) / (1 + spread)
+    reach = _Z95 / (1 + spread) * sqrt(share * (1 - share) / rows + spread / rows / 4)
+    # At the ends the interval is closed exactly; rounding would leave it 1e-17 beside them.
+    return max(0.0, middle - reach) if right else 0.0, min(1.0, middle + reach) if right < rows else 1.0
+
+
 class _Total:
     """Mean and sum of squared deviations, by Welford's method."""
 
-    __slots__ = ("_mean", "_rows", "_squares")
+    __slots__ = ("_mean", "_right", "_rows", "_squares")
 
     def __init__(self) -> None:
         self._rows, self._mean, self._squares = 0, 0.0, 0.0
+        self._right: int | None = 0
+        """Rows whose value is 1; None once a row's value is neither 0 nor 1."""
 
     def add(self, value: float) -> None:
         self._rows += 1
+        if self._right is not None:
+            self._right = self._right + int(value) if value in {0, 1} else None
         deviation = value - self._mean
         self._mean += deviation / self._rows
         self._squares += deviation * (value - self._mean)
@@ -94,7 +123,10 @@ class _Total:
     def result(self) -> dict[str, Any]:
         rows = self._rows
         stderr = sqrt(self._squares / (rows - 1) / rows) if rows > 1 else None
-        return {"value": self._mean if rows else None, "stderr": stderr, "rows": rows}
+        found: dict[str, Any] = {"value": self._mean if rows else None, "stderr": stderr, "rows": rows}
+        if rows and self._right is not None:
+            found |= {"ci95": wilson(self._right, rows), "ci_method": "wilson"}
+        return found
 
 
 class Metrics:
@@ -103,31 +135,45 @@ class Metrics:
     A metric that needs more samples than a row has is left out: other points of a sweep may have it.
     A row counts for a metric only if enough of its samples have a score: one for mean, k for
     pass@k, the first k for majority@k. `rows` says how many did.
+
+    Args:
+        report: names of the metrics.
+        samples: of every row.
+        failed_rows: what a sample that failed counts as: it has no score (``exclude``), or the score 0.
     """
 
-    def __init__(self, report: Sequence[str], samples: int = 1) -> None:
+    def __init__(self, report: Sequence[str], samples: int = 1, failed_rows: FailedRows = "exclude") -> None:
         problems = check_report(report)
         if problems:
             raise ValueError("; ".join(problems))
         self._samples = samples
+        self._failed_rows = failed_rows
+        self._stand_in = Score(0.0) if failed_rows == "wrong" else None
+        self._failed = 0
         self._metrics = [
             (name, _metric(name), _Total()) for name in report if samples_needed(name) <= samples
         ]
 
-    def add(self, row_id: str, scores: Sequence[Score | None]) -> None:
-        """Add a row: the scores of all its samples in their order, None where there is none."""
+    def add(self, row_id: str, scores: Sequence[Score | Failed | None]) -> None:
+        """Add a row: the scores of all its samples in their order, None where there is none yet."""
         if len(scores) != self._samples:
             raise ValueError(
                 f"row {row_id!r}: {count(len(scores), 'score')} for {count(self._samples, 'sample')}"
             )
+        self._failed += sum(score is FAILED for score in scores)
+        counted = [self._stand_in if isinstance(score, Failed) else score for score in scores]
         for _, metric, total in self._metrics:
-            value = metric(scores)
+            value = metric(counted)
             if value is not None:
                 total.add(value)
 
     def result(self) -> dict[str, dict[str, Any]]:
-        """Return for each metric its value, the standard error over rows, and the rows it counts."""
-        return {name: total.result() for name, _, total in self._metrics}
+        """Return for each metric its value, its uncertainty over rows, and the rows it counts.
+
+        Where samples failed, `failed` is how many, and `failed_rows` what they count as.
+        """
+        common = {"failed": self._failed, "failed_rows": self._failed_rows} if self._failed else {}
+        return {name: total.result() | common for name, _, total in self._metrics}
 
 
 def _metric(name: str) -> _Metric:

@@ -9,7 +9,7 @@ from runner.spec.model import Model
 from runner.spec.output import Output
 from runner.spec.prompt import Prompt, Slot, Turn
 from runner.spec.sampling import Sampling
-from runner.spec.scorer import ScorerSettings
+from runner.spec.scorer import FailedRows, ScorerSettings
 from runner.spec.topology import Topology
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "EngineSettings",
     "EnvName",
     "Experiment",
+    "FailedRows",
     "InlineCluster",
     "JsonlDataset",
     "LocalCluster",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler
+
+from runner.spec.exact import exact
 
 LARGEST = 2**63 - 1
 """The largest whole number: those beyond can't be counted with, sent or stored."""
@@ -15,8 +18,24 @@ def said(words: str) -> dict[str, Any]:
     return {"patternErrorMessage": words}
 
 
+_LOOK_UP = re.compile(r"""\{\{-?\s*row(?:\.(\w+)|\[(['"])(.+)\2\])\s*-?\}\}""")
+
+
+def _column(name: str) -> str:
+    """Refuse a template where the name of a column is expected."""
+    if "{{" not in name:
+        return name
+    found = _LOOK_UP.fullmatch(name.strip())
+    such = f": write {found[1] or found[3]}" if found else ""
+    raise ValueError(f"{name!r} is a template, where the name of a column is expected{such}")
+
+
+Column: TypeAlias = Annotated[str, AfterValidator(_column)]
+"""The name of a column."""
+
+
 class Spec(BaseModel):
-    """Frozen; unknown keys are faults; numbers are never read from text that means something else."""
+    """Frozen; unknown keys are faults; numbers, booleans and text are never read as one another."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -26,3 +45,7 @@ class Spec(BaseModel):
         allow_inf_nan=False,
         serialize_by_alias=True,
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        return exact(handler(source))

@@ -33,7 +33,8 @@ class InlineCluster(_Cluster):
 
 def _minutes(value: Any) -> Any:
     """Read a bare number as sbatch does."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if whole or (isinstance(value, int) and not isinstance(value, bool)) else value
 
 
 _TIME = r"^(\d+|\d+:\d\d|\d+:\d\d:\d\d|\d+-\d+(:\d\d){0,2})$"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from runner.spec.base import LARGEST, Spec
+from runner.spec.base import LARGEST, Column, Spec
 
 
 class Shard(Spec):
@@ -27,7 +27,7 @@ class Shard(Spec):
 class _Rows(Spec):
     path: str = Field(min_length=1)
     """File, relative to the project root."""
-    id: str | None = None
+    id: Column | None = None
     """Column that names a row; left out means `id` where there is one, else a hash of the row."""
     target: str | None = None
     """Template of the expected answer, such as "{{ row.answer }}": the scorers' default target."""
@@ -64,7 +64,7 @@ class ParquetDataset(_Rows):
 
     kind: Literal["parquet"] = "parquet"
     """The file's format; told from the suffix where left out."""
-    columns: tuple[str, ...] | None = Field(None, min_length=1)
+    columns: tuple[Column, ...] | None = Field(None, min_length=1)
     """Columns to read; left out means all. A row's hash, where that is its id, counts these alone."""
 
 

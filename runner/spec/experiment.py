@@ -14,7 +14,7 @@ from runner.spec.model import Model
 from runner.spec.output import Output
 from runner.spec.prompt import Prompt
 from runner.spec.sampling import MOST_SAMPLES, Sampling
-from runner.spec.scorer import ScorerSettings
+from runner.spec.scorer import FailedRows, ScorerSettings
 from runner.spec.topology import Topology
 
 
@@ -55,6 +55,9 @@ class Experiment(Spec):
     """An option of conf/dataset/, a path, or a map."""
     scorers: dict[str, SerializeAsAny[ScorerSettings]] = Field(default_factory=dict)
     """Scorers by name: a list of options of conf/scorers/, or a map."""
+    failed_rows: FailedRows = "exclude"
+    """What a row that failed for good, or that a scorer failed on, counts as: exclude leaves it out of the
+    scores, wrong gives it the score 0. A scorer may have its own."""
     cluster: Cluster = LocalCluster()
     """An option of conf/cluster/: local, inline, slurm; or a map, of kind local unless it names another."""
     cache: bool | Literal["refresh", "strict"] = True

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from runner.spec.base import Spec, said
+from runner.spec.base import Column, Spec, said
 from runner.spec.sampling import Sampling, Texts
 
 _SlotName: TypeAlias = Annotated[
@@ -83,7 +83,7 @@ class Prompt(Spec):
     """A conversation, in order, with slots that the model fills."""
     token_ids: str | None = None
     """For task complete: template of the raw prompt's token ids, such as "{{ row.token_ids }}"."""
-    messages: str | None = None
+    messages: Column | None = None
     """Column that holds the row's own messages: alternating strings, or OpenAI messages."""
     pair: tuple[str, str] | None = None
     """For task score: templates of the two texts."""

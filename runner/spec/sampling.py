@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from runner.spec.base import LARGEST, Spec
+from runner.spec.exact import FILLED
 
 CONSTRAINTS = ("json_schema", "regex", "choice")
 """Parameters that an answer has to obey; at most one of them."""
@@ -47,10 +48,6 @@ MOST_SAMPLES = 1_000_000
 
 MOST_CHOICES = 1000
 """Most choices in one response."""
-
-
-FILLED = "filled by a row"
-"""Validation context of what a row gives: its text is a value, whatever it looks like."""
 
 
 def is_template(value: Any) -> bool:

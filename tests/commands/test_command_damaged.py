@@ -21,16 +21,12 @@ CUT = {
     "job": f"{JOB}/job.json",
     "submission": f"{JOB}/submission.json",
     "state": f"{JOB}/1/state.json",
-    "fold": f"{JOB}/folded.json",
-    "metrics": "points/0/metrics.json",
 }
 OTHER = {
     "job of other keys": (f"{JOB}/job.json", b"{}"),
     "job that is a list": (f"{JOB}/job.json", b"[1]"),
     "state of other keys": (f"{JOB}/1/state.json", b'{"state": "complete"}'),
     "empty state": (f"{JOB}/1/state.json", b""),
-    "metrics of other types": ("points/0/metrics.json", b'{"scores": 3}'),
-    "no database": ("points/0/cache.sqlite", b"no database, but as long as the head of one" * 99),
 }
 
 
@@ -102,6 +98,16 @@ def test_list_of_runs_goes_on_past_a_record_that_is_none(project: MakeProject) -
         log.write(b"{}\n")
 
     _check(made, run, f"{file} is damaged at byte ")
+
+
+def test_list_of_runs_goes_on_past_a_record_of_an_unknown_point(project: MakeProject) -> None:
+    """Whose it is, nobody knows."""
+    made, run = _made(project)
+    file = run.path / JOB / "1" / "records.jsonl"
+    with file.open("ab") as log:
+        log.write(b'{"point": 7, "answers": []}\n')
+
+    _check(made, run, f"(it is of point 7, which {run.jobs[0].name} doesn't have)")
 
 
 def test_list_of_runs_goes_on_past_a_job_of_another_version(project: MakeProject) -> None:

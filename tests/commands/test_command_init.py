@@ -27,8 +27,8 @@ def test_init_and_run_score_the_tiny_model(project: MakeProject, monkeypatch: py
 
     outcome = made.ran("run", "experiment.yaml", "cluster=inline")
 
-    (scored,) = [line for line in outcome.lines if "±" in line]
-    assert float(scored.split()[2]) >= 0.9
+    head = next(n for n, line in enumerate(outcome.lines) if line.endswith("exact_match"))
+    assert float(outcome.lines[head + 1].split()[2]) >= 0.9
 
 
 def test_init_never_overwrites(project: MakeProject) -> None:

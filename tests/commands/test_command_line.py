@@ -108,8 +108,8 @@ def test_output_whose_reader_has_gone_is_no_failure(project: MakeProject) -> Non
         (["rn", "sums.yaml"], "there is no command 'rn'; did you mean run?"),
         (["zzz"], "there is no command 'zzz'; there are: run, plan, "),
         (["plan", "sums.yaml", "--multi-run"], "plan takes no --multi-run; did you mean --multirun?"),
-        (["cache"], "the following arguments are required: stats|explain\n"),
-        (["rescore"], "the following arguments are required: run\n"),
+        (["cache"], ": stats|explain\n"),
+        (["rescore"], ": run\n"),
     ],
 )
 def test_mistyped_line_gets_the_nearest_name(project: MakeProject, words: list[str], said: str) -> None:

@@ -53,9 +53,6 @@ WHEN_GONE = {f"{JOB}/job.json": {"logs", "cancel"}}
 WHEN_OTHER = {
     f"{JOB}/submission.json": {"status", "status --json", "status --all", "logs", "cancel", "resume"},
     f"{JOB}/1/state.json": {"status", "status --json", "status --all", "logs", "cancel", "resume"},
-    f"{JOB}/folded.json": {"status", "status --json", "status --all", "cancel point", "resume", "rescore"},
-    "points/0/cache.sqlite": {"status", "status --json", "status --all", "cancel point", "resume", "rescore"},
-    "points/0/metrics.json": {"status", "status --json", "status --all", "resume"},
 }
 """What can't be done where one holds something else: that it is not there says something of its own."""
 GONE = {
@@ -64,10 +61,18 @@ GONE = {
     f"{JOB}/job.json": f"{JOB}/job.json",
 }
 """What is told to be gone where these are."""
-OTHERS = ("experiment.yaml", "overrides.txt", f"{JOB}/1/records.jsonl", "points/0/results.jsonl")
-"""Files that a complete run does without, whatever they hold."""
+OTHERS = (
+    "experiment.yaml",
+    "overrides.txt",
+    f"{JOB}/1/records.jsonl",
+    f"{JOB}/folded.json",
+    "points/0/cache.sqlite",
+    "points/0/metrics.json",
+    "points/0/results.jsonl",
+)
+"""Files that a complete run does without, or makes anew, whatever they hold."""
 FOLDERS = (f"{JOB}/1", "points", "points/0")
-FILES = sorted({*NEEDED, *WHEN_GONE, *WHEN_OTHER, *OTHERS, "points/0/cache.sqlite"} - {"inputs"})
+FILES = sorted({*NEEDED, *WHEN_GONE, *WHEN_OTHER, *OTHERS} - {"inputs"})
 
 
 @pytest.fixture(scope="module")

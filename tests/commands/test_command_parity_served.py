@@ -126,5 +126,5 @@ def test_only_rows_that_lack_log_probabilities_bring_that_advice(project: MakePr
         outcome = project({"rows.jsonl": rows, "sums.yaml": file}).ran("parity", "sums.yaml", *words, code=3)
 
     assert "2 x IncompleteResponseError" in outcome.out
-    assert "'logprobs' is a required property" in outcome.out
+    assert "'logprobs'" in outcome.out
     assert "--no-logprobs" not in outcome.out

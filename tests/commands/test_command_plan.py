@@ -235,7 +235,7 @@ def test_faults_of_the_config_and_of_the_plan_come_together(project: MakeProject
 
     assert "sampling.top_p [sampling.top_p=-1, " in outcome.err
     assert "-1 given" in outcome.err
-    assert outcome.err.count("No filter named 'foo'") == 1
+    assert outcome.err.count("template dataset.target:1: ") == 1
 
 
 def test_faulty_sweep_is_told_instead_of_the_config(project: MakeProject) -> None:

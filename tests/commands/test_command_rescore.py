@@ -141,6 +141,6 @@ def test_metric_that_a_point_has_too_few_samples_for_is_shown_as_none(project: M
 
     for lines in (ran.lines, outcome.lines):
         table = [line.split() for line in lines if line.startswith(("samples", "1 ", "2 "))]
-        assert [row[-1] for row in table] == ["pass@2", "-", "0.224"], lines
+        assert [row[-1] for row in table] == ["pass@2", "-", "0.812]"], lines
     metrics = json.loads((made.last.point("0-samples=1") / "metrics.json").read_text())
     assert list(metrics["scores"]["exact_match"]) == ["mean"]

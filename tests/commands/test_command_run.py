@@ -16,7 +16,7 @@ def test_run_ends_with_a_table_and_its_results(project: MakeProject) -> None:
 
     assert [line.split() for line in outcome.lines[1:3]] == [
         ["point", "answered", "exact_match"],
-        ["0", "6", "0.500", "±", "0.224"],
+        ["0", "6", "0.500", "[0.188,", "0.812]"],
     ]
     folder = outcome.lines[0].split()[-1]
     assert outcome.lines[-3:] == [
@@ -102,7 +102,10 @@ def test_run_elsewhere_names_its_folder(project: MakeProject) -> None:
         (["resume", "last", "sampling.temperature=1"], "resume takes no overrides"),
         (["resume", "sampling.temperature=1"], "resume takes no overrides"),
         (["resume", "one", "two", "three"], "resume takes one run"),
-        (["rescore", "last", "sampling.temperature=1"], "rescore changes scorers and dataset.target only"),
+        (
+            ["rescore", "last", "sampling.temperature=1"],
+            "rescore changes scorers, dataset.target and failed_rows only",
+        ),
         (["cache", "explain"], "takes an experiment file"),
         (["cache", "stats", "sums.yaml"], "cache stats takes no file"),
         (["cache", "explain", "sums.yaml", "--row", "r9"], "no row 'r9'"),

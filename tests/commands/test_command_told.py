@@ -157,6 +157,41 @@ def test_silent_slurm_is_found_before_anything_is_written(
     assert not (made.root / "runs").exists()
 
 
+def _slurm_that_refuses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a Slurm on PATH that answers, and whose sbatch takes no job."""
+    folder.mkdir()
+    scripts = {
+        "sbatch": "echo 'sbatch: error: invalid partition specified: nowhere' >&2; exit 1",
+        "scontrol": "echo 'MaxArraySize            = 1001'",
+        "squeue": "exit 0",
+        "srun": "exit 0",
+        "sacct": "exit 0",
+    }
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_run_whose_jobs_slurm_refuses_leaves_no_folder(
+    project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command, given again, begins anew; a run that was there before is kept by its resume."""
+    _slurm_that_refuses(tmp_path / "bin", monkeypatch)
+    made = project({})
+
+    ran = made.ran("run", "sums.yaml", "cluster=slurm", code=2)
+    left = (made.root / "runs" / "sums").exists()
+    run = made.prepare("cluster=slurm")
+    resumed = made.ran("resume", run.name, code=2)
+
+    refused = "runner: sbatch refused the jobs: invalid partition specified: nowhere\n    no job was started"
+    assert ran.err.endswith(f"{refused}, and no run is kept: fix that, then give the same command again\n")
+    assert not left
+    assert f"{refused}; the run is kept" in resumed.err
+    assert run.path.exists()
+
+
 def test_narrow_list_of_runs_keeps_their_names_whole(project: MakeProject) -> None:
     """Other columns go first."""
     made = project({})

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.subjects import ROOT
-from tests.engines.test_transformers import environment
+from tests.contract.environments import ROOT, TRANSFORMERS, transformers_python
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
-def test_transformers_keeps_the_contract_where_torch_is() -> None:
+@pytest.mark.parametrize("version", TRANSFORMERS)
+def test_transformers_keeps_the_contract_with_every_version(version: str) -> None:
     """Every claim about it, none left out."""
     names = ("test_contract.py", "test_conversations.py", "test_tasks.py", "test_own_files.py")
     suites = [str(Path(__file__).with_name(name)) for name in names]
@@ -22,7 +22,7 @@ def test_transformers_keeps_the_contract_where_torch_is() -> None:
     words = ["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *chosen, *suites]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [str(environment()), *words], cwd=ROOT, env=env, check=False, capture_output=True, text=True
+        [transformers_python(version), *words], cwd=ROOT, env=env, check=False, capture_output=True, text=True
     )
 
     assert done.returncode == 0, done.stdout[-10_000:]

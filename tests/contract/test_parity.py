@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from runner.engines.served_engine import ServedEngine
+from tests.contract.environments import transformers_python
 from tests.contract.subjects import ROOT, TINY, Subject
-from tests.engines.test_transformers import environment
 from tests.slow.slow_kit import Project
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -49,7 +49,7 @@ def test_servers_answer_as_the_engines_within_this_process_do(subject: Subject, 
     name = subject.kind.name
     server = f"{{kind: {name}, base_url: '{subject.engine.address}/v1', served_model_name: tiny}}"
 
-    for other, python in (("mistralrs", sys.executable), ("transformers", str(environment()))):
+    for other, python in (("mistralrs", sys.executable), ("transformers", str(transformers_python()))):
         command = replace(project, python=python).start(
             "parity", "exp.yaml", "--engines", f"{other},{server}"
         )

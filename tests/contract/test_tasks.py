@@ -84,7 +84,7 @@ def test_engines_embed_equal_texts_alike_and_others_not(embedder: Subject) -> No
 
     assert cosine(same, again) == pytest.approx(1.0, abs=1e-6)
     assert all(cosine(same, other) < 0.999 for other in others)
-    assert same.usage.prompt_tokens > 0
+    assert (same.usage.prompt_tokens or 0) > 0
 
 
 def test_engines_give_the_same_vector_alone_and_in_a_batch(embedder: Subject) -> None:

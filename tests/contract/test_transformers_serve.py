@@ -11,8 +11,8 @@ from runner.engines.registry import engine_kinds
 from runner.errors import IncompleteResponseError
 from runner.servers import Server, ServerStart, free_port
 from runner.spec import Model
+from tests.contract.environments import transformers_python
 from tests.contract.subjects import TINY, Subject, chat, complete, messages, running_loop
-from tests.engines.test_transformers import environment
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.contract, pytest.mark.slow, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """Yield the engine, attached to a server of the tiny model."""
-    program = environment().with_name("transformers")
+    program = transformers_python().with_name("transformers")
     port = free_port()
     kind = engine_kinds()["openai_compatible"]
     settings = kind.settings.model_validate({

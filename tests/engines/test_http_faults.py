@@ -61,7 +61,7 @@ def test_an_answer_that_does_not_come_is_a_timeout(run: Run, behaviour: Any) -> 
 
     async def ask(server: HttpServer) -> None:
         async with HttpClient() as client:
-            with pytest.raises(HttpTimeout, match="timed out"):
+            with pytest.raises(HttpTimeout, match=server.url("/")):
                 await post(client, server.url("/"), timeout=1.0)
             await server.until(lambda server: server.open == 0)
             assert (await post(client, server.url("/"), b"next")).body == b"next"
@@ -170,9 +170,9 @@ def test_a_connection_that_does_not_come_is_an_error_of_connecting(seconds: tupl
 
     async def ask(url: str) -> None:
         async with HttpClient(connect_timeout=seconds[0]) as client:
-            with pytest.raises(HttpConnectError, match="timed out"):
+            with pytest.raises(HttpConnectError, match=url):
                 await post(client, url, timeout=seconds[1])
-            with pytest.raises(HttpConnectError, match="timed out"):
+            with pytest.raises(HttpConnectError, match=url):
                 async with client.stream("GET", url, headers=(), timeout=seconds[1]):
                     pass
 
@@ -192,7 +192,7 @@ def test_a_kept_connection_on_which_no_answer_comes_is_a_timeout(run: Run) -> No
     async def ask(server: HttpServer) -> None:
         async with HttpClient() as client:
             assert (await post(client, server.url("/"), b"first")).status == 200
-            with pytest.raises(HttpTimeout, match="timed out"):
+            with pytest.raises(HttpTimeout, match=server.url("/")):
                 await post(client, server.url("/"), b"second", timeout=1.0)
         assert server.connections == 1
 
@@ -205,7 +205,7 @@ def test_a_handshake_that_does_not_come_is_an_error_of_connecting() -> None:
 
     async def ask(url: str) -> None:
         async with HttpClient(connect_timeout=0.2) as client:
-            with pytest.raises(HttpConnectError, match="timed out"):
+            with pytest.raises(HttpConnectError, match=url):
                 await post(client, url)
 
     with socket.socket() as listener:

@@ -133,7 +133,7 @@ def test_a_stream_whose_head_does_not_come_is_a_timeout(run: Run) -> None:
 
     async def ask(url: str) -> None:
         async with HttpClient() as client:
-            with pytest.raises(HttpTimeout, match="timed out"):
+            with pytest.raises(HttpTimeout, match=url):
                 async with client.stream("GET", url, headers=(), timeout=1.0):
                     pytest.fail("there is nothing to read")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -104,20 +103,6 @@ def test_change_of_equal_length_right_after_a_hash_is_seen(tmp_path: Path) -> No
     os.utime(file, ns=(changed, changed))
 
     assert content_hash(file) != before
-
-
-def test_hash_of_a_file_at_rest_is_remembered(tmp_path: Path) -> None:
-    """Large weights are read once: path, size and time of change stand for the content."""
-    file = tmp_path / "model.safetensors"
-    long_ago = time.time_ns() - 3600 * 10**9
-    file.write_text("first")
-    os.utime(file, ns=(long_ago, long_ago))
-    before = content_hash(file)
-
-    file.write_text("other")
-    os.utime(file, ns=(long_ago, long_ago))
-
-    assert content_hash(file) == before
 
 
 def test_damaged_memory_of_hashes_only_costs_time(tmp_path: Path) -> None:

@@ -186,7 +186,8 @@ def test_stream_yields_the_text_as_it_comes() -> None:
     pieces = stream(
         b': hello\n\ndata: {"choices":[{"delta":{"role":"assistant"}}]}\n\n'
         b'data: {"choices":[{"delta":{"content":"He"}}]}\r\n\r\n'
-        b'data: {"choices":[{"delta":{"content":"llo"}}]}\n\ndata: {"choices":[],"usage":{}}\n\n'
+        b'data: {"choices":[{"delta":{"content":"llo"},"finish_reason":"stop"}]}\n\n'
+        b'data: {"choices":[],"usage":{}}\n\n'
         b"data: [DONE]\n\n"
     )
 

@@ -82,6 +82,8 @@ def test_choices_and_logprobs_are_kept_apart() -> None:
         {"choices": [{"index": 1, "delta": {"content": "x"}, "logprobs": {"content": [token]}}]},
         {"choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [token]}}]},
         {"choices": [{"index": 0, "delta": {"content": "b"}, "logprobs": {"content": [token]}}]},
+        delta(0, "stop"),
+        delta(1, "length"),
     )
     response, _ = ask(chat_request(n=2, logprobs=True), reply)
 
@@ -171,7 +173,7 @@ def test_answer_with_too_few_choices_is_cut_off_unless_the_server_says_it_is_don
     "reply",
     [
         streamed(delta(content="4"), delta(finish="stop"), done=False),
-        Reply(b'data: {"choices":[{"delta":{"content":"4"}}]}\n\ndata: [DONE]'),
+        Reply(b'data: {"choices":[{"delta":{"content":"4"},"finish_reason":"stop"}]}\n\ndata: [DONE]'),
         Reply(b'data: {"choices":[{"delta":{"content":"4"},"finish_reason":"stop"}]}'),
     ],
 )

@@ -64,7 +64,7 @@ def test_first_answer_is_one_attempt() -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    [Reply(b"", 500), Reply(b"", 529), Reply(b"", 429), Reply(b"", 408), Reply(b"", 409), Reply(b"{"), CUT],
+    [Reply(b"", 500), Reply(b"", 529), Reply(b"", 429), Reply(b"", 408), Reply(b"", 409), CUT],
 )
 def test_passing_failure_is_asked_again_until_it_has_passed(reply: Reply) -> None:
     """The response tells how many attempts it took."""
@@ -202,3 +202,30 @@ def test_cancelled_request_gives_its_permit_back() -> None:
         return limiter.in_flight
 
     assert asyncio.run(run()) == 0
+
+
+@pytest.mark.parametrize("reply", [Reply(b"{"), Reply(chat() | {"choices": []}), Reply(b"<html>busy</html>")])
+def test_second_malformed_answer_in_a_row_ends_the_row(reply: Reply) -> None:
+    """Each is paid for: however many attempts are allowed, the good answer behind two is never fetched."""
+    with pytest.raises(MalformedError, match=r"\(after 2 attempts\)"):
+        ask(reply, reply, Reply(chat()), attempts=6)
+
+
+def test_single_malformed_answer_is_asked_again() -> None:
+    """It may have been a slip."""
+    response, sent = ask(Reply(b"{"), Reply(chat("at last")))
+
+    assert (response.text, sent) == ("at last", 2)
+
+
+def test_malformed_answers_that_are_not_in_a_row_end_nothing() -> None:
+    """Another failure between them begins the count anew."""
+    response, sent = ask(Reply(b"{"), Reply(b"", 500), Reply(b"{"), Reply(chat("at last")))
+
+    assert (response.text, sent) == ("at last", 4)
+
+
+def test_one_attempt_allowed_ends_with_the_first_malformed_answer() -> None:
+    """It is final for its row."""
+    with pytest.raises(MalformedError, match=r"\(after 1 attempt\)"):
+        ask(Reply(b"{"), Reply(chat()), attempts=1)

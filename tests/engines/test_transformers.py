@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,48 +12,28 @@ import pytest
 from runner.engines.transformers import KIND, Transformers
 from runner.shipped import shipped
 from runner.spec import Model, Topology
+from tests.contract.environments import ROOT, TRANSFORMERS, transformers_python
 
-ROOT = Path(__file__).parents[2]
 TINY = shipped() / "models" / "tiny"
-PINNED = (
-    "torch==2.13.0",
-    "transformers[serving]==5.23.0",
-    "llguidance==1.9.1",
-    "peft==0.21.2",
-    "pytest>=8.4",
-    "pytest-timeout>=2.3",
-)
-
-
-def environment() -> Path:
-    """Return the interpreter of an environment with torch: built once, and kept beside other caches."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "llm-runner"
-    folder = cache / "transformers"
-    folder.mkdir(parents=True, exist_ok=True)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*PINNED, *project["dependencies"]]
-    python, built = folder / "bin" / "python", folder / "built.txt"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.is_file() or built.read_text() != "\n".join(wanted):
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
-            built.write_text("\n".join(wanted))
-    return python
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(KIND.missing() is None, reason="they run beside this one")
-def test_all_that_needs_torch_holds_where_torch_is() -> None:
-    """The modules beside this one, none of them left out."""
+@pytest.mark.parametrize("version", TRANSFORMERS)
+def test_all_that_needs_torch_holds_with_every_version(version: str) -> None:
+    """The modules beside this one, none of them left out, with each version that pyproject.toml admits."""
     modules = sorted(Path(__file__).parent.glob("test_transformers_*.py"))
-    command = [str(environment()), "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, modules)]
+    python = transformers_python(version)
+    command: list[str | Path] = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *modules]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    show = "from importlib.metadata import version; print(version('transformers'))"
 
+    shown = subprocess.run([python, "-c", show], check=True, capture_output=True, text=True).stdout
     done = subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stdout[-10_000:]
+    assert shown.startswith(f"{version}.")
     assert "could not import" not in done.stdout
     assert len(modules) >= 3
 

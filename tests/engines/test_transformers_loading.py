@@ -8,7 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from runner.spec import Model
 from runner.values import Message, Request, Scope
 from tests.engines.asking_engines import chat_request, text_request
 from tests.engines.asking_transformers import GREEDY, TINY, ask, prompt_ids
+
+if TYPE_CHECKING:
+    from runner.engines.transformers_loading import Loaded
 
 torch = pytest.importorskip("torch")
 
@@ -222,16 +225,37 @@ def test_other_architectures_answer_in_a_batch_what_generate_answers_alone(
     assert len({answer.text for answer in answers}) > 6
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("mamba", {"state_size": 8}),
+        ("mamba2", {"num_heads": 8, "head_dim": 16, "expand": 2, "n_groups": 1, "state_size": 8}),
+        ("xlstm", {"num_heads": 4, "num_blocks": 2}),
+        ("rwkv", {}),
+    ],
+)
+def test_model_with_a_state_in_place_of_keys_and_values_is_refused(
+    kind: str, config: dict[str, Any], tmp_path: Path
+) -> None:
+    """Whatever the library calls the parameter: batched with others, such a model would answer wrong."""
+    random_model(tmp_path, kind, **config)
+
+    with pytest.raises(EngineStartError, match="keeps no keys and values"):
+        ask(text_request("abc", **GREEDY), name=str(tmp_path))
+
+
 class Cramped:
     """A model in a memory that does for so many rows at once."""
 
-    def __init__(self, model: Any, rows: int) -> None:
-        self.config = model.config
-        self._model = model
+    def __init__(self, loaded: Loaded, rows: int) -> None:
+        self.config = loaded.model.config
+        self._model = loaded.model
+        self._cache = loaded.cache
         self._rows = rows
 
     def __call__(self, **given: Any) -> Any:
-        if given["past_key_values"].get_seq_length() > 9 and len(given["input_ids"]) > self._rows:
+        if given[self._cache].get_seq_length() > 9 and len(given["input_ids"]) > self._rows:
             raise torch.OutOfMemoryError("out of memory: tried to allocate 1 GiB")
         return self._model(**given)
 
@@ -245,7 +269,7 @@ def test_batch_that_does_not_fit_the_memory_is_halved_and_begun_again(rows: int)
     from runner.engines.transformers_rows import Ask
 
     loaded = load(Transformers(device="cpu"), Model(name=str(TINY)))
-    decoder = Decoder(replace(loaded, model=Cramped(loaded.model, rows)), 8)
+    decoder = Decoder(replace(loaded, model=Cramped(loaded, rows)), 8)
     words = ["abc", "abcdefg", "hello", "fghi", "abcdef", "gfedcba", "xyz"]
     shown: dict[str, list[str]] = {word: [] for word in words}
 

@@ -121,7 +121,7 @@ def test_min_and_max_tokens_bound_the_answer() -> None:
     )
 
     assert (short.text, short.usage.completion_tokens) == ("85", 3)
-    assert long.usage.completion_tokens > 10
+    assert (long.usage.completion_tokens or 0) > 10
     assert (cut.text, cut.choices[0].finish_reason, cut.usage.completion_tokens) == ("8", "length", 1)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -172,3 +173,19 @@ def test_cache_that_cannot_be_written_says_how_one_does_without(lab: Lab) -> Non
     told, hint = str(raised.value).splitlines()
     assert told.startswith(f"the cache {lab.folder / 'runs' / '.cache.sqlite'} can't be used: ")
     assert hint == "    cache=False asks without it; cache=PATH names another file"
+
+
+def test_damaged_answer_is_asked_again_and_replaced(
+    lab: Lab, echo: Echo, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bit that flipped on disk is nobody's answer; the next call finds the new one."""
+    cache = lab.folder / "runs" / ".cache.sqlite"
+    with model(url) as llm:
+        llm.generate_sync("a")
+        with closing(sqlite3.connect(cache, isolation_level=None)) as db:
+            db.execute("UPDATE responses SET response = substr(response, 1, 20)")
+        again = [llm.generate_sync("a").text for _ in range(2)]
+
+    assert again == ["a", "a"]
+    assert echo.asked["a"] == 2
+    assert f"note: damaged entry ignored in {cache}" in capsys.readouterr().err

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner.errors import ConfigError, InputError
+from runner.errors import ConfigError, InputError, UserError
 from tests.llm.test_llm_calls import fake, sent
 from tests.work.work_kit import Lab
 
@@ -103,3 +104,27 @@ def test_part_that_holds_no_image_is_told() -> None:
     """With what can be one; nothing is sent."""
     with pytest.raises(InputError, match="input: an image is a path, an address, a data URL or bytes, not"):
         sent([{"role": "user", "content": [{"type": "image", "image": object()}]}])
+
+
+@pytest.mark.parametrize(
+    "image",
+    [Path("pipe"), "pipe", Path("/dev/zero"), Path("~nobody_of_that_name/x"), Path("x" * 300), "a\0b"],
+)
+def test_image_that_is_no_regular_file_is_refused(lab: Lab, image: Any) -> None:
+    """Whatever names it, and without waiting for anybody who might write it."""
+    os.mkfifo(lab.folder / "pipe")
+    message = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": image}}]}]
+
+    with fake() as llm, pytest.raises(InputError, match="image"):
+        llm.generate_sync(message)
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300 + ".sqlite", "a\0.sqlite", "~nobody_of_that_name/x.sqlite", "/dev/zero"]
+)
+def test_paths_of_an_llm_that_cannot_be_are_refused(name: str) -> None:
+    """Before anything is looked up there."""
+    with pytest.raises(UserError):
+        fake(cache=name)
+    with pytest.raises(UserError):
+        fake(project=name)

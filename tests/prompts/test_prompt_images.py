@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import cast
 
@@ -9,7 +10,7 @@ import pytest
 
 from runner.errors import ConfigError, RenderError
 from runner.prompts import compile_prompt, illustrated, resolve_prompt, settled
-from runner.prompts.images import image_part
+from runner.prompts.images import MOST_IMAGE_BYTES, image_part
 from runner.spec import Prompt
 from runner.values import Json, Message, Request, Row, Scope
 
@@ -128,3 +129,26 @@ def test_images_of_other_turns_are_refused() -> None:
     prompt = Prompt.model_validate({"user": "?", "images": "{{ rwo.image }}"})
     with pytest.raises(ConfigError, match=r"prompt\.images.*unknown name 'rwo'"):
         compile_prompt(resolve_prompt(prompt, []), "chat")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "circle", "folder", "too long", "too large"])
+def test_image_that_is_no_regular_file_is_an_error_of_its_row(tmp_path: Path, kind: str) -> None:
+    """It is never waited for, nor read without end."""
+    name = "x" * 300 if kind == "too long" else "odd.png"
+    file = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "link to a pipe":
+        (tmp_path / "zero").mkdir()
+        os.mkfifo(tmp_path / "zero" / "z")
+        file.symlink_to("zero/z")
+    elif kind == "circle":
+        file.symlink_to(name)
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "too large":
+        with file.open("wb") as stream:
+            stream.truncate(MOST_IMAGE_BYTES + 1)
+
+    with pytest.raises(RenderError, match=name):
+        messages({"user": "?", "images": "{{ row.image }}"}, {"image": name}, tmp_path)

@@ -50,6 +50,29 @@ def test_template_folder_is_read_whole(tmp_path: Path) -> None:
     assert source.siblings == {"rubric.j2": "text of rubric.j2 é"}
 
 
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [(b"a", "a"), (b"a\n", "a"), (b"a\r\n", "a"), (b"a\n\n", "a\n"), (b"\n", ""), (b"a \n", "a ")],
+)
+def test_final_newline_of_a_template_file_is_dropped(tmp_path: Path, written: bytes, text: str) -> None:
+    """One newline, however it is spelled, of user.j2 as of a file that it includes."""
+    (tmp_path / "qa").mkdir()
+    for name in ("user.j2", "part.j2"):
+        (tmp_path / "qa" / name).write_bytes(written)
+
+    source = resolve_prompt(Prompt(template="qa"), [tmp_path])
+    assert isinstance(source.turns[0], TurnSource)
+    assert (source.turns[0].source, source.siblings["part.j2"]) == (text, text)
+
+
+@pytest.mark.parametrize("text", ["a\n", "a\n\n", "\n", " a "])
+def test_text_of_a_prompt_keeps_its_white_space(text: str) -> None:
+    """Only files lose a final newline: a text in YAML is what its author wrote."""
+    source = resolve_prompt(Prompt(user=text, system=text), [])
+
+    assert [turn.source for turn in source.turns if isinstance(turn, TurnSource)] == [text, text]
+
+
 def test_first_template_folder_wins(tmp_path: Path) -> None:
     """A project's template hides a shipped one of the same name."""
     for place in ("project", "shipped"):
@@ -147,3 +170,14 @@ def test_slot_named_answer_clashes_with_the_added_one() -> None:
     found = faults({"user": "a"}, {"generate": "answer"}, {"user": "b"})
 
     assert found == {"prompt.turns.3.generate": "two slots are named 'answer'"}
+
+
+def test_lines_of_a_template_end_as_everywhere(tmp_path: Path) -> None:
+    """A file from Windows makes the same prompt."""
+    (tmp_path / "qa").mkdir()
+    (tmp_path / "qa" / "user.j2").write_bytes(b"\xef\xbb\xbfa\r\nb\rc\n")
+
+    (turn, _) = resolve_prompt(Prompt(template="qa"), [tmp_path]).turns
+
+    assert isinstance(turn, TurnSource)
+    assert turn.source == "a\nb\nc"

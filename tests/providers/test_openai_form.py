@@ -240,7 +240,8 @@ def test_stream_gives_the_answers_text_alone(kind: str) -> None:
     deltas: list[dict[str, Any]] = [{"role": "assistant"}, {"reasoning_content": "hm"}, {"content": "Par"}]
     chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in [*deltas, {"content": "is\u2028!"}]]
 
-    pieces, sent = streamed(kind, chat_request(), events(*chunks, {"choices": [], "usage": {}}))
+    ended = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    pieces, sent = streamed(kind, chat_request(), events(*chunks, ended, {"choices": [], "usage": {}}))
 
     assert pieces == ["Par", "is\u2028!"]
     assert sent.body["stream"] is True

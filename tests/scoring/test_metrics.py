@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.scoring.base import Score
-from runner.scoring.metrics import Metrics, check_report, majority_at, mean, pass_at
+from runner.scoring.metrics import (
+    FAILED,
+    Failed,
+    Metrics,
+    check_report,
+    majority_at,
+    mean,
+    pass_at,
+    wilson,
+)
 
 RIGHT, WRONG = Score(1.0, "a"), Score(0.0, "b")
 
@@ -104,8 +113,104 @@ def test_report_is_what_was_asked_for() -> None:
     assert metrics.result() == {
         "pass@2": {"value": pytest.approx(5 / 6), "stderr": pytest.approx(1 / 6), "rows": 2},
         "mean": {"value": pytest.approx(2 / 3), "stderr": pytest.approx(1 / 3), "rows": 2},
-        "majority@3": {"value": 0.0, "stderr": None, "rows": 1},
+        "majority@3": {
+            "value": 0.0,
+            "stderr": None,
+            "rows": 1,
+            "ci95": (0.0, pytest.approx(0.793451, abs=1e-6)),
+            "ci_method": "wilson",
+        },
     }
+
+
+@pytest.mark.parametrize(
+    ("right", "rows", "low", "high"),
+    [
+        # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_interval_is_the_published_one(right: int, rows: int, low: float, high: float) -> None:
+    """The bounds are those of a paper that compares seven methods, to its four digits."""
+    assert wilson(right, rows) == pytest.approx((low, high), abs=5e-5)
+
+
+@settings(deadline=None)
+@given(rows=st.integers(1, 10**6), data=st.data())
+def test_wilson_interval_solves_its_equation(rows: int, data: st.DataObject) -> None:
+    """Each bound is the share from which the seen one lies 1.96 standard errors away, and lies in [0, 1]."""
+    right = data.draw(st.integers(0, rows))
+    low, high = wilson(right, rows)
+
+    assert 0 <= low <= right / rows <= high <= 1
+    for bound in (low, high):
+        reach = 1.959963984540054 * (bound * (1 - bound) / rows) ** 0.5
+        assert abs(right / rows - bound) == pytest.approx(reach, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("metric", "rows", "has_interval"),
+    [
+        ("mean", [[RIGHT], [WRONG]], True),
+        ("mean", [[RIGHT, RIGHT], [WRONG, WRONG]], True),
+        ("mean", [[RIGHT, WRONG], [WRONG, WRONG]], False),
+        ("mean", [[Score(0.5)], [RIGHT]], False),
+        ("pass@2", [[RIGHT, WRONG], [WRONG, WRONG]], True),
+        ("pass@1", [[RIGHT, WRONG], [WRONG, WRONG]], False),
+        ("majority@2", [[RIGHT, WRONG], [WRONG, WRONG]], True),
+    ],
+)
+def test_interval_is_of_rows_that_are_right_or_wrong(
+    metric: str, rows: list[list[Score | None]], has_interval: bool
+) -> None:
+    """A row whose value lies between 0 and 1 leaves the standard error alone."""
+    metrics = Metrics([metric], samples=len(rows[0]))
+    for index, scores in enumerate(rows):
+        metrics.add(str(index), scores)
+
+    found = metrics.result()[metric]
+    assert ("ci95" in found, "ci_method" in found) == (has_interval, has_interval)
+    assert found["stderr"] is not None
+
+
+FAILING: list[list[Score | Failed | None]] = [
+    [RIGHT, RIGHT, FAILED],
+    [FAILED, FAILED, FAILED],
+    [None, None, None],
+]
+
+
+def test_failed_samples_are_left_out() -> None:
+    """By default a row counts by the samples that did not fail, and says how many did."""
+    metrics = Metrics(["mean", "pass@2", "majority@3"], samples=3)
+    for index, scores in enumerate(FAILING):
+        metrics.add(str(index), scores)
+
+    found = metrics.result()
+    assert {name: (one["value"], one["rows"]) for name, one in found.items()} == {
+        "mean": (1, 1),
+        "pass@2": (1, 1),
+        "majority@3": (None, 0),
+    }
+    assert {(one["failed"], one["failed_rows"]) for one in found.values()} == {(4, "exclude")}
+
+
+def test_failed_samples_count_as_wrong() -> None:
+    """With failed_rows wrong they score 0 in every metric; samples that are missing still don't count."""
+    metrics = Metrics(["mean", "pass@2", "majority@3"], samples=3, failed_rows="wrong")
+    for index, scores in enumerate(FAILING):
+        metrics.add(str(index), scores)
+
+    found = metrics.result()
+    assert {name: (one["value"], one["rows"]) for name, one in found.items()} == {
+        "mean": (pytest.approx(1 / 3), 2),
+        "pass@2": (pytest.approx(1 / 2), 2),
+        "majority@3": (pytest.approx(1 / 2), 2),
+    }
+    assert {(one["failed"], one["failed_rows"]) for one in found.values()} == {(4, "wrong")}
 
 
 def test_metrics_without_rows_have_no_value() -> None:

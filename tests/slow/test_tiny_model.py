@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.runs import all_runs
-from tests.engines.test_transformers import environment
+from tests.contract.environments import transformers_python
 from tests.slow.slow_kit import ROOT, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -63,7 +63,7 @@ def test_training_twice_gives_the_same_weights(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "OMP_NUM_THREADS": "1"}
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
-        subprocess.run([environment(), "-c", STEPS, folder], check=True, env=env)
+        subprocess.run([transformers_python(), "-c", STEPS, folder], check=True, env=env)
     one, two = [(folder / "model.safetensors").read_bytes() for folder in folders]
 
     assert one == two

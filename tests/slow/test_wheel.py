@@ -13,6 +13,8 @@ import pytest
 from tests.slow.slow_kit import ROOT
 
 OWN_ENGINE = Path(__file__).with_name("own_engine")
+_INSTALL = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation")
+"""What is installed is what the locks name, whatever was released since."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -37,16 +39,29 @@ def _run(*command: object, cwd: Path) -> str:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Yield the programs of a new environment with the wheel and its embedded engine."""
     folder = tmp_path_factory.mktemp("wheel")
-    _run(sys.executable, "-m", "build", "--wheel", "--outdir", folder / "dist", ROOT, cwd=folder)
+    _run(
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        folder / "dist",
+        ROOT,
+        cwd=folder,
+    )
     (wheel,) = (folder / "dist").glob("*.whl")
     venv.create(folder / "venv", with_pip=True)
     programs = folder / "venv" / "bin"
-    _run(programs / "python", "-m", "pip", "install", "--quiet", f"{wheel}[embedded]", cwd=folder)
+    for lock in ("build.txt", "run.txt"):
+        words = ["--require-hashes", "-r", ROOT / "requirements" / lock]
+        _run(programs / "python", *_INSTALL, *words, cwd=folder)
+    _run(programs / "python", *_INSTALL, f"{wheel}[embedded]", cwd=folder)
     return programs
 
 
 def test_installed_packages_fit_together(installed: Path, tmp_path: Path) -> None:
-    """What the wheel requires can be had, in versions that go together, and is not the checkout."""
+    """The locked versions are what the wheel requires, they go together, and nothing is of the checkout."""
     _run(installed / "python", "-m", "pip", "check", cwd=tmp_path)
     where = _run(installed / "python", "-c", "import runner; print(runner.__file__)", cwd=tmp_path)
 
@@ -91,7 +106,7 @@ def test_shipped_folders_are_found(installed: Path, tmp_path: Path) -> None:
 
 def test_package_of_a_users_own_adds_an_engine(installed: Path, tmp_path: Path) -> None:
     """Its entry point is enough: the engine is validated, planned, run and listed like any other."""
-    _run(installed / "python", "-m", "pip", "install", "--quiet", "--no-deps", OWN_ENGINE, cwd=tmp_path)
+    _run(installed / "python", *_INSTALL, OWN_ENGINE, cwd=tmp_path)
     (tmp_path / "rows.jsonl").write_text('{"q": "hello", "a": "HELLO?"}\n')
     (tmp_path / "own.yaml").write_text(
         "model: {name: any}\n"

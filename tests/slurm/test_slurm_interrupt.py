@@ -76,18 +76,16 @@ def test_ctrl_c_leaves_slurm_jobs_running(project: MakeProject) -> None:
     assert job_states(run.path)["0-parrot"].state == "running"
 
 
-def test_refused_submission_says_how_to_go_on(project: MakeProject) -> None:
-    """What to type next about jobs is not printed where there are none."""
+def test_refused_submission_leaves_no_run(project: MakeProject) -> None:
+    """Nothing was launched: the same command, given again, begins anew."""
     made = project({})
 
     outcome = made.ran("run", "sums.yaml", "cluster=slurm", "cluster.partition=nowhere", code=2)
 
     assert "sbatch refused the jobs:" in outcome.err
-    assert (
-        f"no job was started; the run is kept: mend that, then: runner resume {made.last.name}" in outcome.err
-    )
+    assert "no job was started, and no run is kept" in outcome.err
     assert not any(line.startswith("  runner ") for line in outcome.lines)
-    assert job_states(made.last.path)["0-parrot"].state == "not_submitted"
+    assert not (made.root / "runs" / "sums").exists()
 
 
 def test_secret_that_a_failed_setup_prints_is_masked_where_it_is_shown(

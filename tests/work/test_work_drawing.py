@@ -64,7 +64,7 @@ def test_bias_of_a_row_has_tokens_as_text() -> None:
     assert drawn({"logit_bias": "{{ row.b }}"}, {"b": {"5": 1, "10": 2.5}}) == {
         "logit_bias": {"5": 1.0, "10": 2.5}
     }
-    with pytest.raises(RenderError, match=r"sampling\.logit_bias.*valid integer"):
+    with pytest.raises(RenderError, match=r"sampling\.logit_bias.*five"):
         drawn({"logit_bias": "{{ row.b }}"}, {"b": {"five": 1}})
 
 
@@ -94,13 +94,13 @@ def test_samples_have_seeds_of_their_own_beyond_their_choices() -> None:
 @pytest.mark.parametrize(
     ("sampling", "row", "problem"),
     [
-        ({"temperature": "{{ row.t }}"}, {"t": "hot"}, r"sampling\.temperature: .*valid number.*'hot'"),
-        ({"temperature": "{{ row.t }}"}, {"t": -1}, r"sampling\.temperature: .*greater than or equal to 0"),
-        ({"stop": "{{ row.ends }}"}, {"ends": ["a", ""]}, r"sampling\.stop\.1: .*at least 1 character"),
+        ({"temperature": "{{ row.t }}"}, {"t": "hot"}, r"sampling\.temperature: .*'hot'"),
+        ({"temperature": "{{ row.t }}"}, {"t": -1}, r"sampling\.temperature: .*-1"),
+        ({"stop": "{{ row.ends }}"}, {"ends": ["a", ""]}, r"sampling\.stop\.1: .*\'\'"),
         ({"temperature": "{{ row.t }}"}, {"x": 1}, r"the row has no column 't'"),
-        ({"seed": "{{ row.s }}"}, {"s": "{{ 7 }}"}, r"sampling\.seed: .*valid integer.*'\{\{ 7 \}\}'"),
+        ({"seed": "{{ row.s }}"}, {"s": "{{ 7 }}"}, r"sampling\.seed: .*'\{\{ 7 \}\}'"),
         ({"tools": "{{ row.tools }}"}, {"tools": "[{"}, r"sampling\.tools: the row's text is no JSON"),
-        ({"passthrough": "{{ row.p }}"}, {"p": [1]}, r"sampling\.passthrough: .*valid dictionary.*\[1\]"),
+        ({"passthrough": "{{ row.p }}"}, {"p": [1]}, r"sampling\.passthrough: .*\[1\]"),
         (
             {"logprobs": "{{ row.l }}", "top_logprobs": 2},
             {"l": None},

@@ -12,6 +12,8 @@ import pytest
 from runner.cache import connect
 from runner.commands.report import print_outcome
 from runner.errors import ConfigError
+from runner.fold import fold_run
+from runner.notices import forget_notices
 from runner.outcome import run_outcome
 from runner.points import PointRecords
 from runner.runs import RunFolder
@@ -176,7 +178,7 @@ def test_tokens_of_a_batch_are_shared_out(lab: Lab, server: tuple[Embeddings, st
     run = embed(lab, server[1]).run
 
     with PointRecords(run.point("0") / "cache.sqlite") as records:
-        used = [decode_response(data).usage.prompt_tokens for _, _, data in records.responses()]
+        used = [decode_response(data).usage.prompt_tokens or 0 for _, _, data in records.responses()]
     assert sum(used) == sum(len(f"text {number}") for number in range(7))
 
 
@@ -191,6 +193,24 @@ def test_an_unchanged_part_is_not_written_again(lab: Lab, server: tuple[Embeddin
     lab.work(result.run)
 
     assert part.stat().st_ino == before
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"garbage" * 99])
+def test_a_damaged_part_is_made_anew(
+    lab: Lab, server: tuple[Embeddings, str], data: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the next fold, which names it."""
+    forget_notices()
+    lab.rows(texts(3))
+    run = embed(lab, server[1]).run
+    part = run.point("0") / "vectors-00000.parquet"
+    before = vectors(run)
+    part.write_bytes(data)
+
+    fold_run(run)
+
+    assert vectors(run) == before
+    assert f"note: {part} is gone or damaged, and made anew" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -118,6 +119,19 @@ def test_weights_that_changed_stop_the_job(lab: Lab, model: dict[str, Any]) -> N
         f"InputChangedError: model {folder} has changed since this run was launched; start a new run"
     )
     assert advice(run_outcome(run)).mend == ("put back what has changed, or start a new run",)
+
+
+def test_weights_of_equal_size_and_time_stop_the_job(lab: Lab, model: dict[str, Any]) -> None:
+    """Another checkpoint that was unpacked over the first, with its times: a resume never mixes the two."""
+    file = lab.folder / "weights" / "model.safetensors"
+    os.utime(file, ns=(10**18, 10**18))
+    run = lab.prepare(**model)
+    weights = bytearray(file.read_bytes())
+    weights[-1] ^= 1
+    file.write_bytes(weights)
+    os.utime(file, ns=(10**18, 10**18))
+
+    assert f"model {file.parent} has changed since this run was launched" in refused(lab, run)
 
 
 def test_other_mistakes_are_not_called_changes(lab: Lab) -> None:

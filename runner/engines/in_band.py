@@ -1,0 +1,129 @@
+"""Errors that come with a good status: instead of an answer, beside one, or in the midst of a stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from runner.engines.provider_errors import (
+    UNREADABLE,
+    asked_delay,
+    error_of,
+    one_line,
+    worded_status,
+    words_of,
+)
+from runner.errors import AskError, ServerError
+
+_CODES = ("code", "status", "status_code", "error_code", "http_code")
+_NAMED = (
+    (529, r"^overloaded(_error)?$"),
+    (413, r"^request_too_large$"),
+    (401, r"authenticat|unauthori[sz]ed|invalid.?api.?key"),
+    (402, r"billing|insufficient.?(quota|balance)|arrear"),
+    (403, r"permission|forbidden|access.?denied"),
+    (429, r"rate.?limit|throttl|too.?many.?requests|resource.?exhausted"),
+    (404, r"not.?found"),
+    (400, r"(invalid|bad).?(request|param|argument|input|value)|validation|unsupported|unprocessable"),
+    (504, r"^timeout_error$"),
+    (500, r"^(api_error|internal_error|server_error)$"),
+)
+"""HTTP status -> names of errors, in codes and types, that come with it; the first that fits counts."""
+
+
+def answered_error(body: bytes) -> AskError | None:
+    """Return the error that a body with a good status tells of, of the whole or of a choice."""
+    if b'"error' not in body:
+        return None
+    try:
+        data = msgspec.json.decode(body)
+    except UNREADABLE:
+        return None
+    return stated_error(data)
+
+
+def stated_error(data: Any) -> AskError | None:
+    """Return the error that decoded data calls one: a field ``error`` or ``error_...``, or its ``object``."""
+    told = next(_tellers(data), None)
+    return None if told is None else _error(told)
+
+
+def implied_error(data: Any) -> AskError | None:
+    """Return the error that data which is no answer tells of, where it has a message for whoever asked.
+
+    A message that is an object is an answer in another API's form.
+    """
+    if isinstance(data, dict) and isinstance(data.get("message"), dict):
+        return None
+    return _error(data) if words_of(data)[0] else None
+
+
+def named_error(data: bytes) -> AskError:
+    """Return the error that is all of *data*, such as that of an event named ``error``."""
+    try:
+        told = msgspec.json.decode(data)
+    except UNREADABLE:
+        told = one_line(data.decode("utf-8", "replace"))
+    if told and not words_of(told)[0]:
+        told = msgspec.json.encode(told).decode()
+    return _error(told)
+
+
+def _tellers(data: Any) -> Iterator[dict[str, Any]]:
+    """Yield what of an answer has an error: itself, then its choices."""
+    if isinstance(data, list) and len(data) == 1:
+        (data,) = data
+    if not isinstance(data, dict):
+        return
+    if data.get("object") == "error" or any(_tells(*field) for field in data.items()):
+        yield data
+    choices = data.get("choices")
+    for one in choices if isinstance(choices, list) else ():
+        if isinstance(one, dict) and one.get("error"):
+            yield one
+
+
+def _tells(name: str, value: Any) -> bool:
+    """Tell whether a field says that there was an error; one of 0, or of no error, says there was none."""
+    if name == "error":
+        return bool(value)
+    return name.startswith("error_") and bool(value) and value not in ("0", "success", "ok", "OK")
+
+
+def _error(told: Any) -> AskError:
+    words = words_of(told)
+    names = " ".join(name for name in words[1:] if name)
+    if status := _number(told) or _named(words[1:]):
+        delay = asked_delay(msgspec.json.encode(told))
+        return error_of(status, words, float(delay) if delay else None)
+    if (status := worded_status(f"{names} {words[0]}")) is None:
+        return ServerError(words[0] or "the server reports an error without a reason", code=words[1])
+    error = error_of(status, words)
+    error.status = None  # nobody sent it
+    return error
+
+
+def _number(told: Any) -> int | None:
+    """Return the HTTP status that an error gives."""
+    if not isinstance(told, dict):
+        return None
+    inner = told.get("error")
+    for one in (inner if isinstance(inner, dict) else {}, told):
+        for name in _CODES:
+            value = one.get(name)
+            if isinstance(value, str) and re.fullmatch(r"[45]\d\d", value):
+                value = int(value)
+            if type(value) is int and 400 <= value < 600:  # noqa: PLR2004 - HTTP's errors
+                return value
+    return None
+
+
+def _named(names: tuple[str | None, ...]) -> int | None:
+    """Return the HTTP status of an error's code or type."""
+    for status, pattern in _NAMED:
+        if any(name and re.search(pattern, name, re.IGNORECASE) for name in names):
+            return status
+    return None
