@@ -6,6 +6,7 @@ import tempfile
 from array import array
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfoNotFoundError
 
 from runner.data.table import BadRecordError, Columns, open_file
 from runner.errors import UserError, one_line
@@ -122,13 +123,17 @@ class ParquetTable:
             yield file
 
 
+_UNHOLDABLE = (ValueError, OverflowError, ZoneInfoNotFoundError)
+"""What Python raises on a value that it can't hold; before pyarrow 25 on an unknown time zone too."""
+
+
 def _rows(batch: Any) -> Iterator[Any]:
     """Yield a batch's rows; where Python can't hold one of them, each as a batch of its own."""
     import pyarrow as pa
 
     try:
         rows = batch.to_pylist()
-    except (pa.ArrowException, ValueError, OverflowError):
+    except (pa.ArrowException, *_UNHOLDABLE):
         rows = (batch.slice(index, 1) for index in range(batch.num_rows))
     yield from rows
 
@@ -141,7 +146,7 @@ def _row(batch: Any) -> Columns:
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         try:
             (row[name],) = values.to_pylist()
-        except (pa.ArrowException, ValueError, OverflowError) as error:
+        except (pa.ArrowException, *_UNHOLDABLE) as error:
             raise BadRecordError(f"the column {name!r}: {one_line(str(error))}; {_HINT}") from None
     return row
 
