@@ -48,9 +48,13 @@ def _reread(decoder: msgspec.json.Decoder[_Decoded], body: bytes, reading: Readi
         raise malformed(error, body) from None
 
 
+_BEGINNING = 10_000
+"""Bytes of a body that can matter to a message: many more than it shows, so that no secret in it is cut."""
+
+
 def malformed(why: Exception | str, body: bytes = b"") -> AskError:
     """Return the error for an answer that is not what the API documents; what it begins with is cut later."""
-    beginning = f"; it begins {body.decode('utf-8', 'replace')!r}" if body else ""
+    beginning = f"; it begins {body[:_BEGINNING].decode('utf-8', 'replace')!r}" if body else ""
     return MalformedResponseError(f"the answer is not what the API documents: {why}{beginning}")
 
 
