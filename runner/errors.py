@@ -16,6 +16,8 @@ RunnerError
 │   ├── RenderError            a template failed on this row
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
 │   ├── MalformedError         every attempt got an answer that no API documents
+│   ├── ScorerError            a scorer failed on an answer, or took too long
+│   ├── CheckError             whether an answer obeys its constraint could not be told in time
 │   └── IncompleteResponseError  the answer lacks what was asked (n, a forced call)
 │       └── MissingLogprobsError  log probabilities of its tokens
 └── RetryableError             asked again, up to engine.max_attempts
@@ -170,8 +172,25 @@ class MalformedError(RowError):
     """Raised when the answers to all attempts were malformed."""
 
 
+class ScorerError(RowError):
+    """Raised when a scorer fails on an answer, takes too long, or returns no score."""
+
+
+class CheckError(RowError):
+    """Raised when it can't be told in time whether an answer obeys its constraint."""
+
+
+@dataclass
 class IncompleteResponseError(RowError):
-    """Raised when an answer lacks what was asked: fewer choices than n, no forced call."""
+    """Raised when an answer lacks what was asked: fewer choices than n, no forced call.
+
+    Attributes:
+        response: the answer, which was paid for: a `runner.values.Response`; None where it is on disk.
+    """
+
+    response: object = field(default=None, compare=False, repr=False)
+
+    __hash__ = Exception.__hash__
 
 
 class MissingLogprobsError(IncompleteResponseError):

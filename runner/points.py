@@ -86,6 +86,7 @@ class PointRecords:
             (stored_key(bytes.fromhex(a.key), r.point, r.owner), a.request, response_stored(a.response))
             for r in records
             for a in r.answers
+            if a.verified
         ]
         answers.sort(key=itemgetter(0))  # neighbours in the index
         results = [_columns(record, attempt) for record in records if record.result is not None]

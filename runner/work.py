@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from runner.asking import Asking, Desk
+from runner.asking import Asking
 from runner.breaker import StoppedError
 from runner.collector import spare_the_collector
 from runner.engines.auto import chosen_among
@@ -26,6 +26,7 @@ from runner.engines.registry import engine_kinds
 from runner.engines.retrying import Retrying
 from runner.errors import RunnerError
 from runner.failures import FailureLog
+from runner.finishing import Desk
 from runner.fold import logs_of
 from runner.hashes import content_hash
 from runner.identity import require_same, require_same_model

@@ -14,7 +14,7 @@ import msgspec
 
 from runner.engines.asked import require_asked
 from runner.engines.batching import Batcher
-from runner.engines.constraints import with_parsed
+from runner.engines.constraints import with_values
 from runner.engines.course import Course
 from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout
 from runner.engines.loglikelihood import loglikelihood
@@ -244,7 +244,7 @@ class OpenAIEngine:
         require_asked(request, response)
         if "stop" in request.sampling:
             response = without_stops(request, response)
-        return with_parsed(request, response)
+        return with_values(request, response)
 
 
 def _refusal(url: str, answer: Head, body: bytes) -> AskError:

@@ -1,9 +1,11 @@
-"""The scorer kinds there are."""
+"""The scorer kinds there are: ours by name, others through the entry points `runner.scorers`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 
 from runner.scoring.base import ScorerKind
 
@@ -14,8 +16,13 @@ _BUILT_IN = {
     "loglikelihood": "runner.scoring.loglikelihood",
 }
 
+_BOUNDED = ("exact_match", "numeric", "loglikelihood")
+"""Kinds that score any answer in a time that grows with its length alone."""
+
 
 @cache
 def scorer_kinds() -> dict[str, ScorerKind]:
     """Return every scorer kind by name."""
-    return {name: import_module(module).KIND for name, module in _BUILT_IN.items()}
+    kinds = {name: import_module(module).KIND for name, module in _BUILT_IN.items()}
+    kinds |= {name: replace(kinds[name], bounded=True) for name in _BOUNDED}
+    return kinds | {entry.name: entry.load() for entry in entry_points(group="runner.scorers")}
