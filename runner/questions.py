@@ -32,9 +32,9 @@ from runner.values import (
     Row,
     Scope,
     decode_response,
-    encode_response,
     request_key,
     response_json,
+    stored_form,
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -159,7 +159,7 @@ class Question:
 
     def take(self, response: Response) -> bool:
         """Take an engine's response for the prepared slot; True if that was the last slot."""
-        return self._take(response, encode_response(response))
+        return self._take(*stored_form(response))
 
     def _take(self, response: Response, data: bytes) -> bool:
         if self.point.task in VALUE_TASKS:
@@ -182,7 +182,8 @@ class Question:
 
     def received(self, response: Response) -> Record:
         """Return the record of a response for the prepared slot: one to be checked, or rejected."""
-        return self._record((self._answer(encode_response(response), verified=False),), None)
+        _, data = stored_form(response)
+        return self._record((self._answer(data, verified=False),), None)
 
     def saved(self) -> Record:
         """Return the record of the answers that are new since the last one, without a result."""

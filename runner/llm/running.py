@@ -22,7 +22,7 @@ from runner.llm.shelf import Shelf
 from runner.llm.starting import Started, check_start, log_folder, started, wants_log
 from runner.plan import PlannedPoint
 from runner.values import Input as RequestInput
-from runner.values import Request, Response, Row, Scope, decode_response, encode_response, request_key
+from runner.values import Request, Response, Row, Scope, decode_response, request_key, stored_form
 
 _NO_ROW = Row("", 0, {})
 
@@ -295,4 +295,4 @@ class Running:
 def _stored(asked: Asked, call: Call, response: Response) -> tuple[bytes, bytes, bytes]:
     """Return the row of the cache that holds a response."""
     mask = call.secrets.mask_bytes
-    return asked.key, mask(asked.canonical), mask(encode_response(response))
+    return asked.key, mask(asked.canonical), mask(stored_form(response)[1])

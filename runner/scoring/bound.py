@@ -95,7 +95,8 @@ class Scoring:
         except Exception as error:
             # Scorers are plug-ins: one that fails costs its row, and not the answers of all others.
             raise ScorerError(f"scorer {self._name}: {type(error).__name__}: {error}") from error
-        return ScoreLine(self._number(score), self._text(score.answer), target)
+        value = self._number(score)
+        return ScoreLine(value, self._text(score.answer), target)
 
     def _number(self, score: Score) -> float:
         value = score.value if isinstance(score, Score) else None
@@ -105,7 +106,9 @@ class Scoring:
         return float(value)
 
     def _text(self, answer: str | None) -> str | None:
-        if answer is not None and (not isinstance(answer, str) or not _is_unicode(answer)):
+        if answer is None:
+            return None
+        if not isinstance(answer, str) or not (answer.isascii() or _is_unicode(answer)):
             raise ScorerError(f"scorer {self._name}: returned the answer {answer!r:.80}, expected text")
         return answer
 
