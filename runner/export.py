@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -70,11 +71,13 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
     finish: Counter[str] = Counter()
     temporary = folder / ".results.jsonl.tmp"
     with naming(folder / "results.jsonl"), temporary.open("wb") as out:
-        for row, group in groupby(_written(records, out), key=lambda line: line.id):
+        for row, group in groupby(_written(records, out), key=attrgetter("id")):
             lines = {line.sample: line for line in group}
-            note_failures(failures, lines.values())
             for line in lines.values():
-                finish.update(line.finish.values())
+                if line.error is not None:
+                    note_failures(failures, [line])
+                if line.finish:
+                    finish.update(line.finish.values())
             for name, metric in metrics.items():
                 metric.add(row, [_score(lines.get(sample), name) for sample in range(samples)])
                 _note_unmatched(unmatched, name, experiment.scorers[name].of, lines.values())
