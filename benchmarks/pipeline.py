@@ -67,6 +67,14 @@ def prepare(folder: Path, url: str, rows: int, concurrency: int) -> Path:
     from runner.plan import make_plan
     from runner.prepare import specify, write_run
 
+    file = write_experiment(folder, url, rows, concurrency)
+    plan = make_plan(compose(file, runs=folder / "runs"))
+    run = write_run(plan, specify(plan), ["bench"])
+    return run.jobs[0]
+
+
+def write_experiment(folder: Path, url: str, rows: int, concurrency: int) -> Path:
+    """Write an experiment with its rows, and return its file."""
     write_rows(folder / f"{rows}.jsonl", rows)
     file = folder / f"bench-{rows}.yaml"
     file.write_text(f"""
@@ -78,9 +86,7 @@ sampling: {{temperature: 0, max_tokens: 16}}
 scorers: {{exact: {{kind: exact_match}}}}
 cluster: {{kind: inline}}
 """)
-    plan = make_plan(compose(file, runs=folder / "runs"))
-    run = write_run(plan, specify(plan), ["bench"])
-    return run.jobs[0]
+    return file
 
 
 def main() -> int:

@@ -6,7 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ("commands.py", "planning.py", "http_client.py", "pipeline.py", "sdk.py", "rerun.py", "memory.py")
+PROGRAMS = (
+    "commands.py",
+    "planning.py",
+    "http_client.py",
+    "pipeline.py",
+    "whole.py",
+    "sdk.py",
+    "rerun.py",
+    "memory.py",
+)
 
 
 def main() -> int:

@@ -4,48 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container
-from dataclasses import dataclass
 from typing import Any
 
-from runner.breaker import Breaker, TooManyErrorsError
+from runner.breaker import TooManyErrorsError
 from runner.claims import Claims, Recent
-from runner.engines.base import Engine
+from runner.engines.constraints import checked_apart
 from runner.errors import (
     AskError,
     BadRequestError,
+    CheckError,
     EngineError,
     IncompleteResponseError,
-    MalformedError,
     RenderError,
-    RowError,
     RunnerError,
 )
-from runner.failures import FailureLog
 from runner.feed import Feed
-from runner.journal import Batch, Journal
+from runner.finishing import Desk, Finishing
+from runner.journal import Batch
+from runner.judging import Judging
 from runner.launch.preemption import GRACE_SECONDS
-from runner.lookups import Lookups
-from runner.progress import Counts, Source
+from runner.progress import Source
 from runner.questions import OpenPoint, Question
-from runner.records import ERROR, MISSING, OK, Record
+from runner.spec.sampling import CONSTRAINTS
 from runner.survey import Serving, batches
-from runner.values import Response, count
+from runner.values import Request, Response, decode_response
 
-_WAITING = (BadRequestError, IncompleteResponseError, MalformedError)
-"""Errors of rows that are the engine's, if it never gave an answer that would do."""
-
-
-@dataclass(slots=True)
-class Desk:
-    """Everything that the questions of a job pass over."""
-
-    points: list[OpenPoint]
-    engine: Engine
-    journal: Journal
-    cache: Lookups
-    counter: Counts
-    failures: FailureLog
-    concurrency: int
+_CONSTRAINTS = frozenset(CONSTRAINTS)
 
 
 class Asking:
@@ -58,10 +42,8 @@ class Asking:
         self._answered = Recent()
         self._dropped: set[int] = set()
         self._stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._refused: list[tuple[Question, RowError]] = []
-        self._breaker = Breaker()
-        self._succeeded = desk.journal.answered
-        self._last: Batch | None = None
+        self._results = Finishing(desk, self.stop, self._stop.done)
+        self._judging = Judging()
 
     def stop(self, reason: RunnerError) -> None:
         """Take no further question and let those in flight finish, for a while."""
@@ -91,12 +73,13 @@ class Asking:
                 await asyncio.wait(workers, timeout=GRACE_SECONDS)
                 if isinstance(self._stop.exception(), TooManyErrorsError):
                     # Final: a resume would else be refused by the same rows again.
-                    self._settle_refusals()
+                    self._results.settle_refusals()
             else:
                 everything.result()
-                self._settle_refusals()
+                self._results.settle_refusals()
         finally:
             await _end([feeder, *workers], everything)
+            self._judging.close()
             await self._desk.journal.flush()
         if self._stop.done() and not self._all_done():
             self._stop.result()
@@ -124,8 +107,8 @@ class Asking:
             undone = [q for q in batch if (q.row.id, q.sample) not in done] if done else batch
             generation = self._answered.begin()
             await self._feeding.give([(q, generation) for q in await self._serve(undone)])
-            if self._last is not None:
-                await self._last.wait()
+            if self._results.last is not None:
+                await self._results.last.wait()
 
     async def _serve(self, undone: list[Question]) -> list[Question]:
         """Answer questions of a point as far as stored responses go; return those with something to ask."""
@@ -137,12 +120,12 @@ class Asking:
                     question.source = Source.SHARED
             found = own | await self._cached(serving.ready[0].point, keys, own)
             if found:
-                self._note_success()
+                self._results.note_success()
             serving.take(found)
         for question in serving.complete:
-            self._finish(question.record(), question.source)
+            self._results.finish(await self._judging.record(question), question.source)
         for _, record in serving.failed:
-            self._finish(record)
+            self._results.finish(record)
         return serving.stuck
 
     async def _cached(self, point: OpenPoint, keys: list[bytes], own: Container[bytes]) -> dict[bytes, bytes]:
@@ -155,7 +138,7 @@ class Asking:
         try:
             question.prepare()
         except RenderError as error:
-            self._finish(question.failed(error))
+            self._results.finish(question.failed(error))
             return False
         return True
 
@@ -173,35 +156,67 @@ class Asking:
             except EngineError as error:
                 self.stop(error)
             except AskError as error:
-                await self._fail(question, error)
+                await self._results.fail(question, error)
 
     async def _ask(self, question: Question, generation: int) -> None:
-        """Fill slot after slot; each answer is on disk before the next is asked.
+        """Fill slot after slot; each answer is on disk before it is scored, or the next one requested.
 
         The first slot was looked up in a *generation* of `Recent`, later ones never were.
         """
-        desk = self._desk
         looked_up: int | None = generation
-        while not self._over(question):
-            key = question.stored_key
-            known = looked_up is not None and not self._answered.may_hold(key, looked_up)
-            if not self._claims.take(key):
-                await self._claims.wait(key)
-                known = False
-            try:
-                if known or not await self._find(question):
-                    if not known and self._over(question):
-                        return
-                    question.source = Source.ASKED
-                    desk.counter.requests += 1
-                    self._take(question, await desk.engine.generate(question.request))
-                await self._keep(question).wait()
-                self._answered.add(key)
-            finally:
-                self._claims.release(key)
-            if question.complete or not self._prepared(question):
+        while not self._over(question) and await self._fill(question, looked_up):
+            if question.complete:
+                if not question.point.bounded:
+                    record = await self._judging.record(question)
+                    await self._results.finish(record, question.source).wait()
+                return
+            if not self._prepared(question):
                 return
             looked_up = None
+
+    async def _fill(self, question: Question, looked_up: int | None) -> bool:
+        """Fill one slot, and commit its answer; False where nothing more is to be asked."""
+        key = question.stored_key
+        known = looked_up is not None and not self._answered.may_hold(key, looked_up)
+        if not self._claims.take(key):
+            await self._claims.wait(key)
+            known = False
+        try:
+            known = known and not self._desk.journal.holds_unverified(key)
+            if known or not await self._find(question):
+                if not known and self._over(question):
+                    return False
+                await self._request(question)
+            await self._keep(question).wait()
+            self._answered.add(key)
+        finally:
+            self._claims.release(key)
+        return True
+
+    async def _request(self, question: Question) -> None:
+        """Fill one slot from the engine; a response that takes long to check is on disk before that."""
+        desk, request = self._desk, question.request
+        question.source = Source.ASKED
+        desk.counter.requests += 1
+        response = await desk.engine.generate(request)
+        desk.counter.spend(response.usage)
+        if not _CONSTRAINTS.isdisjoint(request.sampling):
+            if apart := checked_apart(request):
+                await desk.journal.commit(question.received(response)).wait()
+            await self._check(request, response, on_disk=apart)
+        if not self._results.succeeded:
+            self._results.note_success()
+        question.take(response)
+
+    async def _check(self, request: Request, response: Response, *, on_disk: bool) -> None:
+        try:
+            await self._judging.check(request, response)
+        except IncompleteResponseError as error:
+            error.response = None if on_disk else response
+            raise
+        except (BadRequestError, CheckError):  # the engine answered: the constraint is to blame
+            self._results.note_success()
+            raise
 
     def _over(self, question: Question) -> bool:
         """Tell whether nothing more is to be asked for a question."""
@@ -209,79 +224,29 @@ class Asking:
 
     async def _find(self, question: Question) -> bool:
         """Fill one slot from what is stored, if it is."""
-        key = question.stored_key
-        own = await self._desk.journal.find([key])
+        key, journal = question.stored_key, self._desk.journal
+        own = await journal.find([key])
+        if not own and journal.holds_unverified(key):
+            own = {key: await journal.unverified(key)}
+            await self._check(question.request, decode_response(own[key]), on_disk=True)
         found = own or await self._cached(question.point, [key], own)
         if (data := found.get(key)) is None:
             return False
         question.source = max(question.source, Source.SHARED if own else Source.CACHED)
         question.take_stored(data)
-        self._note_success()
+        self._results.note_success()
         return True
 
-    def _take(self, question: Question, response: Response) -> None:
-        self._desk.counter.spend(response.usage)
-        if not self._succeeded:
-            self._note_success()
-        question.take(response)
-
     def _keep(self, question: Question) -> Batch:
-        """Commit what is new of a question."""
-        record = question.record()
-        if record.result is None:
-            return self._desk.journal.commit(record)
-        return self._finish(record, question.source)
-
-    def _note_success(self) -> None:
-        """Note that the engine answers, now or in an earlier run: what it refuses is then the rows' fault."""
-        self._succeeded = True
-        self._settle_refusals()
-
-    def _finish(self, record: Record, source: Source = Source.ASKED) -> Batch:
-        """Count a result and commit it."""
-        assert record.result is not None
-        self._desk.counter.count(record.point, record.result.state, source)
-        if record.result.state != OK:
-            self._desk.failures.note(record.point, record.result)
-            if record.result.state == ERROR:
-                self._check_errors(record.point)
-        self._last = self._desk.journal.commit(record)
-        return self._last
-
-    def _check_errors(self, index: int) -> None:
-        limit = next(p.experiment.max_errors for p in self._desk.points if p.spec.index == index)
-        waiting = sum(question.point.spec.index == index for question, _ in self._refused)
-        failed = self._desk.counter.failed_of[index] + waiting
-        if limit is not None and failed >= limit:
-            allowed = "as many as max_errors allows (those in flight then count too)"
-            self.stop(TooManyErrorsError(f"{count(failed, 'row')} failed, {allowed}"))
-
-    async def _fail(self, question: Question, error: AskError) -> None:
-        """Record a row without an answer; what the engine may be to blame for waits for a first success.
-
-        Until then the row is missing, unless it failed for good before: such a row stays as it was.
-        """
-        waits = isinstance(error, _WAITING) and not self._succeeded
-        failed_before = waits and await self._desk.journal.failed(question)
-        batch: Batch | None = None
-        if not isinstance(error, _WAITING) or self._succeeded:  # meanwhile another may have been answered
-            batch = self._finish(question.failed(error))
-        else:
-            self._refused.append((question, error))
-            self._check_errors(question.point.spec.index)
-            if not failed_before:
-                batch = self._desk.journal.commit(question.failed(error, state=MISSING))
-        if not self._succeeded and (fault := self._breaker.failed(error)) and not self._stop.done():
-            self._refused.clear()
-            self.stop(fault)
-        if batch is not None:
-            await batch.wait()
-
-    def _settle_refusals(self) -> None:
-        """Make the refusals that waited for a first success final."""
-        refused, self._refused = self._refused, []
-        for question, error in refused:
-            self._finish(question.failed(error))
+        """Commit what is new of a question, with its result if that takes a bounded time to tell."""
+        if not question.complete or not question.point.bounded:
+            return self._desk.journal.commit(question.saved())
+        try:
+            record = question.record()
+        except BaseException:
+            self._desk.journal.commit(question.saved())  # it was paid for, whatever the fault is
+            raise
+        return self._results.finish(record, question.source)
 
 
 async def _end(tasks: list[asyncio.Task[None]], gathered: asyncio.Future[Any]) -> None:

@@ -17,6 +17,7 @@ RunnerError
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
 │   ├── MalformedError         two answers in a row, or that to the last attempt, were malformed
 │   ├── ScorerError            a scorer failed on an answer, or took too long
+│   ├── CheckError             whether an answer obeys its constraint could not be told in time
 │   ├── ResponseTooLargeError  the body exceeds engine.max_response_bytes, or is compressed as no text is
 │   └── IncompleteResponseError  the answer lacks what was asked (n, a forced call)
 │       └── MissingLogprobsError  log probabilities of its tokens
@@ -183,8 +184,21 @@ class ResponseTooLargeError(RowError):
     """Raised when a body exceeds engine.max_response_bytes, or is compressed as no text is."""
 
 
+class CheckError(RowError):
+    """Raised when it can't be told in time whether an answer obeys its constraint."""
+
+
+@dataclass
 class IncompleteResponseError(RowError):
-    """Raised when an answer lacks what was asked: fewer choices than n, no forced call."""
+    """Raised when an answer lacks what was asked: fewer choices than n, no forced call.
+
+    Attributes:
+        response: the answer, which was paid for: a `runner.values.Response`; None where it is on disk.
+    """
+
+    response: object = field(default=None, compare=False, repr=False)
+
+    __hash__ = Exception.__hash__
 
 
 class MissingLogprobsError(IncompleteResponseError):

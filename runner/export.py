@@ -77,9 +77,11 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
             states, lines = {}, {}
             for state, line in group:
                 states[line.sample], lines[line.sample] = state, line
-            note_failures(failures, lines.values())
             for line in lines.values():
-                finish.update(line.finish.values())
+                if line.error is not None:
+                    note_failures(failures, [line])
+                if line.finish:
+                    finish.update(line.finish.values())
             for name, metric in metrics.items():
                 metric.add(
                     row,

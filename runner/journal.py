@@ -138,6 +138,14 @@ class Journal:
         """Return the responses that this job holds, by `records.stored_key`."""
         return await self._look_up(self._known.find, keys)
 
+    def holds_unverified(self, key: bytes) -> bool:
+        """Tell whether this job holds a response that is to be checked before it answers anything."""
+        return self._known.holds_unverified(key)
+
+    async def unverified(self, key: bytes) -> bytes:
+        """Return a response that is to be checked."""
+        return await self._look_up(self._known.unverified, key)
+
     async def done(self, point: int, questions: Sequence[Question]) -> set[tuple[str, int]]:
         """Return the (id, sample) of those *questions* that need not be asked."""
         if not self._known.any_done:
@@ -211,7 +219,8 @@ def _masked(record: Record, secrets: Secrets) -> Record:
     if result is not None:
         result = msgspec.structs.replace(result, line=_clean(result.line, secrets))
     answers = tuple(
-        Answer(a.key, _clean(a.request, secrets), _clean(a.response, secrets)) for a in record.answers
+        Answer(a.key, _clean(a.request, secrets), _clean(a.response, secrets), a.verified)
+        for a in record.answers
     )
     return msgspec.structs.replace(record, answers=answers, result=result)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from runner.cache import connect, holds, marks, require_columns, usable
-from runner.records import ERROR, OK, Answer, Record, read_record, read_records, stored_key
+from runner.records import ERROR, MISSING, OK, Answer, Record, read_record, read_records, stored_key
 from runner.values import response_stored
 
 _QUICK = """
@@ -68,6 +68,8 @@ class Known:
         self._end = 0
         self._recent: dict[bytes, int] = {}
         """Where the records of this attempt start that aren't in the database, by stored key."""
+        self._unverified: dict[bytes, tuple[int, int]] = {}
+        """Log and start of responses that are still to be checked, or that were rejected, by stored key."""
         self._any_seen = False
         """Whether there are answers in the database."""
         self.any_done = False
@@ -86,7 +88,12 @@ class Known:
         recent, end = self._recent, self._end
         for record, line in zip(records, lines, strict=True):
             for answer in record.answers:
-                recent[_stored_key(record, answer)] = end
+                key = _stored_key(record, answer)
+                if answer.verified:
+                    recent[key] = end
+                    self._unverified.pop(key, None)
+                else:
+                    self._unverified[key] = 0, end
             end += len(line)
         self._end = end
 
@@ -95,9 +102,11 @@ class Known:
         self._logs.append(log)
         number = len(self._logs) - 1
         for start, _, record in read_records(log):
-            self.answered = self.answered or bool(record.answers)
-            self._insert([(_stored_key(record, answer), number, start) for answer in record.answers])
+            self._add_answers(record, number, start)
             result = record.result
+            if record.rejected and (retry_final or result is None or result.state == MISSING):
+                for key in record.rejected:  # the engine is to be asked again
+                    self._unverified.pop(bytes.fromhex(key), None)
             if result is None:
                 continue
             row = (record.point, result.id, result.sample)
@@ -105,6 +114,18 @@ class Known:
                 self._db.execute(_DONE, (*row, retry_final and result.state == ERROR))
             else:
                 self._db.execute(_UNDONE, row)
+
+    def _add_answers(self, record: Record, log: int, start: int) -> None:
+        verified = []
+        for answer in record.answers:
+            key = _stored_key(record, answer)
+            if answer.verified:
+                verified.append((key, log, start))
+                self._unverified.pop(key, None)
+            else:
+                self._unverified[key] = log, start
+        self.answered = self.answered or bool(verified)
+        self._insert(verified)
 
     def add_folded(self, point: int, source: Path, *, retry_final: bool) -> None:
         """Take over which rows a point's folder already has.
@@ -140,6 +161,14 @@ class Known:
             for key, log, start in self._db.execute(query, list(keys)):
                 places.setdefault(key, (log, start))
         return {key: self._response(key, log, start) for key, (log, start) in places.items()}
+
+    def holds_unverified(self, key: bytes) -> bool:
+        """Tell whether a response to be checked is in a log."""
+        return key in self._unverified
+
+    def unverified(self, key: bytes) -> bytes:
+        """Return a response to be checked."""
+        return self._response(key, *self._unverified[key])
 
     def done(self, point: int, ids: Sequence[str]) -> set[tuple[str, int]]:
         """Return which (id, sample) of *ids* are done."""

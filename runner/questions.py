@@ -13,16 +13,14 @@ from runner.data import Rows, open_rows
 from runner.drawing import Drawing
 from runner.engines.passthrough import passthrough_faults
 from runner.engines.registry import engine_kinds, takers
-from runner.errors import AskError, RenderError, RowError
+from runner.errors import AskError, IncompleteResponseError, RenderError, RowError
 from runner.jobs import PointSpec
 from runner.progress import Source
 from runner.prompts import compile_prompt, illustrated, settled
 from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result, stored_key
 from runner.results import ErrorLine, ResultLine, ScoreLine
-from runner.scoring.base import Scorer
-from runner.scoring.registry import scorer_kinds
-from runner.scoring.targets import Target, Targets, best_score
-from runner.spec import ScorerSettings
+from runner.scoring.bound import BoundScorer
+from runner.scoring.targets import Targets
 from runner.valued import spoken, value_of
 from runner.values import (
     VALUE_TASKS,
@@ -35,46 +33,12 @@ from runner.values import (
     Row,
     Scope,
     decode_response,
-    encode_response,
     request_key,
     response_json,
+    stored_form,
 )
 
 _encode = msgspec.json.Encoder().encode
-
-
-class BoundScorer:
-    """A scorer with its target's template and the slot it looks at."""
-
-    def __init__(
-        self, name: str, settings: ScorerSettings, default_target: str | None, slots: Sequence[str]
-    ) -> None:
-        self.name = name
-        self.slot = slots.index(settings.of) if settings.of else len(slots) - 1
-        self._slots = tuple(slots)
-        kind = scorer_kinds()[settings.kind]
-        self._scorer: Scorer = kind.create(settings)
-        source = settings.target if settings.target is not None else default_target
-        self._target = None if source is None else Target(name, source, kind.target_fault)
-        self._early = self._target is not None and self._target.names().isdisjoint(slots)
-
-    def early_target(self, row: Row) -> Targets | None:
-        """Return the target if it can be had before there is an answer; None if it needs one.
-
-        Raises:
-            RenderError: the row lacks what the target is made of, or nothing can be compared with it.
-        """
-        if self._target is None or not self._early:
-            return None
-        return self._target.texts({"row": row.data})
-
-    def score(self, row: Row, answers: Sequence[str], target: Targets | None = None) -> ScoreLine:
-        """Score one row's answers; *target* is what `early_target` returned, if it was called."""
-        if target is None and self._target is not None:
-            target = self._target.texts({"row": row.data, **dict(zip(self._slots, answers, strict=True))})
-        target = target or ("",)
-        score = best_score(self._scorer, answers[self.slot], target)
-        return ScoreLine(score.value, score.answer, target[0] if len(target) == 1 else target)
 
 
 class OpenPoint:
@@ -91,6 +55,8 @@ class OpenPoint:
             BoundScorer(name, settings, self.experiment.dataset.target, self.slots)
             for name, settings in self.experiment.scorers.items()
         ]
+        self.bounded = all(scorer.bounded for scorer in self.scorers)
+        """Whether scoring a row takes a bounded, short time."""
         self._kind = engine_kinds()[self.experiment.engine.kind]
         needs = self._kind.capabilities.needs.get(self.task, frozenset())
         takes = self._kind.honours(self.experiment.engine).takes(self.task)
@@ -194,7 +160,7 @@ class Question:
 
     def take(self, response: Response) -> bool:
         """Take an engine's response for the prepared slot; True if that was the last slot."""
-        return self._take(response, encode_response(response))
+        return self._take(*stored_form(response))
 
     def _take(self, response: Response, data: bytes) -> bool:
         if self.point.task in VALUE_TASKS:
@@ -203,27 +169,54 @@ class Question:
         else:
             self._take_choice(response.choices[0])
         self.keys.append(self.stored_key.hex())
-        self.unsaved.append(Answer(self.key.hex(), msgspec.Raw(self.canonical), response_json(data)))
+        self.unsaved.append(self._answer(data))
         self.complete = len(self.answers) == len(self.point.slots)
         return self.complete
+
+    def _answer(self, data: bytes, *, verified: bool = True) -> Answer:
+        return Answer(self.key.hex(), msgspec.Raw(self.canonical), response_json(data), verified)
 
     def _take_choice(self, choice: Choice) -> None:
         if choice.finish_reason is not None and choice.finish_reason != "stop":
             self.finish[self.point.slots[len(self.answers)]] = choice.finish_reason
         self.answers.append(choice.text)
 
-    def record(self) -> Record:
-        """Return what is new since the last record; with the result once all slots are filled."""
+    def received(self, response: Response) -> Record:
+        """Return the record of a response for the prepared slot: one to be checked, or rejected."""
+        _, data = stored_form(response)
+        return self._record((self._answer(data, verified=False),), None)
+
+    def saved(self) -> Record:
+        """Return the record of the answers that are new since the last one, without a result."""
         answers, self.unsaved = tuple(self.unsaved), []
-        return self._record(answers, self._scored() if self.complete else None)
+        return self._record(answers, None)
+
+    def record(self) -> Record:
+        """Return what is new since the last record, with the result; every slot is filled.
+
+        Unless the point's scorers are bounded, it may block for as long as their time limits.
+        """
+        result = self._scored()
+        answers, self.unsaved = tuple(self.unsaved), []
+        return self._record(answers, result)
 
     def failed(self, error: AskError, *, state: str | None = None) -> Record:
-        """Return the record of a row that got no answer; answers of earlier slots are kept."""
-        answers, self.unsaved = tuple(self.unsaved), []
+        """Return the record of a row that got no answer; answers of earlier slots are kept.
+
+        So is one that lacks what was asked.
+        """
+        record = self.saved()
         if state is None:
             state = ERROR if isinstance(error, RowError) else MISSING
         line = self._line(error=ErrorLine(type(error).__name__, error.message, error.status))
-        return self._record(answers, self._result(state, line))
+        record = msgspec.structs.replace(record, result=self._result(state, line))
+        if not isinstance(error, IncompleteResponseError):
+            return record
+        answers, response = record.answers, error.response
+        error.response = None  # it is written once
+        if isinstance(response, Response):
+            answers += self.received(response).answers
+        return msgspec.structs.replace(record, answers=answers, rejected=(self.stored_key.hex(),))
 
     def _record(self, answers: tuple[Answer, ...], result: Result | None) -> Record:
         return Record(self.point.spec.index, answers, result, owner=self.owner)

@@ -1,6 +1,7 @@
 """What an attempt writes: ``records.jsonl``, one record a line, only ever appended to.
 
-A line holds the new answers and the result they led to, so that both are there or neither is. A line
+A line holds new answers, the result that they led to, or both. What was paid for is written before anything
+is done with it that may fail or take long: such a result has a line of its own. A line
 counts once its newline is there: a writer that is killed leaves at most one cut line at the end. Plain
 appending needs no locks and no index, which is what a network filesystem does well, and costs a
 fraction of what a database would; what is to be looked up is folded into SQLite later (`runner.points`).
@@ -39,12 +40,18 @@ MISSING = "missing"
 """Failed for now: a resume asks again."""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A response under its request key (hex); both are JSON as it was or will be sent."""
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A response under its request key (hex); both are JSON as it was or will be sent.
+
+    Attributes:
+        verified: False where it lacks what was asked, or that was still to be checked: it answers no
+            request, but is kept. One that passes its check is in a later record too.
+    """
 
     key: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     request: msgspec.Raw
     response: msgspec.Raw
+    verified: bool = True
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -58,15 +65,16 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """New answers and the result they led to, committed together.
+    """New answers, the result that they led to, or both: what is committed together.
 
     Attributes:
         point: index of the point.
-        answers: what was asked; empty where all came from the cache of this attempt.
-        result: None while a conversation goes on.
+        answers: new responses, requested or copied from the cache; empty where they are in an earlier record.
+        result: None while a conversation goes on, and where the answers are yet to be checked or scored.
         time: Unix time of the commit.
         step: which model call of the experiment this is.
         owner: row id and sample whose own the answers are; None where they serve any equal request.
+        rejected: what unverified answers that lack what was asked are looked up by (hex).
     """
 
     point: int
@@ -75,6 +83,7 @@ class Record(msgspec.Struct, frozen=True):
     time: float = 0.0
     step: str = STEP
     owner: tuple[str, int] | None = None
+    rejected: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 def stored_key(key: bytes, point: int, owner: tuple[str, int] | None) -> bytes:

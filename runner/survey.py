@@ -24,6 +24,9 @@ _decode = msgspec.json.Decoder(ResultLine).decode
 
 TokenCount = Callable[[Request], int]
 
+_UNSERVED = 2_000
+"""Results without an answer in the cache, one after another, after which a run leaves the rest to its job."""
+
 _LENGTH = ("max_tokens", "n")
 """Sampling values that limit how much can come back."""
 
@@ -48,6 +51,7 @@ class PointSurvey(msgspec.Struct, frozen=True):
         completion_tokens: most tokens that can come back, if counted, to requests with a known limit.
         unlimited: requests without one, if counted: no max_tokens, or one that is made of an answer.
         failures: why results can't be had: each fault with its number and the first row that it met.
+        whole: whether all rows were read, which is so unless a run left the rest to its job.
     """
 
     rows: int = 0
@@ -61,6 +65,7 @@ class PointSurvey(msgspec.Struct, frozen=True):
     completion_tokens: int = 0
     unlimited: int = 0
     failures: tuple[Failure, ...] = ()
+    whole: bool = True
 
 
 class Serving:
@@ -135,7 +140,8 @@ def survey_point(
         run: the run folder, or any folder where the dataset's path is absolute.
         cache: the shared cache.
         keep: where to add the results that the cache completes; committing them is the caller's. Rows that
-            have a result there are passed over.
+            have a result there are passed over. The survey ends once the cache has nothing of many rows in
+            a row: a job will be started anyway, and looks each row up itself.
         tokens: counts the tokens of a prompt; without it no tokens are counted.
         seen: requests of the job that are counted already; without it none counts as shared.
     """
@@ -143,7 +149,7 @@ def survey_point(
     experiment = point.experiment
     sharing = seen if experiment.fills_cache else None
     slots = len(point.slots)
-    rows = wanted = hits = shared = unrenderable = served = prompt_tokens = 0
+    rows = wanted = hits = shared = unrenderable = served = prompt_tokens = unserved = 0
     limits = _Limits(point)
     failures: dict[tuple[str, str], Failure] = {}
     for batch in batches(point) if keep is None else _without_result(point, keep):
@@ -152,7 +158,8 @@ def survey_point(
             serving.take(cache.find(keys) if experiment.reads_cache else {})
         rows += sum(question.sample == 0 for question in batch)
         wanted += slots * len(batch)
-        hits += sum(len(question.answers) for question in batch)
+        found = sum(len(question.answers) for question in batch)
+        hits += found
         unrenderable += sum(slots - len(question.answers) for question, _ in serving.failed)
         note_failures(failures, _lines(serving))
         served += len(serving.complete)
@@ -163,6 +170,9 @@ def survey_point(
             limits.add(serving.stuck, asked)
         if keep is not None:
             keep.add([*(q.record() for q in serving.complete), *(record for _, record in serving.failed)])
+            unserved = 0 if found else unserved + len(serving.stuck)
+            if unserved >= _UNSERVED:
+                break
     requests = wanted - hits - shared - unrenderable
     return PointSurvey(
         rows,
@@ -176,6 +186,7 @@ def survey_point(
         limits.tokens,
         limits.unlimited,
         tuple(failures.values()),
+        unserved < _UNSERVED,
     )
 
 

@@ -17,7 +17,7 @@ from typing import TextIO
 import msgspec
 import uvloop
 
-from runner.asking import Asking, Desk
+from runner.asking import Asking
 from runner.breaker import StoppedError
 from runner.collector import spare_the_collector
 from runner.engines.auto import chosen_among
@@ -28,6 +28,7 @@ from runner.engines.registry import engine_kinds
 from runner.engines.retrying import Retrying
 from runner.errors import RunnerError
 from runner.failures import FailureLog
+from runner.finishing import Desk
 from runner.fold import logs_of
 from runner.identity import require_same_model
 from runner.inputs import check_dataset

@@ -64,7 +64,8 @@ def _known(surveys: Mapping[str, PointSurvey], *, asking: bool) -> str:
     """Say how many answers are cached and can't be rendered; nothing of a run that is *asking* for all."""
     names = ("hits", "unrenderable", "wanted")
     hits, failing, wanted = (sum(getattr(one, name) for one in surveys.values()) for name in names)
-    cached = f"{hits:,} of {count(wanted, 'answer')} cached"
+    whole = all(one.whole for one in surveys.values())
+    cached = f"{hits:,} of {count(wanted, 'answer')} cached" if whole else f"{count(hits, 'answer')} cached"
     if failing:
         return f"{cached}, {failing:,} can't be rendered"
     return "100 % cached" if not asking else cached if hits else ""

@@ -29,13 +29,17 @@ def require_asked(request: Request, response: Response) -> None:
     Raises:
         ServerError: the server says that it failed.
         IncompleteResponseError: n, logprobs (`MissingLogprobsError`) or a forced call, which servers drop in
-            silence, are missing.
+            silence, are missing. It holds the answer, which was paid for.
     """
     for choice in response.choices:
         if choice.finish_reason != "stop":
             require_served(choice.finish_reason)
     if not response.choices or not _ASKED.isdisjoint(request.sampling):
-        _require_whole(request, response)
+        try:
+            _require_whole(request, response)
+        except IncompleteResponseError as error:
+            error.response = response
+            raise
 
 
 def _require_whole(request: Request, response: Response) -> None:

@@ -9,9 +9,13 @@ from typing import Any
 
 import msgspec
 
-from runner.errors import BadRequestError, Fault, IncompleteResponseError
+from runner.errors import BadRequestError, CheckError, Fault, IncompleteResponseError
+from runner.isolated import Isolated, IsolatedError
 from runner.spec.sampling import CONSTRAINTS
 from runner.values import Choice, Json, Request, Response, canonical_json
+
+CHECK_SECONDS = 10.0
+"""Time limit of checking one response."""
 
 _CONSTRAINTS = frozenset(CONSTRAINTS)
 _NO_REGEX = (re.error, OverflowError, RecursionError)
@@ -86,10 +90,79 @@ def _unresolved(schema: Json) -> str | None:
     return None
 
 
-def with_parsed(request: Request, response: Response) -> Response:
-    """Return a response with each choice's parsed value, where a constraint was asked for.
+def with_values(request: Request, response: Response) -> Response:
+    """Return a response with each choice's parsed value, where a constraint was asked for; checks nothing.
 
-    A choice that was cut off, refused, or calls tools has none.
+    A choice that was cut off, refused, calls tools, or is invalid JSON has none.
+    """
+    if _CONSTRAINTS.isdisjoint(request.sampling) or (constraint := constraint_of(request)) is None:
+        return response
+    choices = tuple(_with_value(choice, constraint[0]) for choice in response.choices)
+    return msgspec.structs.replace(response, choices=choices)
+
+
+def _with_value(choice: Choice, name: str) -> Choice:
+    if not _to_obey(choice):
+        return choice
+    value: Json = choice.text
+    if name == "json_schema":
+        try:
+            value = msgspec.json.decode(choice.text)
+        except (msgspec.DecodeError, RecursionError):
+            return choice
+    return msgspec.structs.replace(choice, parsed=value)
+
+
+def checked_apart(request: Request) -> bool:
+    """Tell whether checking an answer may take any time: it has to be on disk before."""
+    return "json_schema" in request.sampling or "regex" in request.sampling
+
+
+def require_obeyed(request: Request, response: Response) -> None:
+    """Make sure that an answer obeys the constraint that was asked for; blocks up to the time limit.
+
+    Raises:
+        IncompleteResponseError: an answer that ended by itself doesn't obey the constraint. It holds the
+            response, which was paid for.
+        BadRequestError: the constraint is one that no answer can be checked against.
+        CheckError: it could not be told in time.
+    """
+    if _CONSTRAINTS.isdisjoint(request.sampling) or (constraint := constraint_of(request)) is None:
+        return
+    name, value = constraint
+    texts = [choice.text for choice in response.choices if _to_obey(choice)]
+    check = _isolated if checked_apart(request) else _Check
+    try:
+        check(name, canonical_json(value))(texts)
+    except IsolatedError as error:
+        raise CheckError(f"{name} could not be checked: {error}") from None
+    except IncompleteResponseError as error:
+        error.response = response
+        raise
+
+
+@lru_cache(maxsize=64)
+def _isolated(name: str, value: bytes) -> Isolated:
+    return Isolated(_Check, name, value, seconds=CHECK_SECONDS)
+
+
+class _Check:
+    """Checks texts against a constraint, in this process or in another."""
+
+    def __init__(self, name: str, value: bytes) -> None:
+        self._name = name
+        self._value = msgspec.json.decode(value)
+
+    def __call__(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            _checked(text, self._name, self._value)
+
+
+def with_parsed(request: Request, response: Response) -> Response:
+    """Return a response with each choice's parsed value, checked against the constraint that was asked for.
+
+    A choice that was cut off, refused, or calls tools has none. How long a check takes is not limited:
+    `require_obeyed` limits it.
 
     Raises:
         IncompleteResponseError: an answer that ended by itself doesn't obey the constraint.
@@ -102,9 +175,13 @@ def with_parsed(request: Request, response: Response) -> Response:
 
 
 def _parsed(choice: Choice, name: str, value: Json) -> Choice:
-    if choice.finish_reason not in {"stop", None} or choice.tool_calls:
+    if not _to_obey(choice):
         return choice
     return msgspec.structs.replace(choice, parsed=_checked(choice.text, name, value))
+
+
+def _to_obey(choice: Choice) -> bool:
+    return choice.finish_reason in {"stop", None} and not choice.tool_calls
 
 
 def _checked(text: str, name: str, value: Json) -> Json:

@@ -18,7 +18,7 @@ from typing import Any, Self
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineContext
 from runner.engines.chat_templates import as_jinja
-from runner.engines.constraints import choice_regex, constraint_of, with_parsed
+from runner.engines.constraints import choice_regex, constraint_of, with_values
 from runner.engines.course import Course
 from runner.engines.dtypes import DTYPES
 from runner.engines.mistralrs import KIND, Mistralrs
@@ -158,7 +158,7 @@ class MistralrsEngine:
             engine_version=self._version,
         )
         require_asked(request, response)
-        return with_parsed(request, response)
+        return with_values(request, response)
 
     def _send(self, request: Request, *, stream: bool = False) -> Any:
         sampling = {

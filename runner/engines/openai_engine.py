@@ -15,7 +15,7 @@ import msgspec
 
 from runner.engines.asked import require_asked
 from runner.engines.batching import Batcher
-from runner.engines.constraints import with_parsed
+from runner.engines.constraints import with_values
 from runner.engines.course import Course
 from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout, HttpTooLarge
 from runner.engines.in_band import answered_error
@@ -255,7 +255,7 @@ class OpenAIEngine:
         require_asked(request, response)
         if "stop" in request.sampling:
             response = without_stops(request, response)
-        return with_parsed(request, response)
+        return with_values(request, response)
 
     def _refusal(self, url: str, answer: Head, body: bytes) -> AskError:
         waits = answer.header("retry-after"), answer.header("retry-after-ms")

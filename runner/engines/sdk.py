@@ -22,7 +22,7 @@ from pydantic import Field
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineKind
 from runner.engines.batching import Batcher
-from runner.engines.constraints import with_parsed
+from runner.engines.constraints import with_values
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.provider_errors import one_line, provider_error, report
 from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, RemoteSettings
@@ -159,7 +159,7 @@ class SdkEngine:
                 answer = await self.client.ask(request)
             response = _timed(answer, start)
             require_asked(request, response)
-            response = with_parsed(request, without_stops(request, response))
+            response = with_values(request, without_stops(request, response))
         self._version = response.engine_version
         return response
 

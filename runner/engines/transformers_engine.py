@@ -14,7 +14,7 @@ import msgspec
 
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineContext
-from runner.engines.constraints import with_parsed
+from runner.engines.constraints import with_values
 from runner.engines.loglikelihood import loglikelihood
 from runner.engines.transformers import KIND, Transformers
 from runner.engines.transformers_rows import Ask, Row
@@ -81,7 +81,7 @@ class TransformersEngine:
             ask.cancelled = True
         response = self._response(request, ask)
         require_asked(request, response)
-        return with_parsed(request, response)
+        return with_values(request, response)
 
     async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Yield the first choice's text as it comes, as far as no stop string can take it back."""

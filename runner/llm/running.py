@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from runner.claims import Claims
+from runner.engines.constraints import checked_apart, require_obeyed
 from runner.engines.retrying import Retrying
-from runner.errors import EngineError, InputError
+from runner.errors import EngineError, IncompleteResponseError, InputError
 from runner.llm.declared import Call, Declared
 from runner.llm.inputs import Input, request_input
 from runner.llm.process import here
@@ -21,7 +22,7 @@ from runner.llm.shelf import Shelf
 from runner.llm.starting import Started, check_start, log_folder, started, wants_log
 from runner.plan import PlannedPoint
 from runner.values import Input as RequestInput
-from runner.values import Request, Response, Row, Scope, decode_response, encode_response, request_key
+from runner.values import Request, Response, Row, Scope, decode_response, request_key, stored_form
 
 _NO_ROW = Row("", 0, {})
 
@@ -174,15 +175,44 @@ class Running:
     async def _answer(self, asked: Asked, call: Call) -> Answer:
         if (stored := await self._find(asked)) is not None:
             return Answer(stored, cached=True)
-        engine = await self._started(asked.point)
-        response = await engine.generate(asked.request)
+        response = await self._requested(asked, call)
         experiment = asked.point.experiment
         if experiment.fills_cache:
-            mask = call.secrets.mask_bytes
-            await self._opened().store(asked.key, mask(asked.canonical), mask(encode_response(response)))
+            await self._opened().store(*_stored(asked, call, response))
+            if checked_apart(asked.request):
+                await self._opened().passed(asked.key)
             if not experiment.reads_cache:
                 self._fresh.add(asked.key)
         return Answer(response, cached=False)
+
+    async def _requested(self, asked: Asked, call: Call) -> Response:
+        """Return a response that has all that was asked; what takes long to check is on disk before that."""
+        request = asked.request
+        try:
+            if not checked_apart(request):
+                response = await self._generated(asked)
+                require_obeyed(request, response)
+                return response
+            reads = asked.point.experiment.reads_cache
+            if data := await self._opened().pending(asked.key) if reads else None:
+                response = decode_response(data)
+            else:
+                response = await self._generated(asked)
+                await self._keep(asked, call, response, rejected=False)
+            await asyncio.to_thread(require_obeyed, request, response)
+        except IncompleteResponseError as error:
+            if isinstance(error.response, Response):
+                await self._keep(asked, call, error.response, rejected=True)
+            raise
+        return response
+
+    async def _generated(self, asked: Asked) -> Response:
+        engine = await self._started(asked.point)
+        return await engine.generate(asked.request)
+
+    async def _keep(self, asked: Asked, call: Call, response: Response, *, rejected: bool) -> None:
+        if asked.point.experiment.fills_cache:
+            await self._opened().keep(_stored(asked, call, response), rejected=rejected)
 
     async def _find(self, asked: Asked) -> Response | None:
         if not asked.point.experiment.reads_cache and asked.key not in self._fresh:
@@ -260,3 +290,9 @@ class Running:
 
     def _tell(self, trouble: str) -> None:
         self.trouble = self.declared.plain.secrets.mask(trouble)
+
+
+def _stored(asked: Asked, call: Call, response: Response) -> tuple[bytes, bytes, bytes]:
+    """Return the row of the cache that holds a response."""
+    mask = call.secrets.mask_bytes
+    return asked.key, mask(asked.canonical), mask(stored_form(response)[1])

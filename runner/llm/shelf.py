@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from runner import unverified
 from runner.cache import BATCH, CacheUnusableError, ResponseCache, store_responses
 from runner.errors import UserError
 from runner.llm.process import here
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -42,6 +47,11 @@ def _hinting() -> Iterator[None]:
         yield
     except CacheUnusableError as error:
         raise UserError(f"{error}\n    cache=False asks without it; cache=PATH names another file") from error
+
+
+def _guarded(call: Callable[[], T]) -> T:
+    with here.files, _hinting():
+        return call()
 
 
 class Shelf:
@@ -80,6 +90,21 @@ class Shelf:
         self._next.stored.append(future)
         self._begin()
         await future
+
+    async def pending(self, key: bytes) -> bytes | None:
+        """Return a response that was paid for, and whose check did not end; raises as `find` does."""
+        return await self._apart(partial(unverified.pending, self._path, key))
+
+    async def keep(self, row: tuple[bytes, bytes, bytes], *, rejected: bool) -> None:
+        """Keep a response that is yet to be checked, or rejected; raises as `store` does."""
+        await self._apart(partial(unverified.keep, self._path, row, rejected=rejected))
+
+    async def passed(self, key: bytes) -> None:
+        """Forget that a response, which is stored now, was yet to be checked; raises as `store` does."""
+        await self._apart(partial(unverified.remove, self._path, key))
+
+    async def _apart(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _guarded, call)
 
     async def close(self) -> None:
         """Finish what was begun."""

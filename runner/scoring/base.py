@@ -38,7 +38,11 @@ class ScorerKind:
         factory: ``module:Class``, called with the settings.
         tasks: whose answers it can score.
         target_fault: says what is wrong with a target that nothing can be compared with.
-        bounded: whether scoring any answer takes a bounded, short time; see `is_bounded`.
+        bounded: whether scoring any answer takes a bounded, short time, so that it may share the commit of
+            the answer; see `is_bounded`. All others run after that commit.
+        limited: whether the scorer itself ends what takes too long, without holding the interpreter lock
+            meanwhile. What is neither bounded nor limited runs in a process of its own.
+        seconds: how long one answer may take to score in a process of its own.
     """
 
     settings: type[ScorerSettings]
@@ -47,6 +51,8 @@ class ScorerKind:
     tasks: frozenset[str] = frozenset({"chat", "complete"})
     target_fault: Callable[[str], str | None] = lambda _: None
     bounded: bool = False
+    limited: bool = False
+    seconds: float = 10.0
 
     @property
     def name(self) -> str:
@@ -59,5 +65,10 @@ class ScorerKind:
 
     def create(self, settings: ScorerSettings) -> Scorer:
         """Build the scorer."""
-        module, _, attribute = self.factory.partition(":")
-        return cast("Scorer", getattr(import_module(module), attribute)(settings))
+        return create_scorer(self.factory, settings)
+
+
+def create_scorer(factory: str, settings: ScorerSettings) -> Scorer:
+    """Import a scorer's class, ``module:Class``, and build it."""
+    module, _, attribute = factory.partition(":")
+    return cast("Scorer", getattr(import_module(module), attribute)(settings))

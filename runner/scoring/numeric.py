@@ -103,4 +103,5 @@ KIND = ScorerKind(
     summary="a number in the answer equals the target's",
     target_fault=target_fault,
     bounded=True,
+    limited=True,
 )

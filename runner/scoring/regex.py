@@ -80,4 +80,5 @@ KIND = ScorerKind(
     settings=RegexSettings,
     factory="runner.scoring.regex:Regex",
     summary="what a pattern finds in the answer equals the target",
+    limited=True,
 )

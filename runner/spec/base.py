@@ -44,6 +44,7 @@ class Spec(BaseModel):
         protected_namespaces=(),
         allow_inf_nan=False,
         serialize_by_alias=True,
+        defer_build=True,
     )
 
     @classmethod

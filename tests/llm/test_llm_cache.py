@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runner import LLM
-from runner.errors import ConfigError, UserError
+from runner.errors import ConfigError, IncompleteResponseError, UserError
 from tests.filesystems import read_only
 from tests.work.work_kit import Echo, Lab, served
 
@@ -189,3 +189,45 @@ def test_damaged_answer_is_asked_again_and_replaced(
     assert again == ["a", "a"]
     assert echo.asked["a"] == 2
     assert f"note: damaged entry ignored in {cache}" in capsys.readouterr().err
+
+
+_NUMBER = {"type": "integer"}
+
+
+def test_answer_that_lacks_what_was_asked_is_kept_and_asked_again(echo: Echo, url: str, lab: Lab) -> None:
+    """It was paid for, and answers no request."""
+    with model(url) as llm:
+        for asked in ({"json_schema": _NUMBER}, {"n": 2}, {"choice": ["yes", "no"]}):
+            sampling: dict[str, Any] = asked
+            engine = LLM({"name": "m"}, engine=served(url, kind="vllm")) if "choice" in asked else llm
+            for _ in range(2):
+                with pytest.raises(IncompleteResponseError):
+                    engine.generate_sync("none", **sampling)
+
+    assert echo.asked["none"] == 6
+    assert _stored(lab, "unverified") == ["none"] * 3
+    assert _stored(lab, "responses") == []
+
+
+def test_answer_whose_check_did_not_end_is_checked_and_not_asked_again(
+    echo: Echo, url: str, lab: Lab
+) -> None:
+    """As one of a process that was killed meanwhile."""
+    with model(url) as llm:
+        assert llm.generate_sync("7", json_schema=_NUMBER).choices[0].parsed == 7
+    with closing(sqlite3.connect(lab.folder / "runs" / ".cache.sqlite")) as db, db:
+        db.execute("INSERT INTO unverified SELECT key, request, response, 0 FROM responses")
+        db.execute("DELETE FROM responses")
+    with model(url) as llm:
+        assert llm.generate_sync("7", json_schema=_NUMBER).choices[0].parsed == 7
+
+    assert echo.asked["7"] == 1
+    assert (_stored(lab, "responses"), _stored(lab, "unverified")) == (["7"], [])
+
+
+def _stored(lab: Lab, table: str) -> list[str]:
+    with closing(sqlite3.connect(lab.folder / "runs" / ".cache.sqlite")) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+            return []
+        rows = db.execute(f"SELECT response FROM {table}").fetchall()
+    return [json.loads(response)["choices"][0]["text"] for (response,) in rows]

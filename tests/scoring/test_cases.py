@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runner.errors import RowError
-from runner.questions import BoundScorer
+from runner.scoring.bound import BoundScorer
 from runner.results import ScoreLine
 from runner.scoring.registry import scorer_kinds
 from runner.values import Row

@@ -1,0 +1,53 @@
+"""Whatever an engine answers can be stored, and read again."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import msgspec
+
+from runner.values import Choice, Response, TokenLogprob, decode_response, stored_form
+
+
+def kept(**fields: Any) -> Choice:
+    """Return the choice that is read again."""
+    response, data = stored_form(Response((Choice(**fields),), engine="fake"))
+    assert decode_response(data) == response
+    return response.choices[0]
+
+
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    """As a model gives that is cut between two tokens of one character."""
+    assert kept(text="a\ud83d").text == "a\ufffd"
+    assert kept(tool_calls=({"function": {"name": "\udc00"}},)).tool_calls[0]["function"]["name"] == "\ufffd"
+    assert kept(text="\U0001f600").text == "\U0001f600"
+
+
+def test_number_that_is_none_is_replaced() -> None:
+    """A token that can't come has the logarithm of zero."""
+    tokens = (TokenLogprob("a", -math.inf, top=(("b", math.nan),)),)
+    (token,) = kept(logprobs=tokens, tool_calls=({"arguments": None},)).logprobs or ()
+
+    assert (token.logprob, token.top) == (-sys.float_info.max, (("b", -sys.float_info.max),))
+
+
+def test_value_that_is_nested_too_deep_is_left_out() -> None:
+    """Its text stays."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    choice = kept(text="[", parsed=deep)
+    # So that it isn't taken apart by calls nested as deep.
+    while deep:
+        deep = deep.pop()
+
+    assert (choice.text, choice.parsed) == ("[", None)
+
+
+def test_what_json_holds_is_stored_as_it_is() -> None:
+    """The same bytes as ever."""
+    response = Response((Choice(text="é", tool_calls=({"a": None},)),), engine="fake")
+
+    assert stored_form(response) == (response, msgspec.json.encode(response))
