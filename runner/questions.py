@@ -20,6 +20,7 @@ from runner.prompts import compile_prompt, illustrated, settled
 from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result, stored_key
 from runner.results import ErrorLine, ResultLine, ScoreLine
 from runner.scoring.bound import BoundScorer
+from runner.storable import stored_form
 from runner.valued import spoken, value_of
 from runner.values import (
     VALUE_TASKS,
@@ -34,7 +35,6 @@ from runner.values import (
     decode_response,
     request_key,
     response_json,
-    stored_form,
 )
 
 _encode = msgspec.json.Encoder().encode
