@@ -21,6 +21,7 @@ from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result, sto
 from runner.results import ErrorLine, ResultLine, ScoreLine
 from runner.scoring.bound import BoundScorer
 from runner.scoring.targets import Targets
+from runner.storable import stored_form
 from runner.valued import spoken, value_of
 from runner.values import (
     VALUE_TASKS,
@@ -35,7 +36,6 @@ from runner.values import (
     decode_response,
     request_key,
     response_json,
-    stored_form,
 )
 
 _encode = msgspec.json.Encoder().encode

@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from functools import cached_property
-from math import isfinite
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -236,7 +234,6 @@ _response_decoder = msgspec.json.Decoder(Response)
 _header_decoder = msgspec.json.Decoder(tuple[Response, list[int]])
 
 
-_NULL = b"null"
 _BLOB = b"\x01"
 """First byte of a response with vectors; of JSON it is a brace."""
 _LENGTH = 4
@@ -253,35 +250,6 @@ def encode_response(response: Response) -> bytes:
     rest = msgspec.structs.replace(response, embeddings=())
     header = msgspec.json.encode((rest, [len(vector) for vector in response.embeddings]))
     return b"".join((_BLOB, len(header).to_bytes(_LENGTH, "little"), header, *response.embeddings))
-
-
-def stored_form(response: Response) -> tuple[Response, bytes]:
-    """Return a response that can be stored and read again, and its encoding: one that was paid for is kept.
-
-    What JSON can't hold is replaced: half a surrogate pair by U+FFFD, an infinite number or NaN by the
-    largest or smallest one, a parsed value that is nested too deep by none.
-    """
-    try:
-        data = encode_response(response)
-        if _NULL in data:
-            decode_response(data)  # a number that is none reads as null
-    except RecursionError:
-        choices = tuple(msgspec.structs.replace(choice, parsed=None) for choice in response.choices)
-        return stored_form(msgspec.structs.replace(response, choices=choices))
-    except (UnicodeEncodeError, msgspec.ValidationError):
-        response = msgspec.convert(_storable(msgspec.to_builtins(response)), Response)
-        data = encode_response(response)
-    return response, data
-
-
-def _storable(value: Json) -> Json:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, float) and not isfinite(value):
-        return sys.float_info.max if value > 0 else -sys.float_info.max
-    if isinstance(value, dict):
-        return {_storable(name): _storable(inner) for name, inner in value.items()}
-    return [_storable(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def decode_response(data: bytes) -> Response:

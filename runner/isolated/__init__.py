@@ -31,7 +31,7 @@ START_SECONDS = 120.0
 _GRACE_SECONDS = 5.0
 """Added here to a call's limit, for calls that take over the child's own timer."""
 
-_START = "import sys; sys.path[:] = {path!r}; from runner.isolated.child import main; main()"
+_START = "import sys; sys.path[:] = {path!r}; from runner.isolated.child import main; main({lifeline})"
 _LENGTH = struct.Struct(">Q")
 
 
@@ -68,8 +68,20 @@ class _Child:
     """One process; used by one thread at a time."""
 
     def __init__(self) -> None:
-        start = [sys.executable, "-c", _START.format(path=sys.path)]
-        self._process = subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # Nothing is ever written to it: all that can come of it is that it is closed, as this process ends.
+        lifeline, self._lifeline = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START.format(path=sys.path, lifeline=lifeline)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=(lifeline,),
+            )
+        except OSError:
+            os.close(self._lifeline)
+            raise
+        finally:
+            os.close(lifeline)
 
     @property
     def alive(self) -> bool:
@@ -94,6 +106,7 @@ class _Child:
         process = self._process
         process.kill()
         process.wait()
+        os.close(self._lifeline)
         for pipe in (process.stdin, process.stdout):
             with suppress(OSError):  # what was not flushed has nobody to read it
                 if pipe is not None:

@@ -8,8 +8,7 @@ import pickle
 import select
 import signal
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, BinaryIO
 
@@ -19,22 +18,21 @@ from runner.isolated import IsolatedError
 _LENGTH = struct.Struct(">Q")
 
 
-def main() -> None:
+def main(lifeline: int) -> None:
     """Answer calls until the parent is gone."""
     source = os.fdopen(os.dup(0), "rb")
     out = os.fdopen(os.dup(1), "wb")
     _detach()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # meant for the parent, which decides what becomes of us
-    fcntl.fcntl(source, fcntl.F_SETOWN, os.getpid())
+    _die_with_parent(lifeline)
     while frame := _read(source):
         built, args, seconds, start_seconds = pickle.loads(frame)  # noqa: S301 - what our parent wrote
-        with _mortal(source):
-            function, error = _limited(start_seconds, _build, built)
-            _write(out, None)
-            result = None
-            if function is not None:
-                result, error = _limited(seconds, _call, function, args)
+        function, error = _limited(start_seconds, _build, built)
+        _write(out, None)
+        result = None
+        if function is not None:
+            result, error = _limited(seconds, _call, function, args)
         _write(out, (result, error))
 
 
@@ -46,21 +44,13 @@ def _detach() -> None:
     os.dup2(2, 1)
 
 
-@contextmanager
-def _mortal(source: BinaryIO) -> Iterator[None]:
-    """Have the kernel end this process if its parent dies meanwhile: a thread might never get its turn.
-
-    The parent sends nothing during a call, so that all that can come of its pipe is that it is closed.
-    """
-    flags = fcntl.fcntl(source, fcntl.F_GETFL)
+def _die_with_parent(lifeline: int) -> None:
+    """Have the kernel end this process once the pipe's other end is closed: a thread might get no turn."""
     signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(source, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if select.select([source], [], [], 0)[0]:  # it was closed just before
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
+    if select.select([lifeline], [], [], 0)[0]:  # it was closed just before
         os._exit(1)
-    try:
-        yield
-    finally:
-        fcntl.fcntl(source, fcntl.F_SETFL, flags)
 
 
 def _limited(seconds: float, call: Callable[..., Any], *args: Any) -> tuple[Any, Exception | None]:

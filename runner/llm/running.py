@@ -21,8 +21,9 @@ from runner.llm.process import here
 from runner.llm.shelf import Shelf
 from runner.llm.starting import Started, check_start, log_folder, started, wants_log
 from runner.plan import PlannedPoint
+from runner.storable import stored_form
 from runner.values import Input as RequestInput
-from runner.values import Request, Response, Row, Scope, decode_response, request_key, stored_form
+from runner.values import Request, Response, Row, Scope, decode_response, request_key
 
 _NO_ROW = Row("", 0, {})
 

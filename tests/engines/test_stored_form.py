@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from runner.values import Choice, Response, TokenLogprob, decode_response, stored_form
+from runner.storable import stored_form
+from runner.values import Choice, Response, TokenLogprob, decode_response
 
 
 def kept(**fields: Any) -> Choice:

@@ -87,6 +87,14 @@ def test_scorer_that_holds_the_interpreter_is_ended(own: OwnScorer, echo: Echo) 
     assert echo.asked.total() == 5
 
 
+def test_every_one_of_many_calls_has_its_result(lab: Lab) -> None:
+    """The signal that ends a child with its parent never comes of a call."""
+    lab.rows(sums(10_000))
+    result = lab.run(scorers={"number": {"kind": "regex", "pattern": "[0-9]+"}}, cache=False)
+
+    assert (result.count.ok, result.count.errors) == (10_000, 0)
+
+
 def test_worker_that_is_killed_while_it_scores_has_lost_no_answer(own: OwnScorer, echo: Echo) -> None:
     """A resume finds what is on disk, scores it, and sends no request."""
     with socket.create_server(("127.0.0.1", 0)) as waiting:
