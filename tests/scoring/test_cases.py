@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from runner.errors import RowError
-from runner.scoring.bound import BoundScorer
 from runner.results import ScoreLine
+from runner.scoring.bound import BoundScorer
 from runner.scoring.registry import scorer_kinds
 from runner.values import Row
 
