@@ -55,8 +55,8 @@ class Target:
         except RenderError:
             self._text.render(names)  # fails as well, and names the line
             raise
-        if isinstance(value, str):  # nearly always
-            return self._usable((value,), names)
+        if isinstance(value, str) and self._fault(value) is None:  # nearly always
+            return (value,)
         several = isinstance(value, list | tuple)
         given = (
             {f"{self._expression}[{at}]": one for at, one in enumerate(value)}
