@@ -40,6 +40,8 @@ FAILURES = {
     "return Score(1.0, 5)": "expected text",
     "return Score(1.0, chr(0xD800))": "expected text",
     "return self.nothing": "AttributeError",
+    "raise ValueError(chr(0xD800))": "ValueError: ?",
+    "raise type('E', (Exception,), {'__str__': lambda self: 1 / 0})()": "ZeroDivisionError",
 }
 
 
