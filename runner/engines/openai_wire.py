@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from runner.engines.in_band import answered_error, implied_error
-from runner.engines.lenient import Reading, counted
+from runner.engines.lenient import Reading, counted, loose_json
 from runner.engines.openai_answers import (
     ChatAnswer,
     ChatChoice,
@@ -60,7 +60,7 @@ def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes, reading: Readin
         raise error
     choices = answer.choices
     if not choices:
-        raise implied_error(msgspec.json.decode(body)) or malformed("it has no choices", body)
+        raise implied_error(loose_json(body)) or malformed("it has no choices", body)
     if len(choices) > 1:
         choices.sort(key=lambda choice: choice.index or 0)
     return answer

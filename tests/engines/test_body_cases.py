@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -199,6 +200,8 @@ SIDE_FIELDS = [
     odd(prompt_logprobs="none"),
     odd(prompt_token_ids="none"),
     odd(error=None, error_code=0, error_msg="", base_resp={"status_code": 0, "status_msg": "success"}),
+    odd(error_code=0, error_msg="Success"),
+    odd(error={"code": 0, "message": ""}),
     odd_choice(index=None),
     odd_choice(index=0.0),
     odd_choice(index=""),
@@ -245,6 +248,27 @@ def test_numbers_that_json_lacks_do_no_harm_beside_the_answer() -> None:
     body = json.dumps(odd_choice(logprobs={"content": [{"token": "42", "logprob": float("-inf")}]}))
 
     assert ask(Reply(body.encode()))[0].text == "42"
+
+
+def test_infinite_log_probability_that_was_asked_for_is_the_smallest_number() -> None:
+    """As it is stored; the answer was paid for."""
+    top = [{"token": "42", "logprob": -0.5}, {"token": "7", "logprob": float("-inf")}]
+    logprobs = {"content": [{"token": "42", "logprob": -0.5, "top_logprobs": top}]}
+    body = json.dumps(odd_choice(logprobs=logprobs)).encode()
+
+    response, _ = ask(Reply(body), chat_request(logprobs=True, top_logprobs=2))
+
+    (token,) = response.choices[0].logprobs or ()
+    assert token.top == (("42", -0.5), ("7", -sys.float_info.max))
+
+
+@pytest.mark.parametrize("choices", [b"[]", b"null"])
+def test_body_without_choices_and_with_numbers_that_json_lacks_is_malformed(choices: bytes) -> None:
+    """Or the error that it tells of."""
+    with pytest.raises(MalformedResponseError):
+        ask(Reply(b'{"choices":%b,"x":NaN}' % choices))
+    with pytest.raises(ServerError, match="late"):
+        ask(Reply(b'{"choices":%b,"x":NaN,"detail":"late"}' % choices))
 
 
 def test_what_is_left_out_is_noted_with_its_place_and_value() -> None:
