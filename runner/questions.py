@@ -247,7 +247,7 @@ class Question:
         )
 
     def _fault(self, error: AskError) -> bytes:
-        """Return the line of a row that failed; the message may come from a user's code, and be no Unicode."""
+        """Return a failed row's line; its message may come from a user's code, and be no Unicode."""
         message = error.message.encode(errors="replace").decode()
         return self._line(error=ErrorLine(type(error).__name__, message, error.status))
 

@@ -97,7 +97,7 @@ class Reading:
 def loose_json(body: bytes) -> Any:
     """Decode JSON that may begin with a byte order mark and hold NaN or Infinity.
 
-    NaN becomes null; Infinity, which servers send as a log probability, the largest or smallest number.
+    -Infinity, which servers send as a log probability, becomes the smallest number, the others null.
 
     Raises:
         DecodeError, ValueError, RecursionError: it isn't JSON, or is nested too deep.
@@ -122,7 +122,7 @@ def strict_json(data: bytes) -> bytes:
 
 
 _CONSTANT = re.compile(rb"NaN|Infinity")
-_CONSTANTS = {"Infinity": sys.float_info.max, "-Infinity": -sys.float_info.max}
+_CONSTANTS = {"-Infinity": -sys.float_info.max}
 
 
 def fitted(data: Any, form: type[_Form], reading: Reading) -> _Form:
@@ -152,7 +152,7 @@ class _Place:
         return _Place(self.reading, self.strict, f"{self.path}.{name}" if self.path else name)
 
     def within(self, items: int) -> _Place:
-        """Return the place of a list's items; the index of the only one doesn't matter where one was asked for."""
+        """Return the place of a list's items; where one choice was asked for, its index doesn't matter."""
         alone = items == 1 and (self.reading.sampling.get("n") or 1) == 1
         strict = self.strict - {"index"} if alone else self.strict
         return _Place(self.reading, strict, f"{self.path}[]")

@@ -130,7 +130,7 @@ def float32(given: str | Sequence[float]) -> bytes:
     """Return a vector as little-endian float32, from base64 of that or from numbers.
 
     Raises:
-        MalformedResponseError: it is empty, or no base64 of whole numbers of 4 bytes.
+        MalformedResponseError: it is empty, no base64 of whole numbers of 4 bytes, or has too large a number.
     """
     if isinstance(given, str):
         try:
@@ -138,7 +138,10 @@ def float32(given: str | Sequence[float]) -> bytes:
         except binascii.Error as error:
             raise MalformedResponseError(f"a vector is no base64: {error}") from None
     else:
-        vector = struct.pack(f"<{len(given)}f", *given)
+        try:
+            vector = struct.pack(f"<{len(given)}f", *given)
+        except OverflowError:
+            raise MalformedResponseError("a vector has a number that float32 can't hold") from None
     if not vector or len(vector) % _FLOAT:
         raise MalformedResponseError(
             f"a vector has {count(len(vector), 'byte')}, expected a multiple of {_FLOAT}"

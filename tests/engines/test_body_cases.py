@@ -317,3 +317,10 @@ def test_raw_completion_is_read_as_leniently(choice: dict[str, Any]) -> None:
 
     assert response.text == "42"
     assert response.choices[0].finish_reason in {"stop", None}
+
+
+@pytest.mark.parametrize("reply", [Reply(b""), Reply(b" \r\n"), Reply(b"", 204)])
+def test_response_without_a_body_is_malformed(reply: Reply) -> None:
+    """And the message says what is missing."""
+    with pytest.raises(MalformedResponseError, match="empty"):
+        ask(reply)
