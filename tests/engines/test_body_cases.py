@@ -20,6 +20,7 @@ from runner.errors import (
     RateLimitError,
     ServerError,
 )
+from runner.values import Response
 from tests.engines.answer_kit import CASES, ask
 from tests.engines.asking_engines import chat_request, text_request
 from tests.engines.scripted_server import Reply, chat
@@ -290,13 +291,20 @@ def test_what_is_left_out_is_noted_with_its_place_and_value() -> None:
         (odd_choice(logprobs=7), {"logprobs": True}),
         (odd_choice(token_ids=["x"]), {"return_token_ids": True}),
         (odd(prompt_logprobs="none"), {"prompt_logprobs": 1}),
+        (
+            odd_message(tool_calls=[{"function": "f"}]),
+            {"tools": [{"type": "function", "function": {"name": "f"}}]},
+        ),
         (odd_message(tool_calls="none"), {"tools": [{"type": "function", "function": {"name": "f"}}]}),
     ],
 )
 def test_what_was_asked_for_has_to_be_readable(body: dict[str, Any], sampling: dict[str, Any]) -> None:
-    """An answer that lacks it is none, and asking again would give the same."""
-    with pytest.raises(IncompleteResponseError):
+    """An answer that lacks it is none, and asking again would give the same; the rest of it is kept."""
+    with pytest.raises(IncompleteResponseError) as raised:
         ask(Reply(body), chat_request(**sampling))
+
+    assert isinstance(raised.value.response, Response)
+    assert raised.value.response.text == "42"
 
 
 @pytest.mark.parametrize(
