@@ -182,6 +182,8 @@ def _fit_struct(data: dict[str, Any], struct: type[msgspec.Struct], place: _Plac
         value, inner = data.get(one.encode_name), place.at(one.encode_name)
         if value is None and not one.required:
             continue
+        if one.encode_name not in data:
+            raise UnfitError(f"{inner.path} is missing")
         try:
             given[one.name] = _fit(value, one.type, inner)
         except UnfitError as error:

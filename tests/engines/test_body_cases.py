@@ -272,6 +272,13 @@ def test_body_without_choices_and_with_numbers_that_json_lacks_is_malformed(choi
         ask(Reply(b'{"choices":%b,"x":NaN,"detail":"late"}' % choices))
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_chat_answer_to_a_raw_prompt_is_no_empty_text(stream: bool) -> None:
+    """It has no text where that belongs."""
+    with pytest.raises(MalformedResponseError, match="text is missing"):
+        ask(Reply(odd()), text_request(), stream=stream)
+
+
 def test_what_is_left_out_is_noted_with_its_place_and_value() -> None:
     """Empty fields say nothing, and are not worth a word."""
     _, noted = ask(Reply(odd_choice(logprobs=7) | {"usage": {"prompt_tokens": 14417.92}}))
