@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
-from runner.errors import AskError, ScorerError
+from runner.errors import AskError, ScorerError, raised_by_user
 from runner.isolated import Isolated, IsolatedError
 from runner.results import ScoreLine
 from runner.scoring.base import Score, create_scorer
@@ -99,7 +99,7 @@ class Scoring:
             raise
         except Exception as error:
             # Scorers are plug-ins: one that fails costs its row, and not the answers of all others.
-            raise ScorerError(f"scorer {self._name}: {type(error).__name__}: {error}") from error
+            raise ScorerError(f"scorer {self._name}: {raised_by_user(error)}") from error
         return Score(self._number(score), self._text(score.answer))
 
     def _number(self, score: Score) -> float:
