@@ -33,6 +33,7 @@ _ALWAYS = frozenset({
     "content",
     "content_block",
     "delta",
+    "embedding",
     "index",
     "input",
     "message",

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from runner.engines.in_band import answered_error
 from runner.engines.lenient import Count, Reading, counted
 from runner.engines.provider_wire import decode
 from runner.errors import IncompleteResponseError, MalformedResponseError
@@ -101,8 +102,11 @@ def read_vectors(body: bytes, requests: Sequence[Request], reading: Reading = _N
 
     Raises:
         MalformedResponseError: it has others.
+        AskError: it tells of an error instead.
     """
     answer = decode(_vectors, body, reading)
+    if len(answer.data) != len(requests) and (error := answered_error(body)):
+        raise error
     if any(one.index is not None for one in answer.data):
         answer.data.sort(key=lambda one: one.index or 0)
     return embedded([one.embedding for one in answer.data], _used(answer.usage).prompt_tokens, requests)
