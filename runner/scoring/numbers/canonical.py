@@ -29,9 +29,7 @@ _SIGNS: Final = {
     "\uff3e": "^",
     "\uff3f": "_",
     "\u2213": "±",
-    "\u2212": "\u2212",
-    "√": "√",
-    "π": "π",
+    **dict.fromkeys("∛∜", "√"),
     "∞": OPAQUE,
 }
 _SUPERSCRIPTS: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
@@ -42,6 +40,12 @@ _SMALL_FRACTION: Final = re.compile(r"(?<![⁰¹²³⁴⁵⁶⁷⁸⁹])([⁰¹�
 _CJK_DATE: Final = re.compile(
     r"\d{1,4}\s?[年년]\s?\d{1,2}\s?[月월](?:\s?\d{1,2}\s?[日号일])?|\d{1,2}\s?[月월]\s?\d{1,2}\s?[日号일]"
 )
+
+_MULTIPLE: Final = re.compile(
+    r"(?<=\d)\s?(?:[千仟](?![米克瓦卡焦赫伏帕字])|[百佰十](?!分)|[万萬亿億兆割]|分之|分の|분의"
+    r"|[십백천억]|만(?!큼)|조(?!각))(?:\s(?=\d))?"
+)
+"""Words of Chinese, Japanese and Korean that multiply or divide the number before them."""
 
 _COMMANDS: Final = {
     **dict.fromkeys((",", "thinspace"), GLUE),
@@ -62,7 +66,15 @@ _COMMANDS: Final = {
     "infty": OPAQUE,
 }
 _COMMAND: Final = re.compile(r"\\([A-Za-z]++|.)")
-_LONE_SIGN: Final = re.compile(rf"\{{([-+.,])\}}|\\(?:text|mathrm|mbox)\{{ ?([-+.,$%°{CURRENCY}]) ?\}}")
+_LONE_SIGN: Final = re.compile(rf"(?:\\(?:mathord|mathpunct) ?)?\{{([-+.,:{GLUE}])\}}")
+_TEXT: Final = re.compile(
+    r"\\(?:text|textrm|textnormal|mathrm|mbox)\{([^{}\\]*[^{}\\A-Za-z]|[^{}\\]{2,}(?=\}(?!\d)))\}"
+)
+"""Text within a formula, but for one letter: ``273\\text{K}`` isn't 273K, a multiple."""
+_UNIT_FRACTION: Final = re.compile(
+    r"\\frac(?= ?\{ ?\\(?:text|mathrm)\{[^{}\d]*\}[^{}]*\} ?\{ ?\\(?:text|mathrm)\{[^{}\d]*\})"
+)
+_TAG: Final = re.compile(r"<(su[pb])>([-+\u2212]?[0-9]{1,4}|[A-Za-z]{1,2})</\1>")
 
 
 def canonical(text: str) -> str:
@@ -74,15 +86,20 @@ def canonical(text: str) -> str:
     """
     if not text.isascii():
         text = _CJK_DATE.sub("#", text)
+        text = _MULTIPLE.sub(OPAQUE, text)
         text = _SMALL_FRACTION.sub(_small_fraction, text)
         text = _SUPERSCRIPT.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", text)
         text = _SUBSCRIPT.sub(lambda found: f"_{{{found[0].translate(_SUBSCRIPTS)}}}", text)
         text = text.translate(_ALIKE)
     if "\\" in text:
         text = _COMMAND.sub(lambda found: _COMMANDS.get(found[1], found[0]), text)
+        text = _UNIT_FRACTION.sub(r"\\per", text)
+        text = _TEXT.sub(r"\1", text)
     if "{" in text:
-        text = _LONE_SIGN.sub(lambda found: found[1] or found[2], text)
-    return text.replace("~", GLUE)
+        text = _LONE_SIGN.sub(r"\1", text)
+    if "</su" in text:
+        text = _TAG.sub(lambda found: f"{'^' if found[1] == 'sup' else '_'}{{{found[2]}}}", text)
+    return text.replace("~", GLUE).replace("+/-", "±")
 
 
 def _small_fraction(found: re.Match[str]) -> str:
