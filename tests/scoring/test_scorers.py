@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from time import process_time
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runner.errors import RowError, ScorerError
+from runner.patterns import compile_pattern, matches
 from runner.scoring.base import Score, Scorer
 from runner.scoring.registry import scorer_kinds
 
@@ -268,3 +270,14 @@ def test_long_texts_take_linear_time(kind: str, piece: str) -> None:
     scorer(kind, ignore_case=True, **given).score((piece * 10**6)[: 10**6], "x")
 
     assert process_time() - start < 60
+
+
+@pytest.mark.parametrize(
+    "pattern", ["x{e}", "(?:foo){e}", r"\w{i}", "{d}", "a{2}", "[{e}]", r"\{e}", r"\text{(\w+)}"]
+)
+@pytest.mark.parametrize("text", ["foo fob", "x{e} {d}", r"\text{ab} aa"])
+def test_braces_in_a_pattern_mean_what_python_says(pattern: str, text: str) -> None:
+    """Only those of a repetition are more than characters: none makes a match fuzzy."""
+    expected = [match.span() for match in re.finditer(pattern, text)]
+
+    assert [match.span() for match in matches(compile_pattern(pattern), text)] == expected
