@@ -14,7 +14,8 @@ OPAQUE: Final = "\N{PILCROW SIGN}"
 """Stands for a sign that makes another number of the one before it, such as a CJK numeral."""
 
 _SIGNS: Final = {
-    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\ufe58\ufe63\uff0d", "-"),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\ufe63\uff0d", "-"),
+    **dict.fromkeys("\u2014\u2015\ufe58", "--"),
     **dict.fromkeys("\u00a0\u2007\u2008\u2009\u200a\u202f", GLUE),
     **dict.fromkeys("\u2019\u02bc\uff07", "'"),
     **dict.fromkeys("\u2044\u2215\uff0f", "/"),
@@ -55,6 +56,11 @@ _COMMANDS: Final = {
     **dict.fromkeys(("times", "cdot", "ast"), "×"),  # noqa: RUF001
     **dict.fromkeys(("frac", "dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"), r"\frac"),
     **dict.fromkeys(("pm", "mp"), "±"),
+    **dict.fromkeys(("ge", "geq", "geqslant", "gt", "gtrsim"), "≥"),
+    **dict.fromkeys(("le", "leq", "leqslant", "lt", "lesssim"), "≤"),
+    **dict.fromkeys(("approx", "cong", "equiv", "ne", "neq", "sim", "simeq"), "≈"),
+    **dict.fromkeys(("Rightarrow", "implies", "longrightarrow", "rightarrow", "to"), "→"),
+    **dict.fromkeys(("n", "r", "t"), "\n"),  # escapes of a string that was printed as it is
     **dict.fromkeys(("pounds", "euro", "yen", "textdollar", "textsterling", "texteuro", "textyen"), CURRENCY),
     **dict.fromkeys(("degree", "textdegree"), "°"),
     "over": "/",

@@ -64,7 +64,7 @@ MIXED: Final = re.compile(
 
 # What belongs to a number behind it.
 SCALE: Final = re.compile(
-    rf"{_GAP}(hundred|thousand|million|billion|trillion|lakh|crore)s?(?![\w-])", re.IGNORECASE
+    rf"{_GAP}(hundred|thousand|million|billion|trillion|lakh|crore)s?(?![^\W_]|-(?!-))", re.IGNORECASE
 )
 SCALES: Final = {
     "hundred": 100,
@@ -97,7 +97,7 @@ FOREIGN: Final = re.compile(
         # A multiple: 10k, 2M.
         rf"[kKMB](?![\w])|{_GAP}(?:bn|mn|mln){_NO_LETTER}|{OPAQUE}",
         # Letters that more digits follow, but for a unit such as m2.
-        rf"(?!(?:[kcmd\u00b5\u03bc]?m|ft|in|yd)[23](?!\w)){_LETTER}++[0-9_]",
+        rf"(?!(?:[kcmd\u00b5\u03bc]?m|ft|in|yd)[23](?!\w)){_LETTER}++(?:[0-9]|_\w)",
     ))
 )
 REMAINDER: Final = re.compile(rf"(?:[.,:'{GLUE}]?\w++)*+")
@@ -110,7 +110,7 @@ NO_NUMBER: Final = re.compile(
         r"(?<=\+)[1-9][0-9]{0,2} \(?[0-9]{2,4}\)?(?:[ -][0-9]{2,4}){1,4}(?![0-9])",
         r"[0-9][0-9A-Fa-f]{0,3}(?::[0-9A-Fa-f]{0,4}){1,6}:[0-9A-Fa-f]{1,4}(?!\w)",
         r"0[xXbBoO][0-9A-Fa-f]++\w*+",
-        r"[0-9]++(?:-[0-9]++){2,}+",
+        r"[0-9]++(?:--?[0-9]++){2,}+",
         r"[0-9]++-[0-9]++/[0-9]++",
         r"[0-9]++\.[0-9]*+\([0-9]++\)",
         rf"(?:[0-9]{{1,2}}(?:[:.][0-9]{{2}})?-)?[0-9]{{1,2}}(?:[:.][0-9]{{2}})?{_GAP}(?:[aApP]\.[mM]\.|[aApP][mM](?!\w))",
@@ -142,7 +142,7 @@ NEGATIVE: Final = re.compile(
     rf"(?:\b[nN]egative|(?:\A|[=:(\n] ?|\b(?:is|be|was|equals) )[mM]inus) (?:{_CURRENCY}{_GAP})?\Z"
 )
 CODE_BEFORE: Final = re.compile(rf"(?<!{_LETTER}){_CODES}\Z")
-JOINED: Final = re.compile(rf"(?:{_LETTER}|[0-9_.)\]%]|(?<![ :])\}})\Z")
+JOINED: Final = re.compile(rf"(?:{_LETTER}|[0-9.)\]%]|(?<=[^\W_])_|(?<![ :])\}})\Z")
 """The text goes on in what follows, so that a dash there is no sign, and a dot no decimal point."""
-OPEN: Final = re.compile(r"(?:[=≈≡<>≤≥({\[|:$×*/,]|\\(?:approx|equiv|leq?|geq?))\Z")  # noqa: RUF001
+OPEN: Final = re.compile(r"[=≈≡<>≤≥→({\[|:$×*/,]\Z")  # noqa: RUF001
 """A sign with a space behind it belongs to the number there: ``= - 5``, but not ``- 5 apples``."""
