@@ -73,6 +73,7 @@ _COMMANDS: Final = {
 }
 _COMMAND: Final = re.compile(r"\\([A-Za-z]++|.)")
 _LONE_SIGN: Final = re.compile(rf"(?:\\(?:mathord|mathpunct) ?)?\{{([-+.,:{GLUE}])\}}")
+_BASE: Final = re.compile(r"(?<![\w}])\{([0-9]{1,100})\}(?= ?\^)")
 _TEXT: Final = re.compile(
     r"\\(?:text|textrm|textnormal|mathrm|mbox)\{([^{}\\]*[^{}\\A-Za-z]|[^{}\\]{2,}(?=\}(?!\d)))\}"
 )
@@ -102,7 +103,7 @@ def canonical(text: str) -> str:
         text = _UNIT_FRACTION.sub(r"\\per", text)
         text = _TEXT.sub(r"\1", text)
     if "{" in text:
-        text = _LONE_SIGN.sub(r"\1", text)
+        text = _BASE.sub(r"\1", _LONE_SIGN.sub(r"\1", text))
     if "</su" in text:
         text = _TAG.sub(lambda found: f"{'^' if found[1] == 'sup' else '_'}{{{found[2]}}}", text)
     return text.replace("~", GLUE).replace("+/-", "±")

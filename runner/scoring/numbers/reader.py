@@ -81,7 +81,7 @@ class Reader:
         before = self._text[max(0, start - syntax.BEFORE) : start]
         if found := syntax.NO_NUMBER.match(self._text, start):
             return found.end()
-        if before[-1:] in {" ", GLUE} and syntax.MONTH_BEFORE.search(before[-syntax.LONGEST_MONTH :]):
+        if before[-1:] in {" ", GLUE, "-"} and syntax.MONTH_BEFORE.search(before[-syntax.LONGEST_MONTH :]):
             found = syntax.DATE_REST.match(self._text, start)
             if found is not None:
                 return found.end()
@@ -139,7 +139,8 @@ class Reader:
         behind = end
         if parts := syntax.PARTS.match(self._text, end):
             behind = parts.end()
-        sign = self._sign(first)
+        closed = self._text[behind : behind + 1] in {")", "}"}
+        sign = self._sign(first - (self._bracket(first) if closed else 0))
         if sign is None or self._goes_on(start, behind):
             rest = syntax.REMAINDER.match(self._text, behind)
             return None, rest.end() if rest else behind
@@ -193,6 +194,11 @@ class Reader:
         if sign == "+" or not self._is_sign(begin, sign, spaced=spaced):
             return False, first
         return True, begin
+
+    def _bracket(self, first: int) -> int:
+        """Return the length of the bracket between a sign and a number: ``-(5)``; 0 if there is none."""
+        found = syntax.BRACKET_BEFORE.search(self._text, max(0, first - syntax.BEFORE), first)
+        return len(found[1]) if found else 0
 
     def _is_sign(self, begin: int, sign: str, *, spaced: bool) -> bool:
         """Tell a minus from a dash, a hyphen and a subtraction by what is before it."""

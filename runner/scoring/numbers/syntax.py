@@ -35,7 +35,7 @@ _FACTORS = r"sqrt|pi|alpha|beta|theta|lambda|phi|ln|log|sin|cos|tan"
 CANDIDATE: Final = re.compile(
     rf"[0-9^_√]|\\frac(?![A-Za-z])"
     rf"|\\(?:{_FUNCTIONS}|[dt]?binom|overline|bar|dot|pmod|hspace|vspace|label|ref|eqref|tag|cite|phantom)(?![A-Za-z])"
-    rf"|(?<![\w\\])(?:(?:{_FUNCTIONS})(?=\()|log(?=_)|(?:sqrt|ln|sin|cos|tan)(?= ?[0-9]))"
+    rf"|(?<![\w\\])(?:(?:{_FUNCTIONS}|log[0-9]{{1,2}})(?=\()|log(?=_)|(?:sqrt|ln|sin|cos|tan)(?= ?[0-9]))"
 )
 ARGUMENT: Final = re.compile(r" ?(?:[-+\u2212]?(?:[0-9.,]*[0-9]|[A-Za-z])|\\[A-Za-z]++|\([^()\n]{0,80}\))")
 OPTIONAL_ARGUMENT: Final = re.compile(r"\[[^][\n]{0,80}\]|_(?:\{[^{}\n]{0,80}\}|[0-9A-Za-z])")
@@ -88,8 +88,8 @@ FOREIGN: Final = re.compile(
         # More digits, a subscript or an exponent that the grammar doesn't know.
         rf"[.,'_:{GLUE}][0-9]|_\{{?(?:[^\W_]|\\)|\.?\\(?:overline|dot|bar)(?![A-Za-z])|\.[eE][-+]?[0-9]",
         r" ?\^(?! ?\{? ?(?:\\(?:circ|text|mathrm|prime)|[°∘']|(?:o|st|nd|rd|th)(?![a-z])))|\*\*[0-9]",
-        rf"[)\]}}] ?\^(?! ?\{{? ?\\circ)|{_GAP}(?:/|\\over) ?[0-9]|[)}}]?/[({{\\]|\\frac(?![A-Za-z])",
-        rf"/[${CURRENCY}][0-9]|!(?=[}}$])",
+        rf"[)\]}}] ?\^(?! ?\{{? ?\\circ)|{_GAP}(?:/|\\over) ?\.?[0-9]|\\frac(?![A-Za-z])",
+        rf"[)}}]?/[({{\\]|[)}}]/[0-9]|/(?:[${CURRENCY}][0-9]|√|π|sqrt|e{_NO_LETTER})|!(?=[}}$])",
         # A factor or a term that is no number.
         rf"{_GAP}[-+\u2212±]{_GAP}[0-9.]{{0,20}}{_GAP}(?:√|\\sqrt|π|\\pi(?![A-Za-z])|(?<![ {GLUE}])i(?!\w))",
         rf"{_GAP}(?:[×*] ?)?(?:√|[α-ωπ](?!\w)|\\(?:{_FACTORS})(?![A-Za-z]))",  # noqa: RUF001
@@ -113,15 +113,15 @@ NO_NUMBER: Final = re.compile(
         r"[0-9]++(?:--?[0-9]++){2,}+",
         r"[0-9]++-[0-9]++/[0-9]++",
         r"[0-9]++\.[0-9]*+\([0-9]++\)",
-        rf"(?:[0-9]{{1,2}}(?:[:.][0-9]{{2}})?-)?[0-9]{{1,2}}(?:[:.][0-9]{{2}})?{_GAP}(?:[aApP]\.[mM]\.|[aApP][mM](?!\w))",
+        rf"(?:[0-9]{{1,2}}(?:[:.][0-9]{{2}})?-)?[0-9]{{1,2}}(?:[:.][0-9]{{2}})?{_GAP}(?:[aApP]\.[mM](?!\w)\.?|[aApP][mM](?!\w))",
         rf"[0-9]{{1,2}}{_GAP}o'clock",
         rf"[0-9]{{1,2}}(?:st|nd|rd|th)?(?: of)?[ {GLUE}-]{_MONTHS}{_NO_LETTER}\.?{_YEAR}",
     ))
 )
-MONTH_BEFORE: Final = re.compile(rf"(?<!{_LETTER}){_MONTHS}\.?[ {GLUE}]{{1,2}}\Z")
+MONTH_BEFORE: Final = re.compile(rf"(?<!{_LETTER}){_MONTHS}\.?[ {GLUE}-]{{1,2}}\Z")
 LONGEST_MONTH: Final = len(" September.  ")
 DATE_REST: Final = re.compile(
-    r"(?:[0-9]{1,2}(?:-[0-9]{1,2})?(?:st|nd|rd|th)?(?:,? [0-9]{4}(?![0-9]))?|[0-9]{4})"
+    r"(?:[0-9]{1,2}(?:-[0-9]{1,2})?(?:st|nd|rd|th)?(?:(?:,? |-)[0-9]{4}(?![0-9]))?|[0-9]{4})"
     r"(?![0-9A-Za-z]|[.,:'][0-9])"
 )
 NAME_REST: Final = re.compile(rf"\w++(?:(?:::|[.,:'{GLUE}/-])\w++)*+")
@@ -133,10 +133,11 @@ _DASH = r"--?|[\u2212+±]"
 SIGN: Final = re.compile(r"[-+\u2212±]")
 PREFIX: Final = re.compile(rf"(?:(?P<outer>{_DASH})(?P<gap> ?))?(?:{_CURRENCY}{_GAP})?(?P<inner>{_DASH})?\Z")
 PART_BEFORE: Final = re.compile(
-    rf"(?:[±{OPAQUE}]|/[({{${CURRENCY}]?|[0-9]{GLUE}|\b[vV]ersion "
+    rf"(?:[±{OPAQUE}]|/[({{.${CURRENCY}]?|[0-9] / |[0-9]{GLUE}|\b[vV]ersion "
     rf"|(?:√[0-9]++|\\sqrt\{{[^{{}}]*+\}}|π|\\pi|[0-9]i) ?[-+\u2212] ?)\Z"
 )
 """What makes the digits behind it part of a path, of a version, or of a number that wasn't read."""
+BRACKET_BEFORE: Final = re.compile(rf"(?:{_DASH})((?:\\boxed)?[({{])\Z")
 MONEY_BEFORE: Final = re.compile(rf"{_CURRENCY}{_GAP}(?:{_DASH})?\Z")
 NEGATIVE: Final = re.compile(
     rf"(?:\b[nN]egative|(?:\A|[=:(\n] ?|\b(?:is|be|was|equals) )[mM]inus) (?:{_CURRENCY}{_GAP})?\Z"
