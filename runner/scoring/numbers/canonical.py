@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from html import unescape
 from typing import Final
 
 GLUE: Final = "\N{NO-BREAK SPACE}"
@@ -63,6 +64,7 @@ _COMMANDS: Final = {
     **dict.fromkeys(("n", "r", "t"), "\n"),  # escapes of a string that was printed as it is
     **dict.fromkeys(("pounds", "euro", "yen", "textdollar", "textsterling", "texteuro", "textyen"), CURRENCY),
     **dict.fromkeys(("degree", "textdegree"), "°"),
+    **{sign: sign for sign in ".-+*"},  # as Markdown escapes them
     "over": "/",
     "%": "%",
     "$": "$",
@@ -91,6 +93,8 @@ def canonical(text: str) -> str:
     ``\frac{1}{2}``; LaTeX's spaces and signs become those that they print. Letters without case, such as
     those of CJK, become ``#``: they are written without spaces between words and numbers.
     """
+    if "&" in text:
+        text = unescape(text)
     if not text.isascii():
         text = _CJK_DATE.sub("#", text)
         text = _MULTIPLE.sub(OPAQUE, text)
