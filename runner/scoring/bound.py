@@ -84,8 +84,12 @@ class Scoring:
         if target is None and self._target is not None:
             target = self._target.texts({"row": data, **dict(zip(self._slots, answers, strict=True))})
         target = target or ("",)
-        score = best_score(self, answers[self._slot], target)
-        return ScoreLine(score.value, score.answer, target[0] if len(target) == 1 else target)
+        answer = answers[self._slot]
+        if len(target) == 1:
+            score = self.score(answer, target[0])
+            return ScoreLine(score.value, score.answer, target[0])
+        score = best_score(self, answer, target)
+        return ScoreLine(score.value, score.answer, target)
 
     def score(self, text: str, target: str) -> Score:
         """Return the score with one target, checked for what a score is."""
