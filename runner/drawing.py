@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from runner.engines.constraints import constraint_fault
 from runner.errors import Fault, RenderError
 from runner.render import ValueTemplate, compile_value
-from runner.spec import Sampling
+from runner.spec import LARGEST, Sampling
 from runner.spec.exact import FILLED
 from runner.spec.sampling import CONSTRAINTS, GO_WITH, is_template
 from runner.values import Json, Row, spelled
@@ -108,6 +108,10 @@ class Drawing:
             raise RenderError(
                 f"{place}: {first['msg']} (the row gives {spelled(first['input'], 80)})"
             ) from None
+        for name, value in filled.items():
+            if isinstance(value, int) and value > LARGEST:
+                problem = f"too large: whole numbers go up to {LARGEST}"
+                raise RenderError(f"sampling.{name}: {problem} (the row gives {value})")
         for name in CONSTRAINTS:
             if name in filled and (fault := constraint_fault(name, filled[name])) is not None:
                 raise RenderError(f"{fault.place}: {fault.problem} (the row gives it)")

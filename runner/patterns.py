@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from time import process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.errors import ScorerError
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 SECONDS = 2.0
 """Processor time that a pattern may use on one answer: what the `regex` package counts as well."""
+
+_BRACE: Final = re.compile(
+    r"(?:\\(?:[NpP]\{[^}]*+\}|.)|\[\^?\]?(?:\\.|[^]\\])*+\])|(\{)(?!\d*+,?\d*+\})", re.DOTALL
+)
+"""A brace that begins no repetition: a literal one, which the `regex` package may read as fuzzy matching."""
 
 
 def compile_pattern(pattern: str, *, ignore_case: bool = False) -> Pattern[str]:
@@ -23,8 +29,9 @@ def compile_pattern(pattern: str, *, ignore_case: bool = False) -> Pattern[str]:
     """
     import regex
 
+    exact = _BRACE.sub(lambda found: "\\{" if found[1] else found[0], pattern)
     try:
-        return regex.compile(pattern, regex.VERSION0 | (regex.IGNORECASE if ignore_case else 0))
+        return regex.compile(exact, regex.VERSION0 | (regex.IGNORECASE if ignore_case else 0))
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
         raise ValueError(f"invalid regular expression {pattern!r:.200}: {error}") from None
 

@@ -23,6 +23,9 @@ MOST_REFERENCES = 10_000
 MOST_POINTS = 100_000
 """Most points of one experiment."""
 
+_MOST_SHOWN = 10**15
+"""The largest number that a message writes out."""
+
 
 def too_many(label: str, at: Any) -> Fault:
     problem = f"more than {MOST_VALUES:,} values, aliases (*) expanded: no file may hold more"
@@ -47,6 +50,10 @@ def refuse_vast(lengths: Mapping[str, int], source: str = "") -> None:
     """
     points = prod(lengths.values())
     if points > MOST_POINTS:
-        shown = " x ".join(f"{key} ({count:,})" for key, count in lengths.items())
-        problem = f"{points:,} points, of {shown}: an experiment has at most {MOST_POINTS:,}"
+        shown = " x ".join(f"{key} ({_counted(count)})" for key, count in lengths.items())
+        problem = f"{_counted(points)} points, of {shown}: an experiment has at most {MOST_POINTS:,}"
         raise ConfigError([Fault("sweep", problem, "", source)])
+
+
+def _counted(number: int) -> str:
+    return f"{number:,}" if number <= _MOST_SHOWN else f"more than {_MOST_SHOWN:,}"

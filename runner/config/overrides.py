@@ -169,7 +169,11 @@ def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Chan
         raise ConfigError([Fault(key, "interval() has no end of values; use range() or choice()", "", _HERE)])
     if parsed.type == OverrideType.DEL and parsed.is_sweep_override():
         raise ConfigError([Fault(key, "a deletion can't be swept", f"write ~{key}", _HERE)])
-    values = _values(parsed, options)
+    try:
+        values = _values(parsed, options)
+    except _NestedSweepError:
+        hint = "list all values in one choice()"
+        raise ConfigError([Fault(key, "a sweep within a value or another sweep", hint, _HERE)]) from None
     if not values:
         raise ConfigError([Fault(key, "the sweep has no values", "range() leaves its end out", _HERE)])
     return Change(
@@ -185,6 +189,10 @@ def _change(parsed: Any, line: str, options: Callable[[str], list[str]]) -> Chan
 
 
 _HERE = COMMAND_LINE.label
+
+
+class _NestedSweepError(Exception):
+    """A value holds a sweep."""
 
 
 def _values(parsed: Any, options: Callable[[str], list[str]]) -> tuple[Json, ...]:
@@ -237,6 +245,8 @@ def _plain(parsed: Any, depth: int = 0) -> Json:
         return [_plain(item, depth + 1) for item in parsed]
     if isinstance(parsed, dict):
         return {_key(_plain(key)): _plain(value, depth + 1) for key, value in parsed.items()}
+    if not isinstance(parsed, bool | int | float | str | Decimal | None):
+        raise _NestedSweepError
     return parsed
 
 

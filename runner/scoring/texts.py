@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
-_DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014"
+_DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
 _PARTS: Final = "%\u066a\uff05\u2030"
 
 
@@ -22,16 +22,23 @@ class _Marks(dict[int, int]):
     """A translation of all punctuation to one mark; learns characters as they come."""
 
     def __missing__(self, code: int) -> int:
-        category = unicodedata.category(chr(code))
-        self[code] = kept = ord(_MARK) if category.startswith("P") or category == "Sk" else code
+        character = chr(code)
+        category = unicodedata.category(character)
+        mark = category.startswith("P") or category == "Sk" or character in _DASHES
+        self[code] = kept = ord(_MARK) if mark else code
         return kept
 
 
+_SPACED: Final = frozenset({*_DASHES, "/", ":"})
+"""What makes one number, or two, of those to its sides with spaces between."""
 _MARK: Final = "\0"
 _SPACES: Final = _Spaces()
 _MARKS: Final = _Marks()
 _RUN: Final = re.compile(rf"{_MARK}+")
-_THOUSANDS: Final = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})++(?![\d,])")
+_THOUSANDS: Final = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})++(?!,?\d)")
+_CURRENCY: Final = re.compile(r"(?:[A-Z]{0,3}[^\w\s]|[A-Z]{2,3}|[A-Z][a-z]\.?) ?\.?\d")
+"""What may be between a sign and its number: ``-US$5``."""
+_BEFORE_PARTS: Final = re.compile(rf"(?<=\d) +(?=[{_PARTS}])")
 _EXPONENT: Final = re.compile(r"\d[eE]\Z")
 
 
@@ -61,40 +68,43 @@ _LONG: Final = 2_000
 def without_punctuation(text: str) -> str:
     """Drop the punctuation of *text*, but for what numbers differ by.
 
-    That is: what is between two digits, other than commas between thousands; a sign or a decimal point before
-    a number; a percent sign behind one. If nothing would be left, *text* is returned as it is.
+    That is: what is between two digits, other than commas between thousands; a dash, slash or colon between
+    two numbers with spaces; a sign or a decimal point before a number; a percent sign behind one. If nothing
+    would be left, *text* is returned as it is.
     """
     plain = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text)
     marked = plain.translate(_MARKS)
     kept = _RUN.sub(lambda run: _of_number(plain, run.start(), run.end()), marked)
-    kept = re.sub(r" {2,}", " ", kept)
+    kept = _BEFORE_PARTS.sub("", re.sub(r" {2,}", " ", kept))
     return kept if kept.strip() else text
 
 
 def _of_number(text: str, start: int, end: int) -> str:
     """Return what is kept of the punctuation from *start* to *end*."""
-    run, before, after = text[start:end], text[max(0, start - 3) : start], text[end : end + 3]
+    run, before, after = text[start:end], text[max(0, start - 3) : start], text[end : end + 8]
     digit_before, digit_after = before[-1:].isdigit(), after[:1].isdigit()
     if digit_before and digit_after:
         return _hyphens(run)
+    if (
+        run in _SPACED
+        and before[-2:-1].isdigit()
+        and before[-1:] + after[:1] == "  "
+        and after[1:2].isdigit()
+    ):
+        return _hyphens(run)
     if digit_after and _EXPONENT.search(before):
         return _hyphens(run)
-    if digit_after or _is_currency(after):
+    if digit_after or _CURRENCY.match(after):
         return "" if before[-1:].isalpha() else _hyphens(_sign(run))
     if before.rstrip(" ")[-1:].isdigit():
         return next((sign for sign in run if sign in _PARTS), "")
     return ""
 
 
-def _is_currency(after: str) -> bool:
-    """Whether the sign of a currency and then a number comes next."""
-    return bool(after) and unicodedata.category(after[0]) == "Sc" and any(map(str.isdigit, after[1:]))
-
-
 def _sign(run: str) -> str:
     """Return the sign and the decimal point at the end of some punctuation."""
     point = "." if run.endswith(".") and not run.endswith("..") else ""
-    rest = run.removesuffix(point) if point else run
+    rest = (run.removesuffix(point) if point else run).rstrip("([{")
     return (rest[-1:] if rest[-1:] in _DASHES else "") + point if rest else point
 
 

@@ -162,6 +162,24 @@ def test_range_of_millions_is_refused(project: Project, given: list[str]) -> Non
     assert f"at most {MOST_POINTS:,}" in told
 
 
+def test_vast_numbers_are_not_written_out(project: Project) -> None:
+    """A range of 1e300 values is told in one short line."""
+    told = project.refused("sampling.temperature=range(0,1,1e-300)", multirun=True)
+
+    assert len(told) < 300
+
+
+@pytest.mark.parametrize(
+    "value", ["choice(choice(1,2),3)", "1,choice(2,3)", "[choice(1,2)]", "{a: range(3)}"]
+)
+def test_sweep_within_a_value_is_refused(project: Project, value: str) -> None:
+    """The grammar reads it, but it stands for nothing."""
+    told = project.refused(f"sampling.seed={value}", multirun=True)
+
+    assert "sampling.seed" in told
+    assert "one choice()" in told
+
+
 def test_ranges_keep_their_values(project: Project) -> None:
     """Down, in fractions, and with an end that no step meets."""
     seeds = project.axes("sampling.seed=range(10,1,-3)", multirun=True)

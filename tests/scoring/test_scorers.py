@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from time import process_time
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runner.errors import RowError, ScorerError
+from runner.patterns import compile_pattern, matches
 from runner.scoring.base import Score, Scorer
 from runner.scoring.registry import scorer_kinds
 
@@ -72,6 +74,13 @@ def test_exact_match_compares_whole_texts(
         ("1.2.3", "12.3"),
         ("12,34", "1234"),
         ("v1.2", "v12"),
+        ("\N{FULLWIDTH HYPHEN-MINUS}3", "3"),
+        ("\N{MINUS SIGN}3", "3"),
+        ("-US$5", "US$5"),
+        ("-USD 5", "USD 5"),
+        ("-(5)", "(5)"),
+        ("1 / 2", "1 2"),
+        ("12 : 30", "12 30"),
         ("...", "!!!"),
         ("...", ""),
     ],
@@ -91,6 +100,9 @@ def test_ignoring_punctuation_never_makes_different_numbers_equal(one: str, othe
         ("5.", "5"),
         ("'-3'", "-3"),
         ("1, 2", "1 2"),
+        ("1,000, I think", "1000 I think"),
+        ("\N{MINUS SIGN}3", "-3"),
+        ("50 %.", "50%"),
         ("...", "..."),
         ("3 - x", "3 x"),
     ],
@@ -270,3 +282,14 @@ def test_combining_marks_without_end_take_no_long_time(settings: dict[str, Any])
 
     assert score.value == 1.0
     assert process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    "pattern", ["x{e}", "(?:foo){e}", r"\w{i}", "{d}", "a{2}", "[{e}]", r"\{e}", r"\text{(\w+)}"]
+)
+@pytest.mark.parametrize("text", ["foo fob", "x{e} {d}", r"\text{ab} aa"])
+def test_braces_in_a_pattern_mean_what_python_says(pattern: str, text: str) -> None:
+    """Only those of a repetition are more than characters: none makes a match fuzzy."""
+    expected = [match.span() for match in re.finditer(pattern, text)]
+
+    assert [match.span() for match in matches(compile_pattern(pattern), text)] == expected

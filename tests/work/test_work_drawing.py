@@ -95,6 +95,8 @@ def test_samples_have_seeds_of_their_own_beyond_their_choices() -> None:
     ("sampling", "row", "problem"),
     [
         ({"temperature": "{{ row.t }}"}, {"t": "hot"}, r"sampling\.temperature: .*'hot'"),
+        ({"max_tokens": "{{ row.t }}"}, {"t": 2**63}, r"sampling\.max_tokens: too large"),
+        ({"max_tokens": "{{ row.t }}"}, {"t": "9" * 30}, r"sampling\.max_tokens: too large"),
         ({"temperature": "{{ row.t }}"}, {"t": -1}, r"sampling\.temperature: .*-1"),
         ({"stop": "{{ row.ends }}"}, {"ends": ["a", ""]}, r"sampling\.stop\.1: .*\'\'"),
         ({"temperature": "{{ row.t }}"}, {"x": 1}, r"the row has no column 't'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from html import unescape
 from typing import Final
 
 GLUE: Final = "\N{NO-BREAK SPACE}"
@@ -14,7 +15,8 @@ OPAQUE: Final = "\N{PILCROW SIGN}"
 """Stands for a sign that makes another number of the one before it, such as a CJK numeral."""
 
 _SIGNS: Final = {
-    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\ufe58\ufe63\uff0d", "-"),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\ufe63\uff0d", "-"),
+    **dict.fromkeys("\u2014\u2015\ufe58", "--"),
     **dict.fromkeys("\u00a0\u2007\u2008\u2009\u200a\u202f", GLUE),
     **dict.fromkeys("\u2019\u02bc\uff07", "'"),
     **dict.fromkeys("\u2044\u2215\uff0f", "/"),
@@ -29,9 +31,7 @@ _SIGNS: Final = {
     "\uff3e": "^",
     "\uff3f": "_",
     "\u2213": "±",
-    "\u2212": "\u2212",
-    "√": "√",
-    "π": "π",
+    **dict.fromkeys("∛∜", "√"),
     "∞": OPAQUE,
 }
 _SUPERSCRIPTS: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
@@ -43,6 +43,12 @@ _CJK_DATE: Final = re.compile(
     r"\d{1,4}\s?[年년]\s?\d{1,2}\s?[月월](?:\s?\d{1,2}\s?[日号일])?|\d{1,2}\s?[月월]\s?\d{1,2}\s?[日号일]"
 )
 
+_MULTIPLE: Final = re.compile(
+    r"(?<=\d)\s?(?:[千仟](?![米克瓦卡焦赫伏帕字])|[百佰十](?!分)|[万萬亿億兆割]|分之|分の|분의"
+    r"|[십백천억]|만(?!큼)|조(?!각))(?:\s(?=\d))?"
+)
+"""Words of Chinese, Japanese and Korean that multiply or divide the number before them."""
+
 _COMMANDS: Final = {
     **dict.fromkeys((",", "thinspace"), GLUE),
     **dict.fromkeys((";", ":", " ", ">", "quad", "qquad"), " "),
@@ -51,8 +57,14 @@ _COMMANDS: Final = {
     **dict.fromkeys(("times", "cdot", "ast"), "×"),  # noqa: RUF001
     **dict.fromkeys(("frac", "dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"), r"\frac"),
     **dict.fromkeys(("pm", "mp"), "±"),
+    **dict.fromkeys(("ge", "geq", "geqslant", "gt", "gtrsim"), "≥"),
+    **dict.fromkeys(("le", "leq", "leqslant", "lt", "lesssim"), "≤"),
+    **dict.fromkeys(("approx", "cong", "equiv", "ne", "neq", "sim", "simeq"), "≈"),
+    **dict.fromkeys(("Rightarrow", "implies", "longrightarrow", "rightarrow", "to"), "→"),
+    **dict.fromkeys(("n", "r", "t"), "\n"),  # escapes of a string that was printed as it is
     **dict.fromkeys(("pounds", "euro", "yen", "textdollar", "textsterling", "texteuro", "textyen"), CURRENCY),
     **dict.fromkeys(("degree", "textdegree"), "°"),
+    **{sign: sign for sign in ".-+*"},  # as Markdown escapes them
     "over": "/",
     "%": "%",
     "$": "$",
@@ -62,7 +74,16 @@ _COMMANDS: Final = {
     "infty": OPAQUE,
 }
 _COMMAND: Final = re.compile(r"\\([A-Za-z]++|.)")
-_LONE_SIGN: Final = re.compile(rf"\{{([-+.,])\}}|\\(?:text|mathrm|mbox)\{{ ?([-+.,$%°{CURRENCY}]) ?\}}")
+_LONE_SIGN: Final = re.compile(rf"(?:\\(?:mathord|mathpunct) ?)?\{{([-+.,:{GLUE}])\}}")
+_BASE: Final = re.compile(r"(?<![\w}])\{([0-9]{1,100})\}(?= ?\^)")
+_TEXT: Final = re.compile(
+    r"\\(?:text|textrm|textnormal|mathrm|mbox)\{([^{}\\]*[^{}\\A-Za-z]|[^{}\\]{2,}(?=\}(?!\d)))\}"
+)
+"""Text within a formula, but for one letter: ``273\\text{K}`` isn't 273K, a multiple."""
+_UNIT_FRACTION: Final = re.compile(
+    r"\\frac(?= ?\{ ?\\(?:text|mathrm)\{[^{}\d]*\}[^{}]*\} ?\{ ?\\(?:text|mathrm)\{[^{}\d]*\})"
+)
+_TAG: Final = re.compile(r"<(su[pb])>([-+\u2212]?[0-9]{1,4}|[A-Za-z]{1,2})</\1>")
 
 
 def canonical(text: str) -> str:
@@ -72,17 +93,24 @@ def canonical(text: str) -> str:
     ``\frac{1}{2}``; LaTeX's spaces and signs become those that they print. Letters without case, such as
     those of CJK, become ``#``: they are written without spaces between words and numbers.
     """
+    if "&" in text:
+        text = unescape(text)
     if not text.isascii():
         text = _CJK_DATE.sub("#", text)
+        text = _MULTIPLE.sub(OPAQUE, text)
         text = _SMALL_FRACTION.sub(_small_fraction, text)
         text = _SUPERSCRIPT.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", text)
         text = _SUBSCRIPT.sub(lambda found: f"_{{{found[0].translate(_SUBSCRIPTS)}}}", text)
         text = text.translate(_ALIKE)
     if "\\" in text:
         text = _COMMAND.sub(lambda found: _COMMANDS.get(found[1], found[0]), text)
+        text = _UNIT_FRACTION.sub(r"\\per", text)
+        text = _TEXT.sub(r"\1", text)
     if "{" in text:
-        text = _LONE_SIGN.sub(lambda found: found[1] or found[2], text)
-    return text.replace("~", GLUE)
+        text = _BASE.sub(r"\1", _LONE_SIGN.sub(r"\1", text))
+    if "</su" in text:
+        text = _TAG.sub(lambda found: f"{'^' if found[1] == 'sup' else '_'}{{{found[2]}}}", text)
+    return text.replace("~", GLUE).replace("+/-", "±")
 
 
 def _small_fraction(found: re.Match[str]) -> str:

@@ -15,6 +15,11 @@ from runner.scoring.numbers.terms import read_term
 
 _DEEPEST: Final = 8
 """Deepest fraction in a fraction that is read."""
+_MOST_TRIED: Final = 20_000
+"""Places one after another that begin like a number and hold none, after which no more is read.
+
+It bounds the time that a degenerate answer takes: there is no number in a megabyte of ``½``.
+"""
 
 _Read: TypeAlias = tuple[Quantity | None, int]
 
@@ -23,19 +28,27 @@ class Reader:
     """Reads the numbers of one text.
 
     Every method that reads returns what it read, None where that is no number, and the position behind it.
+
+    Attributes:
+        gave_up: whether so much looked like a number and was none that the rest wasn't read.
     """
 
     def __init__(self, text: str, depth: int = 0) -> None:
         self._text = text
         self._depth = depth
+        self.gave_up = False
 
     def numbers(self) -> Iterator[Quantity]:
         """Yield every number, in the order of the text."""
-        position = 0
+        position, tried = 0, 0
         while found := syntax.CANDIDATE.search(self._text, position):
             number, position = self._candidate(found.start(), found.end())
             if number is not None:
+                tried = 0
                 yield number
+            elif (tried := tried + 1) > _MOST_TRIED:
+                self.gave_up = True
+                return
 
     def whole(self) -> Quantity | None:
         """Return the number that the text is, from its first to its last character."""
@@ -50,7 +63,7 @@ class Reader:
         if text.startswith("\\frac", start):
             return self._number(start, start)
         if text[start] == "_":
-            attached = start > 0 and (text[start - 1].isalnum() or text[start - 1] in ")]}")
+            attached = start > 0 and (text[start - 1].isalnum() or text[start - 1] in ")]}/")
             return None, self._argument_end(end) if attached else end
         if text[start] == "^":
             return None, self._argument_end(end)
@@ -68,7 +81,7 @@ class Reader:
         before = self._text[max(0, start - syntax.BEFORE) : start]
         if found := syntax.NO_NUMBER.match(self._text, start):
             return found.end()
-        if before[-1:] in {" ", GLUE} and syntax.MONTH_BEFORE.search(before[-syntax.LONGEST_MONTH :]):
+        if before[-1:] in {" ", GLUE, "-"} and syntax.MONTH_BEFORE.search(before[-syntax.LONGEST_MONTH :]):
             found = syntax.DATE_REST.match(self._text, start)
             if found is not None:
                 return found.end()
@@ -81,7 +94,7 @@ class Reader:
         last = before[-1:]
         if last.isalpha():
             return syntax.CODE_BEFORE.search(before) is None
-        return last in {"/", "±"} or (last == GLUE and before[-2:-1].isdigit())
+        return syntax.PART_BEFORE.search(before) is not None
 
     def _is_joined(self, end: int) -> bool:
         return syntax.JOINED.search(self._text, max(0, end - 2), end) is not None
@@ -122,15 +135,17 @@ class Reader:
         number, end = self._quantity(start, point=first < start)
         if number is None:
             return None, end
-        if scale := syntax.SCALE.match(self._text, end):
-            end = scale.end()
+        scale, end = self._scale(end)
         behind = end
         if parts := syntax.PARTS.match(self._text, end):
             behind = parts.end()
-        sign = self._sign(first)
-        if sign is None or syntax.FOREIGN.match(self._text, behind):
+        closed = self._text[behind : behind + 1] in {")", "}"}
+        sign = self._sign(first - (self._bracket(first) if closed else 0))
+        if sign is None or self._goes_on(start, behind):
             rest = syntax.REMAINDER.match(self._text, behind)
             return None, rest.end() if rest else behind
+        if scale > 1 and (more := syntax.AFTER_SCALE.match(self._text, behind)):
+            return None, more.end()
         negative, begin = sign
         return replace(
             number,
@@ -138,14 +153,33 @@ class Reader:
             end=end,
             behind=behind,
             negative=negative,
-            scale=syntax.SCALES[scale[1].lower()] if scale else 1,
+            scale=scale,
             parts=(100 if parts[1] else 1000) if parts else 1,
         ), behind
+
+    def _scale(self, end: int) -> tuple[int, int]:
+        """Return what words such as "hundred thousand" stand for, and where they end."""
+        scale = 1
+        while scale <= syntax.LARGEST_SCALE and (found := syntax.SCALE.match(self._text, end)):
+            scale *= syntax.SCALES[found[1].lower()]
+            end = found.end()
+        return scale, end
+
+    def _goes_on(self, start: int, behind: int) -> bool:
+        """Whether what follows belongs to the number and makes it another one."""
+        if syntax.FOREIGN.match(self._text, behind):
+            return True
+        return (
+            syntax.MULTIPLE_OF_MONEY.match(self._text, behind) is not None
+            and syntax.MONEY_BEFORE.search(self._text, max(0, start - syntax.BEFORE), start) is not None
+        )
 
     def _sign(self, first: int) -> tuple[bool, int] | None:
         """Return whether a number is negative, and where it begins; None where its sign is both."""
         offset = max(0, first - syntax.BEFORE)
         before = self._text[offset:first]
+        if word := syntax.NEGATIVE.search(before):
+            return True, offset + word.start()
         if syntax.SIGN.search(before) is None:
             return False, first
         prefix = syntax.PREFIX.search(before)
@@ -160,6 +194,11 @@ class Reader:
         if sign == "+" or not self._is_sign(begin, sign, spaced=spaced):
             return False, first
         return True, begin
+
+    def _bracket(self, first: int) -> int:
+        """Return the length of the bracket between a sign and a number: ``-(5)``; 0 if there is none."""
+        found = syntax.BRACKET_BEFORE.search(self._text, max(0, first - syntax.BEFORE), first)
+        return len(found[1]) if found else 0
 
     def _is_sign(self, begin: int, sign: str, *, spaced: bool) -> bool:
         """Tell a minus from a dash, a hyphen and a subtraction by what is before it."""
