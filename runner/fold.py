@@ -10,7 +10,6 @@ from typing import Annotated, Self, TypeAlias
 
 import msgspec
 
-from runner.cache import CacheDamagedError, CacheUnusableError
 from runner.errors import UNWRITABLE, RunnerError, UserError
 from runner.export import export
 from runner.exported import METRICS_FILE, damaged_files, note_exported
@@ -22,6 +21,7 @@ from runner.results import ResultLine
 from runner.runs import RunFolder, read_file, write_file
 from runner.sharing import Sharing
 from runner.spec import Experiment
+from runner.sqlite_errors import CacheDamagedError, CacheUnusableError
 from runner.vectors import damaged_parts, export_vectors
 
 _FOLD = 2_000

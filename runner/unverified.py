@@ -8,7 +8,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from runner.cache import connect, holds, usable
+from runner.cache import connect, holds
+from runner.sqlite_errors import usable
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS unverified(
