@@ -140,12 +140,12 @@ def _begin_anew(run: RunFolder, folder: Path, job: Job) -> None:
         (folder / FOLDED_FILE).unlink(missing_ok=True)
     for path in gone:
         path.mkdir(parents=True, exist_ok=True)
-        (path / "metrics.json").unlink(missing_ok=True)
+        (path / METRICS_FILE).unlink(missing_ok=True)
 
 
 def _is_gone(point: Path) -> bool:
     """Tell whether a point's folder is gone, or the file that the metrics beside it were made of."""
-    if not (point / "metrics.json").exists():
+    if not (point / METRICS_FILE).exists():
         return not point.exists()
     file = point / "cache.sqlite"
     return not file.exists() or not file.stat().st_size
@@ -153,7 +153,7 @@ def _is_gone(point: Path) -> bool:
 
 def _last_counts(run: RunFolder, spec: PointSpec) -> PointCounts:
     """Return a point's counts as they were folded last: all that one can do who may only read."""
-    metrics = run.point(spec.name) / "metrics.json"
+    metrics = run.point(spec.name) / METRICS_FILE
     if not metrics.exists():
         return PointCounts(spec.expected, 0, 0)
     return read_file(metrics, PointCounts, REMAKE)
