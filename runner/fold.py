@@ -263,7 +263,8 @@ def _refresh(run: RunFolder, spec: PointSpec, sharing: Sharing) -> PointCounts:
         if experiment.fills_cache:
             sharing.add(file, records, replace=experiment.cache == "refresh")
         version = records.mark("changed")
-        stale = version != records.mark("exported")
+        made = records.mark("metrics") != -1 or (folder / METRICS_FILE).exists()
+        stale = version != records.mark("exported") or not made
         damaged = [] if stale else damaged_files(folder, records)
         if experiment.task == "embed" and not stale:
             damaged += damaged_parts(folder, records)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import struct
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from runner.points import PointRecords
 from tests.commands.commands_kit import FILES
 from tests.commands.conftest import MakeProject
 from tests.commands.kept_run import copied_run, kept
@@ -33,6 +35,24 @@ def _replaced(*changes: tuple[bytes, bytes]) -> Damage:
     return replace
 
 
+def _cut_table(path: Path) -> None:
+    """Have the one page of the results say that it holds one less; their index still has it."""
+    with path.open("r+b") as stream:
+        stream.seek(_root(path, "results"))
+        kind, _, cells = struct.unpack(">BHH", stream.read(5))
+        assert kind == 13, "a page that points to no others"
+        stream.seek(_root(path, "results") + 3)
+        stream.write(struct.pack(">H", cells - 1))
+
+
+def _root(path: Path, table: str) -> int:
+    """Return the byte where a table begins."""
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    return int((page - 1) * size)
+
+
 def _executed(statement: str) -> Damage:
     """Return what changes a database, of which every page is sound afterwards."""
 
@@ -53,6 +73,7 @@ DATABASE_DAMAGES: dict[str, Damage] = {
         (b"tablemarksmarks", b"table\xc0arksmarks"), (b"CREATE TABLE marks", b"CREATE TABLQ marks")
     ),
     "results lost": _executed("DELETE FROM results WHERE id IN ('r2', 'r3')"),
+    "a result lost by the table alone": _cut_table,
     "a state that doesn't exist": _executed("UPDATE results SET state = 'oj' WHERE id = 'r2'"),
     "a mark that is text": _executed("UPDATE marks SET value = 'x' WHERE name = 'changed'"),
 }
@@ -111,10 +132,9 @@ def test_damage_of_a_point_is_not_blamed_on_the_shared_cache(project: MakeProjec
 def _lose_a_page(file: Path, table: str) -> None:
     """Zero the page that holds a table's first rows; the table has several."""
     with closing(sqlite3.connect(file)) as db:
-        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
         (size,) = db.execute("PRAGMA page_size").fetchone()
     with file.open("r+b") as stream:
-        stream.seek((root - 1) * size)
+        stream.seek(_root(file, table))
         page = stream.read(size)
         assert page[0] == 5, "an inner page, which points to others"
         first_cell = int.from_bytes(page[12:14], "big")
@@ -136,6 +156,19 @@ def test_response_that_is_no_longer_json_has_no_times(project: MakeProject) -> N
     made.ran("status", str(made.last.path))
 
     assert json.loads((folder / "metrics.json").read_bytes())["times"]["first_token"]["responses"] == 5
+
+
+def test_file_that_was_only_just_made_is_no_damage(project: MakeProject) -> None:
+    """As by a command that was killed before it served anything from the cache."""
+    made = project({})
+    run = made.prepare()
+    with PointRecords(run.point("0") / "cache.sqlite"):
+        pass
+
+    told = made.ran("status", str(run.path), code=3)
+
+    assert told.err == ""
+    assert (run.point("0") / "metrics.json").is_file()
 
 
 ROWS = {
