@@ -60,7 +60,7 @@ def connect(path: Path, *, wait: float = BUSY_SECONDS) -> sqlite3.Connection:
 
 def holds(db: sqlite3.Connection, table: str) -> bool:
     """Tell whether a file has a table: one that was made a moment ago, or whose maker was killed, may not."""
-    query = "SELECT 1 FROM sqlite_master WHERE name = ?"
+    query = "SELECT 1 FROM sqlite_master WHERE lower(name) = ?"
     return db.execute(query, (table,)).fetchone() is not None
 
 
@@ -70,7 +70,7 @@ def require_columns(db: sqlite3.Connection, table: str, *names: str) -> bool:
     Raises:
         SchemaError: it hasn't.
     """
-    there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+    there = {str(row[1]).lower() for row in db.execute(f"PRAGMA table_info({table})")}
     if lacking := [name for name in names if name not in there]:
         raise SchemaError(f"its table {table} has no column {lacking[0]}")
     return "checksum" in there

@@ -171,6 +171,16 @@ def test_file_that_was_only_just_made_is_no_damage(project: MakeProject) -> None
     assert (run.point("0") / "metrics.json").is_file()
 
 
+def test_column_in_another_case_is_the_same_column(project: MakeProject, kept: Path) -> None:
+    """One flipped bit; to SQLite the two names are equal, and so no second column can be added."""
+    made = project({})
+    run = copied_run(made, kept)
+    names = (b"line BLOB NOT NULL,\n      checksum", b"line BLOB NOT NULL,\n      Checksum")
+    _replaced(names)(run.path / "points/0/cache.sqlite")
+
+    assert made.ran("status", str(run.path)).err == ""
+
+
 ROWS = {
     "answer": (b'"slots":{"answer":"4"}', b'"slots":{"answer":"5"}'),
     "id": (b"mainr4", b"mainr\xff"),
