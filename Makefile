@@ -2,6 +2,7 @@
 # make test    set everything up and run the tests
 # make check   formatting, lint, types, layers
 # make slow    the suites that start real engines and a real Slurm cluster, install the wheel, kill processes
+# make trials  the tests that kill processes at random moments, many times over: half an hour and more
 # make bench   the speed table of docs/performance.md
 # make docs    the generated pages and the schema
 # make lock    requirements/, from pyproject.toml; with UPGRADE=1 everything moves to its newest version
@@ -15,7 +16,7 @@ bin := $(VENV)/bin
 export PYTHON
 environment := @sh scripts/environment.sh "$(VENV)"
 
-.PHONY: run test check slow bench docs lock newest oldest clean run-environment dev-environment
+.PHONY: run test check slow trials bench docs lock newest oldest clean run-environment dev-environment
 .DEFAULT_GOAL := run
 
 run: run-environment
@@ -33,6 +34,9 @@ check: dev-environment
 
 slow: dev-environment
 	"$(bin)/python" -m pytest -m slow
+
+trials: dev-environment
+	"$(bin)/python" -m pytest -m slow --repeat 10 tests/slow/test_kill_*.py
 
 bench: dev-environment
 	"$(bin)/python" benchmarks/table.py

@@ -86,6 +86,14 @@ def one_line(message: str) -> str:
     return "; ".join(" ".join(line.split()) for line in message.splitlines() if line.strip())
 
 
+def raised_by_user(error: Exception) -> str:
+    """Return what a user's code raised, cut to what fits a report: it often quotes a whole answer."""
+    said = f"{type(error).__name__}: {error}"
+    return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 1]}…"
+
+
+_LONGEST = 500
+
 _VARYING = re.compile(r"[0-9A-Fa-f-]{8,}|\d+")
 
 

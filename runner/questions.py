@@ -208,8 +208,7 @@ class Question:
         record = self.saved()
         if state is None:
             state = ERROR if isinstance(error, RowError) else MISSING
-        line = self._line(error=ErrorLine(type(error).__name__, error.message, error.status))
-        record = msgspec.structs.replace(record, result=self._result(state, line))
+        record = msgspec.structs.replace(record, result=self._result(state, self._fault(error)))
         if not isinstance(error, IncompleteResponseError):
             return record
         answers, response = record.answers, error.response
@@ -228,7 +227,7 @@ class Question:
                 for scorer, target in zip(self.point.scorers, self.targets, strict=True)
             }
         except RowError as error:
-            return self._result(ERROR, self._line(error=ErrorLine(type(error).__name__, error.message)))
+            return self._result(ERROR, self._fault(error))
         return self._result(OK, self._line(scores))
 
     def _line(self, scores: dict[str, ScoreLine] | None = None, error: ErrorLine | None = None) -> bytes:
@@ -246,6 +245,11 @@ class Question:
                 error=error,
             )
         )
+
+    def _fault(self, error: AskError) -> bytes:
+        """Return a failed row's line; its message may come from a user's code, and be no Unicode."""
+        message = error.message.encode(errors="replace").decode()
+        return self._line(error=ErrorLine(type(error).__name__, message, error.status))
 
     def _result(self, state: str, line: bytes) -> Result:
         return Result(self.row.id, self.sample, self.row.position, state, msgspec.Raw(line))

@@ -153,9 +153,7 @@ def survey_point(
     limits = _Limits(point)
     failures: dict[tuple[str, str], Failure] = {}
     for batch in batches(point) if keep is None else _without_result(point, keep):
-        serving = Serving(batch)
-        while keys := serving.keys:
-            serving.take(cache.find(keys) if experiment.reads_cache else {})
+        serving = _look_up(batch, cache if experiment.reads_cache else None)
         rows += sum(question.sample == 0 for question in batch)
         wanted += slots * len(batch)
         found = sum(len(question.answers) for question in batch)
@@ -173,13 +171,12 @@ def survey_point(
             unserved = 0 if found else unserved + len(serving.stuck)
             if unserved >= _UNSERVED:
                 break
-    requests = wanted - hits - shared - unrenderable
     return PointSurvey(
         rows,
         wanted,
         hits,
         shared,
-        requests,
+        wanted - hits - shared - unrenderable,
         unrenderable,
         served,
         prompt_tokens,
@@ -188,6 +185,14 @@ def survey_point(
         tuple(failures.values()),
         unserved < _UNSERVED,
     )
+
+
+def _look_up(questions: list[Question], cache: ResponseCache | None) -> Serving:
+    """Take questions as far as the cache goes."""
+    serving = Serving(questions)
+    while keys := serving.keys:
+        serving.take({} if cache is None else cache.find(keys))
+    return serving
 
 
 def _lines(serving: Serving) -> Iterator[ResultLine]:
@@ -206,10 +211,7 @@ def has_requests(spec: PointSpec, run: Path, cache: ResponseCache) -> bool:
     for batch in batches(point):
         if not cache or not point.experiment.reads_cache:
             return True
-        serving = Serving(batch)
-        while keys := serving.keys:
-            serving.take(cache.find(keys))
-        if serving.stuck:
+        if _look_up(batch, cache).stuck:
             return True
     return False
 

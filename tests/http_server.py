@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     import ssl
@@ -174,6 +175,7 @@ class HttpServer:
         self._ready = threading.Event()
         self._stop = asyncio.Event()
         self._conversations: set[asyncio.Task[None]] = set()
+        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
@@ -205,6 +207,8 @@ class HttpServer:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
         for _ in range(20):  # closing between a connection and its transport would leak its socket
             await asyncio.sleep(0)
         server.close()
@@ -212,11 +216,15 @@ class HttpServer:
             for conversation in self._conversations:
                 conversation.cancel()
             await asyncio.wait(self._conversations)
+        for writer in self._writers:  # one that was closed stays open while it has something to send
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         conversation = asyncio.ensure_future(self._converse(reader, writer))
         conversation.add_done_callback(lambda _: self._end(conversation, writer))
         self._conversations.add(conversation)
+        self._writers.add(writer)
         self._count(connections=1, open=1)
 
     def _end(self, conversation: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -46,6 +47,20 @@ class _Type(msgspec.Struct):
     type: object = None
 
 
+@dataclass(slots=True)
+class _Begun:
+    """A block that has begun; gateways were seen to give several one index."""
+
+    index: int
+    block: Block
+    arguments: str = ""
+
+    def whole(self) -> Block:
+        if self.arguments:
+            self.block.input = _read(self.arguments)
+        return self.block
+
+
 class Pieces:
     """The pieces of one answer; `add` them in order, then read `response`."""
 
@@ -53,8 +68,8 @@ class Pieces:
         self._course = course
         self._reading = reading
         self._message = Message(content=[])
-        self._blocks: dict[int, Block] = {}
-        self._arguments: dict[int, str] = {}
+        self._begun: list[_Begun] = []
+        self._open: dict[int, _Begun] = {}
 
     def add(self, data: bytes) -> str:
         """Add one event and return the text that it adds.
@@ -70,7 +85,7 @@ class Pieces:
             self._message = event.message
             self._course.note(0, None)
         if event.content_block is not None:
-            self._blocks[event.index] = event.content_block
+            self._begin(event.index, event.content_block)
         if event.usage is not None:
             self._count(event.usage)
         if event.type == "message_stop":
@@ -84,9 +99,7 @@ class Pieces:
     def response(self) -> Response:
         """Return the whole; raises as `Course.require_end` does."""
         self._course.require_end()
-        for index, arguments in self._arguments.items():
-            self._blocks[index].input = _read(arguments)
-        self._message.content = [block for _, block in sorted(self._blocks.items())]
+        self._message.content = [one.whole() for one in sorted(self._begun, key=lambda one: one.index)]
         return response_of(self._message)
 
     def _hear(self, event: _Event) -> bool:
@@ -98,12 +111,16 @@ class Pieces:
             return False
         if event.type != "content_block_delta" or delta is None:
             return block is not None and bool(block.text or block.thinking or block.name)
-        begun = self._blocks.setdefault(event.index, Block("text"))
-        begun.text += delta.text
-        begun.thinking += delta.thinking
-        if delta.partial_json:
-            self._arguments[event.index] = self._arguments.get(event.index, "") + delta.partial_json
+        begun = self._open.get(event.index) or self._begin(event.index, Block("text"))
+        begun.block.text += delta.text
+        begun.block.thinking += delta.thinking
+        begun.arguments += delta.partial_json
         return bool(delta.text or delta.thinking or delta.partial_json)
+
+    def _begin(self, index: int, block: Block) -> _Begun:
+        self._open[index] = begun = _Begun(index, block)
+        self._begun.append(begun)
+        return begun
 
     def _count(self, usage: Counts) -> None:
         """Take the counts of a later event for those before it, where it has them."""

@@ -155,41 +155,18 @@ class _Check:
 
     def __call__(self, texts: Sequence[str]) -> None:
         for text in texts:
-            _checked(text, self._name, self._value)
-
-
-def with_parsed(request: Request, response: Response) -> Response:
-    """Return a response with each choice's parsed value, checked against the constraint that was asked for.
-
-    A choice that was cut off, refused, or calls tools has none. How long a check takes is not limited:
-    `require_obeyed` limits it.
-
-    Raises:
-        IncompleteResponseError: an answer that ended by itself doesn't obey the constraint.
-        BadRequestError: the constraint is one that no answer can be checked against.
-    """
-    if _CONSTRAINTS.isdisjoint(request.sampling) or (constraint := constraint_of(request)) is None:
-        return response
-    choices = tuple(_parsed(choice, *constraint) for choice in response.choices)
-    return msgspec.structs.replace(response, choices=choices)
-
-
-def _parsed(choice: Choice, name: str, value: Json) -> Choice:
-    if not _to_obey(choice):
-        return choice
-    return msgspec.structs.replace(choice, parsed=_checked(choice.text, name, value))
+            _require_checked(text, self._name, self._value)
 
 
 def _to_obey(choice: Choice) -> bool:
     return choice.finish_reason in {"stop", None} and not choice.tool_calls
 
 
-def _checked(text: str, name: str, value: Json) -> Json:
+def _require_checked(text: str, name: str, value: Json) -> None:
     if name == "json_schema":
-        return _json(text, value)
-    if not (text in value if name == "choice" else _matches(text, value)):
+        _require_valid(text, value)
+    elif not (text in value if name == "choice" else _matches(text, value)):
         raise IncompleteResponseError(f"the answer {text[:80]!r} does not obey {name}, which was asked for")
-    return text
 
 
 def _matches(text: str, pattern: str) -> bool:
@@ -199,7 +176,7 @@ def _matches(text: str, pattern: str) -> bool:
         raise BadRequestError(f"regex {pattern!r:.200} can't be checked: {error}") from None
 
 
-def _json(text: str, schema: Json) -> Json:
+def _require_valid(text: str, schema: Json) -> None:
     try:
         found = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -213,7 +190,6 @@ def _json(text: str, schema: Json) -> Json:
     if fault is not None:
         where = fault.json_path
         raise IncompleteResponseError(f"the answer does not obey json_schema: {where}: {fault.message[:200]}")
-    return found
 
 
 @lru_cache(maxsize=64)

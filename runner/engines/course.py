@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from runner.engines.in_band import implied_error
-from runner.engines.lenient import loose_json
 from runner.engines.notes import SILENT, Notes
 from runner.engines.provider_errors import UNREADABLE
 from runner.engines.provider_wire import malformed
@@ -25,6 +27,7 @@ class Course:
         notes: where skipped events are noted.
         done: whether the server has said that it is over.
         ended: for each choice that has begun, whether it has said why it ended.
+        skipped: whether an event was no part of the answer.
     """
 
     address: str
@@ -32,7 +35,9 @@ class Course:
     notes: Notes = SILENT
     done: bool = False
     ended: dict[int, bool] = field(default_factory=dict)
-    _unknown: list[bytes] = field(default_factory=list)
+    skipped: bool = False
+    _others: deque[bytes] = field(default_factory=lambda: deque(maxlen=_MOST_OTHERS))
+    _first: bytes = b""
     _start: float = field(default_factory=time.perf_counter)
     _spoken: list[float] = field(default_factory=list)
 
@@ -48,16 +53,16 @@ class Course:
         """
         if event.startswith(b"{"):
             try:
-                loose_json(event)
-            except (*UNREADABLE, ValueError) as error:
+                msgspec.json.decode(event)
+            except UNREADABLE as error:
                 raise malformed(error, event) from None
-        if len(self._unknown) < _MOST_UNKNOWN:
-            self._unknown.append(event)
+        if not self.skipped:
+            self._first, self.skipped = event, True
+        self.keep(event)
 
-    @property
-    def skipped(self) -> bool:
-        """Whether an event was no part of the answer."""
-        return bool(self._unknown)
+    def keep(self, event: bytes) -> None:
+        """Keep an event without a piece of a choice: it may tell why the answer ends early."""
+        self._others.append(event)
 
     def spoke(self) -> None:
         """Take note that the model spoke, in an event that has just come."""
@@ -80,23 +85,23 @@ class Course:
         if not self.done:
             raise ConnectionFailedError(f"{self.address}: the stream ended before the answer did")
         if not self.ended:
-            raise malformed("it has no choices", b"\n".join(self._unknown))
+            raise malformed("it has no choices", b"\n".join(self._others))
         raise ServerError("the server ended the stream without a finish reason")
 
     def _told(self) -> AskError | None:
-        """Return the error that an event which is no part of the answer tells of."""
-        for event in self._unknown:
+        """Return the error that an event without a piece of a choice tells of."""
+        for event in self._others:
             try:
-                error = implied_error(loose_json(event))
-            except (*UNREADABLE, ValueError):
+                error = implied_error(msgspec.json.decode(event))
+            except UNREADABLE:
                 error = malformed("an event is not JSON", event)
             if error is not None:
                 return error
         return None
 
     def _note_skipped(self) -> None:
-        if self._unknown:
-            event = self._unknown[0].decode("utf-8", "replace")
+        if self.skipped:
+            event = self._first.decode("utf-8", "replace")
             message = f"streams hold events that are no part of the answer, such as {event[:_SHOWN]}; skipped"
             self.notes.once("event", message)
 
@@ -113,5 +118,6 @@ class Course:
         )
 
 
-_MOST_UNKNOWN = 100
+_MOST_OTHERS = 100
+"""Events that are kept, the last ones: an error comes at the end."""
 _SHOWN = 200

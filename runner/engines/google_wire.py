@@ -7,7 +7,7 @@ from itertools import zip_longest
 import msgspec
 
 from runner.engines.in_band import answered_error, implied_error
-from runner.engines.lenient import Count, Reading, counted
+from runner.engines.lenient import Count, Reading, counted, loose_json
 from runner.engines.provider_wire import decode, malformed, tool_call
 from runner.values import Choice, Json, Response, TokenLogprob, Usage
 
@@ -121,7 +121,7 @@ def read_answer(body: bytes, asked: int, reading: Reading) -> Response:
     if error := answered_error(body):
         raise error
     if not answer.candidates and not is_blocked(answer):
-        raise implied_error(msgspec.json.decode(body)) or malformed("it has no candidates", body)
+        raise implied_error(loose_json(body)) or malformed("it has no candidates", body)
     return response_of(answer, asked)
 
 

@@ -54,11 +54,11 @@ def stated_error(data: Any) -> AskError | None:
 def implied_error(data: Any) -> AskError | None:
     """Return the error that data which is no answer tells of, where it has a message for whoever asked.
 
-    A message that is an object is an answer in another API's form.
+    A message that is an object is an answer in another API's form, and one like "success" is no error's.
     """
     if isinstance(data, dict) and isinstance(data.get("message"), dict):
         return None
-    return _error(data) if words_of(data)[0] else None
+    return _error(data) if _says_something(words_of(data)[0]) else None
 
 
 def named_error(data: bytes) -> AskError:
@@ -88,9 +88,18 @@ def _tellers(data: Any) -> Iterator[dict[str, Any]]:
 
 def _tells(name: str, value: Any) -> bool:
     """Tell whether a field says that there was an error; one of 0, or of no error, says there was none."""
-    if name == "error":
-        return bool(value)
-    return name.startswith("error_") and bool(value) and value not in ("0", "success", "ok", "OK")
+    if name != "error" and not name.startswith("error_"):
+        return False
+    if isinstance(value, dict):
+        return any(map(_says_something, value.values()))
+    return _says_something(value)
+
+
+def _says_something(value: Any) -> bool:
+    return bool(value) and (not isinstance(value, str) or value.strip().lower() not in _NO_ERROR)
+
+
+_NO_ERROR = frozenset({"", "0", "no error", "none", "null", "ok", "success"})
 
 
 def _error(told: Any) -> AskError:

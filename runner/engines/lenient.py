@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -31,6 +33,7 @@ _ALWAYS = frozenset({
     "content",
     "content_block",
     "delta",
+    "embedding",
     "index",
     "input",
     "message",
@@ -93,7 +96,9 @@ class Reading:
 
 
 def loose_json(body: bytes) -> Any:
-    """Decode JSON that may begin with a byte order mark and hold NaN or Infinity, which become null.
+    """Decode JSON that may begin with a byte order mark and hold NaN or Infinity.
+
+    -Infinity, which servers send as a log probability, becomes the smallest number, the others null.
 
     Raises:
         DecodeError, ValueError, RecursionError: it isn't JSON, or is nested too deep.
@@ -101,9 +106,24 @@ def loose_json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.DecodeError:
-        if b"NaN" not in body and b"Infinity" not in body:
+        if _CONSTANT.search(body) is None:
             raise
-    return json.loads(body, parse_constant=lambda _: None)
+    return json.loads(body, parse_constant=_CONSTANTS.get)
+
+
+def strict_json(data: bytes) -> bytes:
+    """Return data that `loose_json` can decode as JSON that a strict decoder takes; other data as it is."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if _CONSTANT.search(data) is None:
+        return data
+    try:
+        return msgspec.json.encode(loose_json(data))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return data
+
+
+_CONSTANT = re.compile(rb"NaN|Infinity")
+_CONSTANTS = {"-Infinity": -sys.float_info.max}
 
 
 def fitted(data: Any, form: type[_Form], reading: Reading) -> _Form:
@@ -132,6 +152,12 @@ class _Place:
     def at(self, name: str) -> _Place:
         return _Place(self.reading, self.strict, f"{self.path}.{name}" if self.path else name)
 
+    def within(self, items: int) -> _Place:
+        """Return the place of a list's items; where one choice was asked for, its index doesn't matter."""
+        alone = items == 1 and (self.reading.sampling.get("n") or 1) == 1
+        strict = self.strict - {"index"} if alone else self.strict
+        return _Place(self.reading, strict, f"{self.path}[]")
+
     def skip(self, value: Any, *, count: bool) -> None:
         """Note that a value is left out."""
         said = "which is not a count of tokens; taken as unknown" if count else "which can't be read; ignored"
@@ -146,7 +172,7 @@ def _fit(value: Any, form: Any, place: _Place) -> Any:
     if struct is not None and isinstance(value, dict):
         return _fit_struct(value, struct, place)
     if items is not None and isinstance(value, list):
-        inner = _Place(place.reading, place.strict, f"{place.path}[]")
+        inner = place.within(len(value))
         return [_fit(_as_part(one, items), items, inner) for one in value]
     return _converted(value, form, place)
 
@@ -157,6 +183,8 @@ def _fit_struct(data: dict[str, Any], struct: type[msgspec.Struct], place: _Plac
         value, inner = data.get(one.encode_name), place.at(one.encode_name)
         if value is None and not one.required:
             continue
+        if one.encode_name not in data:
+            raise UnfitError(f"{inner.path} is missing")
         try:
             given[one.name] = _fit(value, one.type, inner)
         except UnfitError as error:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.engines.course import Course
-from runner.engines.in_band import answered_error
 from runner.engines.lenient import Reading
 from runner.engines.notes import SILENT, Notes
 from runner.engines.openai_stream import put_together, texts
@@ -16,7 +15,7 @@ from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.sdk import status_failure, transport_failure
 from runner.engines.sse import events
 from runner.engines.task_answers import read_vectors
-from runner.errors import AskError, MalformedResponseError
+from runner.errors import AskError
 from runner.values import Request, Response, Timing
 
 
@@ -58,10 +57,7 @@ class OpenAIForm:
             extra_body={"encoding_format": "base64", **(first.sampling.get("passthrough") or {})},
         )
         body = answer.http_response.content
-        try:
-            return read_vectors(body, requests, Reading(first.sampling, self.notes))
-        except MalformedResponseError as error:
-            raise answered_error(body) or error from None
+        return read_vectors(body, requests, Reading(first.sampling, self.notes))
 
     async def stream(self, request: Request) -> AsyncGenerator[str]:
         async with aclosing(texts(self._events(request, {}), self._course(request))) as found:

@@ -26,8 +26,11 @@ def delta_of(piece: dict[str, Any], *, begun: bool) -> dict[str, Any] | None:
         MalformedResponseError: it is not an object.
     """
     delta = piece.get("delta")
-    if not delta and (message := piece.get("message")):
-        delta = {} if begun else message
+    if not delta:
+        message = piece.get("message")
+        delta = None if delta is None else {}
+        if message:
+            delta = {} if begun else message
     if delta is not None and not isinstance(delta, dict):
         raise malformed(f"delta is {delta!r}, expected an object")
     return delta

@@ -15,11 +15,14 @@ from runner.engines.provider_errors import UNREADABLE
 from runner.engines.provider_wire import malformed
 from runner.engines.sse import DONE
 from runner.engines.tool_pieces import as_index
+from runner.errors import MalformedResponseError
 from runner.values import Timing
 
 
 async def texts(events: AsyncGenerator[bytes], course: Course) -> AsyncGenerator[str]:
     """Yield the texts of the first choice; together they are the text of the answer in one piece.
+
+    The only choice is the first, whatever its index.
 
     Raises:
         AskError: an event tells of an error.
@@ -28,11 +31,13 @@ async def texts(events: AsyncGenerator[bytes], course: Course) -> AsyncGenerator
         ConnectionFailedError: the stream ended before the answer did.
     """
     said, begun, refusal = False, False, ""
+    first = 0 if course.asked > 1 else None
     async with aclosing(events):
         async for data in events:
             for piece, index in _pieces(data, course):
                 require_served(piece.get("finish_reason"))
-                if index:
+                first = index if first is None else first
+                if index != first:
                     continue
                 if (delta := delta_of(piece, begun=begun)) is None:
                     text = text_of(piece.get("text"), "text")
@@ -100,13 +105,25 @@ def _pieces(
         course.skip(data)
         return []
     if fields is not None:
-        fields |= {name: told for name in _WHOLE if (told := getattr(event, name)) is not None}
+        fields |= {name: told for name in _WHOLE if (told := getattr(event, name))}
+    if not event.choices:
+        course.keep(data)
+        return []
     found = []
-    for place, piece in enumerate(event.choices or ()):
-        index = as_index(piece.get("index"), place)
+    for place, piece in enumerate(event.choices):
+        index = _index(piece, place, course)
         course.note(index, piece.get("finish_reason"))
         found.append((piece, index))
     return found
+
+
+def _index(piece: dict[str, Any], place: int, course: Course) -> int:
+    try:
+        return as_index(piece.get("index"), place)
+    except MalformedResponseError:
+        if course.asked > 1:
+            raise
+        return place  # it tells nothing of the only choice
 
 
 def _read(data: bytes) -> _Event | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, TypeVar
 
 import msgspec
 
 from runner.engines.in_band import answered_error, implied_error
-from runner.engines.lenient import Reading, counted
+from runner.engines.lenient import Reading, counted, loose_json
 from runner.engines.openai_answers import (
     ChatAnswer,
     ChatChoice,
@@ -38,20 +39,26 @@ def read_chat(body: bytes, engine: str, timing: Timing, reading: Reading = _NOTH
 
     Raises:
         MalformedResponseError: it isn't what the API documents, or has no choices.
+        IncompleteResponseError: what was asked for can't be read; it holds the rest, which was paid for.
         AskError: it, or a choice of it, tells of an error.
     """
-    answer = _decode(_chat, body, reading)
-    return _response(
-        answer, tuple(_chat_choice(choice) for choice in answer.choices), engine, timing, reading
-    )
+    try:
+        answer = _decode(_chat, body, reading)
+        choices = tuple(_chat_choice(choice, reading) for choice in answer.choices)
+    except IncompleteResponseError as error:
+        error.response = read_chat(body, engine, timing, replace(reading, sampling={}))
+        raise
+    return _response(answer, choices, engine, timing, reading)
 
 
 def read_text(body: bytes, engine: str, timing: Timing, reading: Reading = _NOTHING) -> Response:
     """Decode the answer to a completion request; raises as `read_chat` does."""
-    answer = _decode(_text, body, reading)
-    return _response(
-        answer, tuple(_text_choice(choice) for choice in answer.choices), engine, timing, reading
-    )
+    try:
+        answer = _decode(_text, body, reading)
+    except IncompleteResponseError as error:
+        error.response = read_text(body, engine, timing, replace(reading, sampling={}))
+        raise
+    return _response(answer, tuple(map(_text_choice, answer.choices)), engine, timing, reading)
 
 
 def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes, reading: Reading) -> _Answer:
@@ -60,7 +67,7 @@ def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes, reading: Readin
         raise error
     choices = answer.choices
     if not choices:
-        raise implied_error(msgspec.json.decode(body)) or malformed("it has no choices", body)
+        raise implied_error(loose_json(body)) or malformed("it has no choices", body)
     if len(choices) > 1:
         choices.sort(key=lambda choice: choice.index or 0)
     return answer
@@ -102,7 +109,7 @@ def _usage(usage: UsageCounts) -> Usage:
     return Usage(counted(asked), counted(answered), counted(cached), counted(reasoning))
 
 
-def _chat_choice(choice: ChatChoice) -> Choice:
+def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
     message = choice.message
     content = message.content
     logprobs = _chat_logprobs(choice.logprobs)
@@ -115,7 +122,7 @@ def _chat_choice(choice: ChatChoice) -> Choice:
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
-        tool_calls=tuple(_call(call) for call in message.tool_calls) if message.tool_calls else (),
+        tool_calls=tuple(_call(call, reading) for call in message.tool_calls) if message.tool_calls else (),
     )
 
 
@@ -130,10 +137,12 @@ def _text_choice(choice: TextChoice) -> Choice:
     )
 
 
-def _call(call: dict[str, Any]) -> Json:
+def _call(call: dict[str, Any], reading: Reading) -> Json:
     """Return a call of a tool without its place, and with its arguments as text."""
     function = call.get("function")
     if function is not None and not isinstance(function, dict):
+        if not reading.sampling.get("tools"):
+            return call
         raise IncompleteResponseError(f"the function of a tool call is {spelled(function)}, not an object")
     call.pop("index", None)
     if call.get("id") == "null":  # Mistral's, of a call without one

@@ -35,6 +35,8 @@ def decode(
 
 
 def _reread(decoder: msgspec.json.Decoder[_Decoded], body: bytes, reading: Reading) -> _Decoded:
+    if not body.strip():
+        raise malformed("it is empty")
     try:
         data = loose_json(body)
         if error := stated_error(data):

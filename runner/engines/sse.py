@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from runner.engines.in_band import answered_error, named_error
+from runner.engines.in_band import answered_error, implied_error, named_error, stated_error
+from runner.engines.lenient import strict_json
 from runner.engines.provider_errors import UNREADABLE
 from runner.engines.provider_wire import malformed
 
@@ -109,14 +110,11 @@ class _Event:
             self.other += line + b"\n"
 
     def last(self, line: bytes) -> list[bytes]:
-        """Return the data of an event that the end of the stream ends; raises as `events` does."""
+        """Return the data of the last event, or a body that came without events; raises as `events` does."""
         if line:
             self.add(line)
         found = self.take(ended=False)
-        if not self.found:
-            other = bytes(self.other)
-            raise answered_error(other) or malformed("it has no events", other)
-        return found
+        return found if self.found else _unstreamed(bytes(self.other))
 
     def take(self, *, ended: bool = True) -> list[bytes]:
         """Return the data of the event, and begin the next.
@@ -133,11 +131,30 @@ class _Event:
         self._data, self._is_error, self.found = [], False, True
         if is_error:
             raise named_error(b"\n".join(lines).strip())
-        whole = [data for data in _whole(lines) if data not in _EMPTY and (ended or _is_json(data))]
+        found = [strict_json(data) for data in _whole(lines)]
+        whole = [data for data in found if data not in _EMPTY and (ended or _is_json(data))]
         for data in whole:
             if error := answered_error(data):
                 raise error
         return whole
+
+
+def _unstreamed(body: bytes) -> list[bytes]:
+    """Return what came in place of events as one: an answer in one piece, from a server that doesn't stream.
+
+    Raises:
+        AskError: it is none.
+    """
+    body = strict_json(body.strip())
+    try:
+        data = msgspec.json.decode(body)
+    except UNREADABLE:
+        raise malformed("it has no events", body) from None
+    if error := stated_error(data):
+        raise error
+    if not isinstance(data, dict) or not data.get("choices"):
+        raise implied_error(data) or malformed("it has no events", body)
+    return [body, DONE]
 
 
 def _whole(lines: list[bytes]) -> list[bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from runner.engines.in_band import answered_error
 from runner.engines.lenient import Count, Reading, counted
 from runner.engines.provider_wire import decode
 from runner.errors import IncompleteResponseError, MalformedResponseError
@@ -101,8 +102,11 @@ def read_vectors(body: bytes, requests: Sequence[Request], reading: Reading = _N
 
     Raises:
         MalformedResponseError: it has others.
+        AskError: it tells of an error instead.
     """
     answer = decode(_vectors, body, reading)
+    if len(answer.data) != len(requests) and (error := answered_error(body)):
+        raise error
     if any(one.index is not None for one in answer.data):
         answer.data.sort(key=lambda one: one.index or 0)
     return embedded([one.embedding for one in answer.data], _used(answer.usage).prompt_tokens, requests)
@@ -130,7 +134,7 @@ def float32(given: str | Sequence[float]) -> bytes:
     """Return a vector as little-endian float32, from base64 of that or from numbers.
 
     Raises:
-        MalformedResponseError: it is empty, or no base64 of whole numbers of 4 bytes.
+        MalformedResponseError: it is empty, no base64 of whole numbers of 4 bytes, or has too large a number.
     """
     if isinstance(given, str):
         try:
@@ -138,7 +142,10 @@ def float32(given: str | Sequence[float]) -> bytes:
         except binascii.Error as error:
             raise MalformedResponseError(f"a vector is no base64: {error}") from None
     else:
-        vector = struct.pack(f"<{len(given)}f", *given)
+        try:
+            vector = struct.pack(f"<{len(given)}f", *given)
+        except OverflowError:
+            raise MalformedResponseError("a vector has a number that float32 can't hold") from None
     if not vector or len(vector) % _FLOAT:
         raise MalformedResponseError(
             f"a vector has {count(len(vector), 'byte')}, expected a multiple of {_FLOAT}"

@@ -9,6 +9,7 @@ import msgspec
 
 from runner.engines.provider_errors import UNREADABLE
 from runner.engines.provider_wire import malformed
+from runner.errors import MalformedResponseError
 
 
 @dataclass(slots=True)
@@ -24,6 +25,11 @@ class _Call:
     def text(self) -> str:
         return "".join(self.arguments)
 
+    def holds(self, arguments: str | None) -> bool:
+        """Tell whether *arguments* repeat those that have come whole."""
+        repeated = _object(arguments or "")
+        return repeated is not None and repeated == _object(self.text)
+
     def whole(self) -> dict[str, Any]:
         function = {**self.function, "arguments": self.text} if self.arguments else self.function
         return {**self.fields, "function": function}
@@ -35,34 +41,44 @@ class ToolCalls:
 
     An id that is new and comes with a function's name begins a call; an id alone, or none, goes on with the
     last call of its index. A call that comes again whole is the same one.
+
+    Attributes:
+        found: the calls, as far as they have come.
+        odd: pieces that are no pieces of calls.
     """
 
     found: list[_Call] = field(default_factory=list)
+    odd: list[Any] = field(default_factory=list)
 
     def add(self, pieces: Any) -> bool:
-        """Add the pieces of one event and tell whether there are any.
-
-        Raises:
-            MalformedResponseError: they are not what the API documents.
-        """
+        """Add the pieces of one event and tell whether there are any."""
         if not pieces:
             return False
         for place, piece in enumerate(pieces if isinstance(pieces, list) else [pieces]):
-            if not isinstance(piece, dict):
-                raise malformed(f"tool_calls is {piece!r}, expected an object")
-            self._add(dict(piece), place)
+            try:
+                self._add(piece, place)
+            except MalformedResponseError:
+                self.odd.append(piece)
         return True
 
-    def whole(self) -> list[dict[str, Any]] | None:
-        """Return the calls in order, None where there is none."""
+    def whole(self) -> list[Any] | None:
+        """Return the calls in order, None where there is none.
+
+        Where pieces were odd, only these: whoever asked for calls finds them unreadable.
+        """
+        if self.odd:
+            return self.odd
         calls = sorted(self.found, key=lambda call: call.index or 0)
         return [call.whole() for call in calls] or None
 
-    def _add(self, piece: dict[str, Any], place: int) -> None:
+    def _add(self, piece: Any, place: int) -> None:
+        if not isinstance(piece, dict):
+            raise malformed(f"tool_calls is {piece!r}, expected an object")
+        piece = dict(piece)
         if piece.get("id") == "null":  # Mistral's, of a call that goes on
             del piece["id"]
         index = piece.pop("index", None)
-        index = None if index is None else as_index(index, 0)
+        index = _index(index)
         function = piece.pop("function", None) or {}
         if not isinstance(function, dict):
             raise malformed(f"function is {function!r}, expected an object")
@@ -76,15 +92,24 @@ class ToolCalls:
             return
         _fill(known.fields, piece)
         _fill(known.function, own)
-        if arguments and not (own.get("name") and arguments == known.text and _is_json(arguments)):
+        if arguments and not known.holds(arguments):
             known.arguments.append(arguments)
 
     def _known(self, index: int | None, id_: Any) -> _Call | None:
-        """Return the call that a piece may go on with."""
-        if index is not None:
-            return next((call for call in reversed(self.found) if call.index == index), None)
-        same = (call for call in self.found if id_ and call.fields.get("id") == id_)
-        return next(same, self.found[-1] if self.found else None)
+        """Return the call that a piece may go on with: that of its id, or else the last one."""
+        calls = [call for call in reversed(self.found) if index is None or call.index == index]
+        same = (call for call in calls if id_ and call.fields.get("id") == id_)
+        return next(same, calls[0] if calls else None)
+
+
+def _index(value: Any) -> int | None:
+    """Return the index that a piece gives; None where it gives none that can be read: its id tells then."""
+    if value is None or value == "":
+        return None
+    try:
+        return as_index(value, 0)
+    except MalformedResponseError:
+        return None
 
 
 def as_index(value: Any, place: int) -> int:
@@ -115,11 +140,13 @@ def _begins(known: _Call, id_: Any, name: Any, arguments: str | None) -> bool:
     """Tell whether a piece begins a call, where the one before it of the same index is *known*."""
     if not name:
         return False
-    if id_:
-        return bool(id_ != known.fields.get("id"))
+    other_name = name != known.function.get("name")
+    if id_ and id_ != known.fields.get("id"):
+        # The call before may have got its name first, and its id only now.
+        return bool(known.fields.get("id")) or other_name or _is_json(known.text)
     if not _is_json(known.text):
         return False
-    return bool(name != known.function.get("name")) or (bool(arguments) and arguments != known.text)
+    return other_name or (bool(arguments) and not known.holds(arguments))
 
 
 def _fill(known: dict[str, Any], piece: dict[str, Any]) -> None:
@@ -130,8 +157,13 @@ def _fill(known: dict[str, Any], piece: dict[str, Any]) -> None:
 
 
 def _is_json(text: str) -> bool:
+    return _object(text) is not None
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a text is: whole arguments are one, and a number may yet go on."""
     try:
-        msgspec.json.decode(text)
+        found = msgspec.json.decode(text)
     except UNREADABLE:
-        return False
-    return True
+        return None
+    return found if isinstance(found, dict) else None

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, BinaryIO
 
-from runner.errors import AskError
+from runner.errors import AskError, raised_by_user
 from runner.isolated import IsolatedError
 
 _LENGTH = struct.Struct(">Q")
@@ -62,7 +62,7 @@ def _limited(seconds: float, call: Callable[..., Any], *args: Any) -> tuple[Any,
     except AskError as error:
         return None, error
     except Exception as error:  # noqa: BLE001 - a user's code may raise anything: the parent reports it
-        return None, IsolatedError(f"{type(error).__name__}: {error}")
+        return None, IsolatedError(raised_by_user(error))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

@@ -62,6 +62,13 @@ class Template:
         """Return the columns it can't do without, as far as the text shows."""
         return self._references.columns
 
+    def single_lookup(self) -> tuple[str, str | None] | None:
+        """Return the name and the column if the template looks up one value and has no other text."""
+        if self._direct is None or len(self._direct) != 1:
+            return None
+        ((name, column),) = self._direct
+        return None if name is None else (name, column)
+
     def render(self, names: Mapping[str, object]) -> str:
         """Render with *names*, of which ``row`` is the dict of a row's columns.
 

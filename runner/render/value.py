@@ -23,13 +23,14 @@ class ValueTemplate:
         name: how messages call it.
     """
 
-    __slots__ = ("_bare", "_expression", "_text", "name")
+    __slots__ = ("_bare", "_direct", "_expression", "_text", "name")
 
     def __init__(self, source: str, name: str) -> None:
         self.name = name
         self._text: Template = compile_template(source, name=name)
         one = _ONE_EXPRESSION.fullmatch(source)
         self._bare = source.strip() == source
+        self._direct = self._text.single_lookup() if self._bare else None
         self._expression = None
         if one is not None:
             env = Sandbox({name: source})
@@ -53,6 +54,11 @@ class ValueTemplate:
         """
         if self._expression is None:
             return self._text.render(names)
+        if self._direct is not None:
+            try:
+                return _look_up(names, *self._direct)
+            except (LookupError, TypeError):
+                pass  # the general path names what is missing
         row = names.get("row")
         visible = {**names, "row": Columns(row)} if type(row) is dict else names
         try:
@@ -64,6 +70,11 @@ class ValueTemplate:
             return list(found) if isinstance(found, Iterator) else found
         except FAILURES as error:
             raise RenderError(f"template {self.name}: {reason(error)}") from error
+
+
+def _look_up(names: dict[str, Any], name: str, column: str | None) -> Any:
+    value = names[name] if column is None else names[name][column]
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def compile_value(source: str, *, name: str) -> ValueTemplate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
-from runner.errors import AskError, ScorerError
+from runner.errors import AskError, ScorerError, raised_by_user
 from runner.isolated import Isolated, IsolatedError
 from runner.results import ScoreLine
 from runner.scoring.base import Score, create_scorer
@@ -84,8 +84,12 @@ class Scoring:
         if target is None and self._target is not None:
             target = self._target.texts({"row": data, **dict(zip(self._slots, answers, strict=True))})
         target = target or ("",)
-        score = best_score(self, answers[self._slot], target)
-        return ScoreLine(score.value, score.answer, target[0] if len(target) == 1 else target)
+        answer = answers[self._slot]
+        if len(target) == 1:
+            score = self.score(answer, target[0])
+            return ScoreLine(score.value, score.answer, target[0])
+        score = best_score(self, answer, target)
+        return ScoreLine(score.value, score.answer, target)
 
     def score(self, text: str, target: str) -> Score:
         """Return the score with one target, checked for what a score is."""
@@ -95,7 +99,7 @@ class Scoring:
             raise
         except Exception as error:
             # Scorers are plug-ins: one that fails costs its row, and not the answers of all others.
-            raise ScorerError(f"scorer {self._name}: {type(error).__name__}: {error}") from error
+            raise ScorerError(f"scorer {self._name}: {raised_by_user(error)}") from error
         return Score(self._number(score), self._text(score.answer))
 
     def _number(self, score: Score) -> float:

@@ -55,6 +55,8 @@ class Target:
         except RenderError:
             self._text.render(names)  # fails as well, and names the line
             raise
+        if isinstance(value, str) and self._fault(value) is None:  # nearly always
+            return (value,)
         several = isinstance(value, list | tuple)
         given = (
             {f"{self._expression}[{at}]": one for at, one in enumerate(value)}
@@ -66,7 +68,9 @@ class Target:
             problems = [f"{self._expression} is an empty list, not a target"]
         if problems:
             raise RenderError(f"{self._place}: {problems[0]}; {self._use(names)}")
-        found = tuple(dict.fromkeys(map(_text, given.values())))
+        return self._usable(tuple(dict.fromkeys(map(_text, given.values()))), names)
+
+    def _usable(self, found: Targets, names: Mapping[str, Any]) -> Targets:
         faults = [self._fault(text) for text in found]
         usable = tuple(text for text, fault in zip(found, faults, strict=True) if fault is None)
         if not usable:

@@ -36,8 +36,26 @@ _EXPONENT: Final = re.compile(r"\d[eE]\Z")
 
 
 def alike(text: str) -> str:
-    """Return *text* in Unicode's form NFC, with every space separator as U+0020."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text).translate(_SPACES)
+    """Return *text* in Unicode's form NFC, with every space separator as U+0020.
+
+    More than 30 combining marks in a row, which no writing has, stay as they are: to order them takes a time
+    that grows with the square of their number.
+    """
+    return text if text.isascii() else _composed(text).translate(_SPACES)
+
+
+def _composed(text: str) -> str:
+    if len(text) < _LONG:
+        return unicodedata.normalize("NFC", text)
+    import regex  # takes 30 ms
+
+    parts = regex.split(r"(\p{M}{31,}+)", text)
+    parts[::2] = (unicodedata.normalize("NFC", part) for part in parts[::2])
+    return "".join(parts)
+
+
+_LONG: Final = 2_000
+"""Characters that are ordered in some milliseconds, whatever they are."""
 
 
 def without_punctuation(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from runner.errors import (
     RateLimitError,
     ServerError,
 )
+from runner.values import Response
 from tests.engines.answer_kit import CASES, ask
 from tests.engines.asking_engines import chat_request, text_request
 from tests.engines.scripted_server import Reply, chat
@@ -199,6 +201,8 @@ SIDE_FIELDS = [
     odd(prompt_logprobs="none"),
     odd(prompt_token_ids="none"),
     odd(error=None, error_code=0, error_msg="", base_resp={"status_code": 0, "status_msg": "success"}),
+    odd(error_code=0, error_msg="Success"),
+    odd(error={"code": 0, "message": ""}),
     odd_choice(index=None),
     odd_choice(index=0.0),
     odd_choice(index=""),
@@ -247,6 +251,34 @@ def test_numbers_that_json_lacks_do_no_harm_beside_the_answer() -> None:
     assert ask(Reply(body.encode()))[0].text == "42"
 
 
+def test_infinite_log_probability_that_was_asked_for_is_the_smallest_number() -> None:
+    """As it is stored; the answer was paid for."""
+    top = [{"token": "42", "logprob": -0.5}, {"token": "7", "logprob": float("-inf")}]
+    logprobs = {"content": [{"token": "42", "logprob": -0.5, "top_logprobs": top}]}
+    body = json.dumps(odd_choice(logprobs=logprobs)).encode()
+
+    response, _ = ask(Reply(body), chat_request(logprobs=True, top_logprobs=2))
+
+    (token,) = response.choices[0].logprobs or ()
+    assert token.top == (("42", -0.5), ("7", -sys.float_info.max))
+
+
+@pytest.mark.parametrize("choices", [b"[]", b"null"])
+def test_body_without_choices_and_with_numbers_that_json_lacks_is_malformed(choices: bytes) -> None:
+    """Or the error that it tells of."""
+    with pytest.raises(MalformedResponseError):
+        ask(Reply(b'{"choices":%b,"x":NaN}' % choices))
+    with pytest.raises(ServerError, match="late"):
+        ask(Reply(b'{"choices":%b,"x":NaN,"detail":"late"}' % choices))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_chat_answer_to_a_raw_prompt_is_no_empty_text(stream: bool) -> None:
+    """It has no text where that belongs."""
+    with pytest.raises(MalformedResponseError, match="text is missing"):
+        ask(Reply(odd()), text_request(), stream=stream)
+
+
 def test_what_is_left_out_is_noted_with_its_place_and_value() -> None:
     """Empty fields say nothing, and are not worth a word."""
     _, noted = ask(Reply(odd_choice(logprobs=7) | {"usage": {"prompt_tokens": 14417.92}}))
@@ -266,13 +298,20 @@ def test_what_is_left_out_is_noted_with_its_place_and_value() -> None:
         (odd_choice(logprobs=7), {"logprobs": True}),
         (odd_choice(token_ids=["x"]), {"return_token_ids": True}),
         (odd(prompt_logprobs="none"), {"prompt_logprobs": 1}),
+        (
+            odd_message(tool_calls=[{"function": "f"}]),
+            {"tools": [{"type": "function", "function": {"name": "f"}}]},
+        ),
         (odd_message(tool_calls="none"), {"tools": [{"type": "function", "function": {"name": "f"}}]}),
     ],
 )
 def test_what_was_asked_for_has_to_be_readable(body: dict[str, Any], sampling: dict[str, Any]) -> None:
-    """An answer that lacks it is none, and asking again would give the same."""
-    with pytest.raises(IncompleteResponseError):
+    """An answer that lacks it is none, and asking again would give the same; the rest of it is kept."""
+    with pytest.raises(IncompleteResponseError) as raised:
         ask(Reply(body), chat_request(**sampling))
+
+    assert isinstance(raised.value.response, Response)
+    assert raised.value.response.text == "42"
 
 
 @pytest.mark.parametrize(
@@ -293,3 +332,10 @@ def test_raw_completion_is_read_as_leniently(choice: dict[str, Any]) -> None:
 
     assert response.text == "42"
     assert response.choices[0].finish_reason in {"stop", None}
+
+
+@pytest.mark.parametrize("reply", [Reply(b""), Reply(b" \r\n"), Reply(b"", 204)])
+def test_response_without_a_body_is_malformed(reply: Reply) -> None:
+    """And the message says what is missing."""
+    with pytest.raises(MalformedResponseError, match="empty"):
+        ask(reply)

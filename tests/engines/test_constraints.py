@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runner.drawing import Drawing
-from runner.engines.constraints import constraint_fault, with_parsed
+from runner.engines.constraints import constraint_fault, require_obeyed, with_values
 from runner.errors import BadRequestError, IncompleteResponseError, RenderError
 from runner.values import Choice, Response, Row
 from tests.engines.asking_engines import chat_request
@@ -23,9 +23,11 @@ TREE = {
 
 
 def checked(text: str, **constraint: Any) -> Any:
-    """Return the parsed value of an answer."""
+    """Return the parsed value of an answer that was checked."""
+    request = chat_request(**constraint)
     response = Response((Choice(text=text, finish_reason="stop"),), engine="fake")
-    return with_parsed(chat_request(**constraint), response).choices[0].parsed
+    require_obeyed(request, response)
+    return with_values(request, response).choices[0].parsed
 
 
 @pytest.mark.parametrize("schema", [NOWHERE, ELSEWHERE, HIDDEN])

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from runner.engines.openai_compatible import KIND, OpenAICompatible
-from runner.errors import ConnectionFailedError, MalformedResponseError, RateLimitError, ServerError
+from runner.errors import (
+    ConnectionFailedError,
+    IncompleteResponseError,
+    MalformedResponseError,
+    RateLimitError,
+    ServerError,
+)
 from runner.spec import Model
 from runner.values import Request, Response
 from tests.engines.asking_engines import chat_request, text_request
@@ -183,11 +189,18 @@ def test_answer_that_says_why_it_ended_is_whole(reply: Reply) -> None:
     assert texts(reply) == ["4"]
 
 
-def test_plain_answer_to_a_stream_is_malformed() -> None:
-    """A server that doesn't stream brings no empty text."""
+def test_answer_in_one_piece_to_a_stream_is_one() -> None:
+    """A server that doesn't stream has been paid too; what is no answer is none, and no empty text."""
+    response, _ = ask(chat_request(), Reply(chat("42")))
+    assert (response.text, response.choices[0].finish_reason) == ("42", "stop")
+    assert "".join(texts(Reply(chat("42")))) == "42"
     for asked in (lambda reply: ask(chat_request(), reply), texts):
-        with pytest.raises(MalformedResponseError, match="it begins"):
-            asked(Reply(chat()))
+        bodies: tuple[Any, ...] = ({"answer": "42"}, {"choices": []}, b"<html>", b"")
+        for body in bodies:
+            with pytest.raises(MalformedResponseError, match="has no events"):
+                asked(Reply(body))
+        with pytest.raises(ServerError, match="not today"):
+            asked(Reply({"detail": "not today"}))
         with pytest.raises(RateLimitError, match="slow down"):
             asked(Reply({"error": {"message": "slow down", "code": 429}}))
 
@@ -197,13 +210,8 @@ def test_plain_answer_to_a_stream_is_malformed() -> None:
     [
         {"choices": ["x"]},
         {"choices": {"index": 0}},
-        {"choices": [{"index": "a", "delta": {}}]},
         {"choices": [{"index": 0, "delta": "x"}]},
         {"choices": [{"index": 0, "delta": {"content": {"a": 1}}}]},
-        {"choices": [{"index": 0, "delta": {"tool_calls": "x"}}]},
-        {"choices": [{"index": 0, "delta": {"tool_calls": ["x"]}}]},
-        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": "a"}]}}]},
-        {"choices": [{"index": 0, "delta": {"tool_calls": [{"function": "x"}]}}]},
     ],
 )
 def test_event_of_odd_shape_is_malformed(event: dict[str, Any]) -> None:
@@ -211,6 +219,47 @@ def test_event_of_odd_shape_is_malformed(event: dict[str, Any]) -> None:
     call = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": ""}}
     with pytest.raises(MalformedResponseError):
         ask(chat_request(), streamed(delta(content="4", tool_calls=[call]), event, delta(finish="stop")))
+
+
+@pytest.mark.parametrize("odd", ["x", ["x"], [None], 7, [{"index": "a"}], [{"function": "f"}]])
+def test_odd_calls_cost_only_who_asked_for_calls(odd: Any) -> None:
+    """In pieces as in one."""
+    message = {"role": "assistant", "content": "42", "tool_calls": odd}
+    bodies = (
+        streamed({"choices": [{"index": 0, "delta": message}]}, delta(finish="stop")),
+        Reply({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}),
+    )
+    for body in bodies:
+        assert ask(chat_request(), body)[0].text == "42"
+    if odd != [{"index": "a"}]:
+        for body in bodies:
+            with pytest.raises(IncompleteResponseError, match=r"tool.call"):
+                ask(chat_request(tools=[{"type": "function", "function": {"name": "f"}}]), body)
+
+
+@pytest.mark.parametrize("index", ["a", True, [0], -1, 1])
+def test_index_of_the_only_choice_does_not_matter(index: Any) -> None:
+    """The answer, in pieces or in one, and the text that streams are its own."""
+    said, ended = (
+        {"choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]}
+        for text, finish in (("4", None), ("2", "stop"))
+    )
+    whole = chat("42", index=index)
+
+    assert ask(chat_request(), streamed(said, ended))[0].text == "42"
+    assert "".join(texts(streamed(said, ended))) == "42"
+    assert ask(chat_request(), Reply(whole))[0].text == "42"
+
+
+def test_index_that_tells_choices_apart_has_to_be_readable() -> None:
+    """Where two were asked for."""
+    two = {
+        "choices": [{"index": "a", "message": {"content": "4"}}, {"index": 1, "message": {"content": "2"}}]
+    }
+    event = {"choices": [{"index": "a", "delta": {"content": "4"}, "finish_reason": "stop"}]}
+    for body in (Reply(two), streamed(event)):
+        with pytest.raises(MalformedResponseError):
+            ask(chat_request(n=2), body)
 
 
 def test_index_without_bound_makes_no_calls() -> None:

@@ -122,6 +122,16 @@ SAID = piece(role="assistant", content="4")
             EngineError,
             "insufficient",
         ),
+        (
+            {"choices": [], "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+            EngineError,
+            "insufficient",
+        ),
+        (
+            {"choices": None, "base_resp": {"status_code": 0, "status_msg": "success"}},
+            ServerError,
+            "without a finish reason",
+        ),
         ({"code": "Throttling.RateQuota", "message": "Too fast"}, RateLimitError, "Too fast"),
         ({"code": "InvalidParameter", "message": "top_k is odd"}, BadRequestError, "top_k is odd"),
         ("data: <html>Bad gateway</html>", MalformedResponseError, "Bad gateway"),
@@ -156,6 +166,8 @@ def test_error_after_the_last_word_is_one(event: Any) -> None:
         {"choices": None, "base_resp": {"status_code": 0, "status_msg": "success"}},
         {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
         {"choices": [], "usage": None, "error": None},
+        {"error_code": 0, "error_msg": "Success"},
+        {"error": {"code": 0, "message": ""}},
         {"error_code": 0, "error_msg": "", "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
         "event: ping\ndata: {}",
         "data: bye",
@@ -184,6 +196,47 @@ def test_event_that_may_be_a_part_of_the_answer_is_never_skipped(broken: bytes) 
     whole = event_stream(piece("stop", content="42")).body
 
     assert type(failure(Reply(broken + whole))) is MalformedResponseError
+
+
+@pytest.mark.parametrize(
+    "odd", ['"x":NaN', '"logprobs":{"content":[{"token":"4","logprob":-Infinity}]}', '"x":[Infinity]']
+)
+def test_piece_with_a_number_that_is_not_json_is_a_part_of_the_answer(odd: str) -> None:
+    """Python's encoder writes NaN and Infinity, and so do servers."""
+    first = f'data: {{"choices":[{{"index":0,"delta":{{"content":"4"}},{odd}}}]}}'
+    reply = event_stream(first, piece("stop", content="2"))
+
+    assert ask(reply, stream=True)[0].text == "42"
+    assert "".join(texts(reply)) == "42"
+
+
+@pytest.mark.parametrize("event", ['data: {"error":"late","x":NaN}', 'data: \ufeff{"error":"late"}'])
+def test_error_with_what_is_not_json_is_one(event: str) -> None:
+    """It is no unknown event."""
+    assert failure(event_stream(SAID, event, piece("stop"))).message == "late"
+
+
+def test_error_behind_many_unknown_events_is_found() -> None:
+    """A server may send a sign of life each second."""
+    pings = [{"type": "ping", "number": number} for number in range(200)]
+
+    assert failure(event_stream(SAID, *pings, {"detail": "Worker died"})).message == "Worker died"
+
+
+@pytest.mark.parametrize("delta", [[], "", False])
+def test_empty_delta_of_another_type_adds_nothing(delta: Any) -> None:
+    """PHP writes an empty map as a list."""
+    ended = {"choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}]}
+
+    assert ask(event_stream(piece(content="42"), ended), stream=True)[0].text == "42"
+
+
+def test_empty_usage_does_not_replace_the_counts() -> None:
+    """It says nothing."""
+    usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
+    reply = event_stream(piece("stop", content="42"), usage, {"choices": [], "usage": {}})
+
+    assert ask(reply, stream=True)[0].usage.prompt_tokens == 3
 
 
 @pytest.mark.parametrize("event", [{"message": {"role": "assistant", "content": "4"}, "done": False}])

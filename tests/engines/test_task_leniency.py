@@ -75,3 +75,15 @@ def test_numbers_themselves_are_read_strictly(task: str, body: dict[str, Any]) -
     """They are what was asked for."""
     with pytest.raises(MalformedResponseError):
         ask(task, body)
+
+
+def test_number_that_no_vector_can_hold_is_the_servers_fault() -> None:
+    """Vectors are float32."""
+    with pytest.raises(MalformedResponseError, match="float32"):
+        ask("embed", {"data": [{"embedding": [0.5, 1e39]}]})
+
+
+def test_vector_with_a_gap_is_not_read_as_text() -> None:
+    """Its other numbers, one after the other, may look like base64."""
+    with pytest.raises(MalformedResponseError, match="embedding"):
+        ask("embed", {"data": [{"embedding": [None, *range(10, 18)]}]})

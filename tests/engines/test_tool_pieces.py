@@ -71,6 +71,32 @@ def test_calls_without_ids_are_told_apart() -> None:
     assert found(first, second) == [(None, ONE), (None, TWO)]
 
 
+def test_repetition_is_told_by_what_arguments_mean() -> None:
+    """However they are spaced, with or without a name, and though another call came between."""
+    first = called(call("c1", "f", ONE, index=0))
+    assert found(first, called(call("c1", "f", '{ "a": 1 }', index=0))) == [("c1", ONE)]
+    assert found(first, called(call("c1", None, ONE, index=0))) == [("c1", ONE)]
+    between = called(call("c2", "g", TWO, index=0))
+    assert found(first, between, first) == [("c1", ONE), ("c2", TWO)]
+
+
+def test_id_finds_its_call_among_those_of_one_index() -> None:
+    """And a server that gives all calls one id tells them apart by what is whole."""
+    begun = called(call("c1", "f", "", index=0)), called(call("c2", "g", "", index=0))
+    further = called(call("c1", None, ONE, index=0)), called(call("c2", None, TWO, index=0))
+    assert found(*begun, *further) == [("c1", ONE), ("c2", TWO)]
+    first, other = called(call("c", "f", ONE, index=0)), called(call("c", "g", TWO, index=0))
+    assert found(first, other) == [("c", ONE), ("c", TWO)]
+    assert found(first, called(call("c", "f", TWO, index=0))) == [("c", ONE), ("c", TWO)]
+
+
+def test_id_may_come_after_the_first_piece() -> None:
+    """It is that of the call whose arguments have begun."""
+    assert found(called(call(None, "f", '{"a":', index=0)), called(call("c1", "f", "1}", index=0))) == [
+        ("c1", ONE)
+    ]
+
+
 def test_arguments_and_calls_come_in_any_form() -> None:
     """As an object, with an index as text, as the only call, or empty."""
     assert found(called(call("c1", "f", {"a": 1}, index="0"))) == [("c1", ONE)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runner.engines.registry import engine_kinds
-from runner.errors import MalformedResponseError
+from runner.errors import MalformedResponseError, RateLimitError
 from runner.spec import Model
 from runner.values import Request, Scope
 from tests.engines.scripted_server import Reply, Sent, serving
@@ -88,3 +88,11 @@ def test_fewer_vectors_than_inputs_are_malformed(kind: str) -> None:
     errors, _ = embedded(kind, answer(body(kind)), ("one", "two", "three"))
 
     assert {type(error) for error in errors} == {MalformedResponseError}
+
+
+@pytest.mark.parametrize("kind", ["openai", "together", "mistral"])
+def test_error_in_place_of_vectors_is_the_servers_own(kind: str) -> None:
+    """Whichever SDK brought it, with a good status."""
+    errors, _ = embedded(kind, answer({"data": [], "error": {"message": "slow down", "code": 429}}), ("one",))
+
+    assert isinstance(errors[0], RateLimitError)

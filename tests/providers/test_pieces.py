@@ -302,3 +302,24 @@ def test_event_that_no_api_documents_is_malformed(kind: str, reply: Reply) -> No
 
     assert type(error) is MalformedResponseError
     assert KEY not in repr(error)
+
+
+def test_blocks_of_one_index_are_all_kept() -> None:
+    """Gateways were seen to number none."""
+    reply = stream_of(
+        {"type": "message_start", "message": anthropic_message(stop_reason=None)},
+        block(0, "text", text=""),
+        delta(type="text_delta", text="Let me add."),
+        block(0, "tool_use", id="c1", name="add", input={}),
+        delta(type="input_json_delta", partial_json='{"a": 1}'),
+        block(0, "tool_use", id="c2", name="add", input={}),
+        delta(type="input_json_delta", partial_json='{"a": 2}'),
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 25}},
+        {"type": "message_stop"},
+    )
+
+    response, _ = exchange("anthropic", chat_request(tools=[TOOL]), reply, stream=True)
+    (choice,) = response.choices
+
+    assert choice.text == "Let me add."
+    assert [call["function"]["arguments"] for call in choice.tool_calls] == ['{"a":1}', '{"a":2}']

@@ -258,3 +258,15 @@ def test_long_texts_take_linear_time(kind: str, piece: str) -> None:
     scorer(kind, ignore_case=True, **given).score((piece * 10**6)[: 10**6], "x")
 
     assert process_time() - start < 60
+
+
+@pytest.mark.parametrize("settings", [{}, {"ignore_punctuation": True}])
+def test_combining_marks_without_end_take_no_long_time(settings: dict[str, Any]) -> None:
+    """A model that repeats itself may write them; texts around them are still compared in NFC."""
+    marks = "\u0301\u0323" * 50_000
+    started = process_time()
+
+    score = scorer("exact_match", **settings).score(f"a{marks} cafe\u0301", f"a{marks} caf\u00e9")
+
+    assert score.value == 1.0
+    assert process_time() - started < 2

@@ -40,6 +40,9 @@ FAILURES = {
     "return Score(1.0, 5)": "expected text",
     "return Score(1.0, chr(0xD800))": "expected text",
     "return self.nothing": "AttributeError",
+    "raise ValueError(chr(0xD800))": "ValueError: ?",
+    "raise ValueError('x' * 5_000_000)": "ValueError: xx",
+    "raise type('E', (Exception,), {'__str__': lambda self: 1 / 0})()": "ZeroDivisionError",
 }
 
 
@@ -58,6 +61,7 @@ def test_scorer_that_fails_is_the_rows_error_and_a_mended_one_costs_nothing(
 
     for line, said in zip(failed, FAILURES.values(), strict=True):
         assert line["error"]["kind"] == "ScorerError"
+        assert len(line["error"]["message"]) < 1_000
         assert said in line["error"]["message"]
         assert line["slots"] == {"answer": line["id"]}
     assert "error" not in right
