@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Self
 
 from runner.checksums import checksum, intact
-from runner.errors import UserError
 from runner.notices import notice
+from runner.sqlite_errors import REMAKE, CacheDamagedError, SchemaError, usable
 from runner.values import request_key
 
 BATCH = 500
@@ -25,18 +25,6 @@ _SHARE = 100_000
 
 BUSY_SECONDS = 120
 """How long to wait for another writer of the same file."""
-
-_PRIMARY = 0xFF
-"""Of SQLite's result codes: what they say at large."""
-
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_UNUSABLE = frozenset({
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-})
 
 _RESPONSES = """
 CREATE TABLE IF NOT EXISTS responses(
@@ -53,31 +41,9 @@ ON CONFLICT(key) DO UPDATE SET
 _REPLACE = """
 ON CONFLICT(key) DO UPDATE SET
   request = excluded.request, response = excluded.response, checksum = excluded.checksum
+  WHERE intact(excluded.key, excluded.response, excluded.checksum)
 """
-
-
-class SchemaError(sqlite3.DatabaseError):
-    """Raised when a file is a database, but not one of ours."""
-
-
-class CacheDamagedError(UserError):
-    """Raised when a SQLite file is damaged, or none.
-
-    Attributes:
-        path: the file.
-    """
-
-    def __init__(self, message: str, path: Path) -> None:
-        super().__init__(message)
-        self.path = path
-
-
-class CacheUnusableError(UserError):
-    """Raised when a file can't be read or written: a full disk, a folder that may only be read."""
-
-
-class CacheBusyError(UserError):
-    """Raised when others held the shared cache for longer than one would wait."""
+"""What is new takes the place of what is stored, unless it is damaged."""
 
 
 def connect(path: Path, *, wait: float = BUSY_SECONDS) -> sqlite3.Connection:
@@ -92,19 +58,19 @@ def connect(path: Path, *, wait: float = BUSY_SECONDS) -> sqlite3.Connection:
     return db
 
 
-def holds(db: sqlite3.Connection, table: str, schema: str = "main") -> bool:
+def holds(db: sqlite3.Connection, table: str) -> bool:
     """Tell whether a file has a table: one that was made a moment ago, or whose maker was killed, may not."""
-    query = f"SELECT 1 FROM {schema}.sqlite_master WHERE name = ?"
+    query = "SELECT 1 FROM sqlite_master WHERE lower(name) = ?"
     return db.execute(query, (table,)).fetchone() is not None
 
 
-def require_columns(db: sqlite3.Connection, table: str, *names: str, schema: str = "main") -> bool:
+def require_columns(db: sqlite3.Connection, table: str, *names: str) -> bool:
     """Make sure that a table has some columns; return whether it has one for checksums.
 
     Raises:
         SchemaError: it hasn't.
     """
-    there = {row[1] for row in db.execute(f"PRAGMA {schema}.table_info({table})")}
+    there = {str(row[1]).lower() for row in db.execute(f"PRAGMA table_info({table})")}
     if lacking := [name for name in names if name not in there]:
         raise SchemaError(f"its table {table} has no column {lacking[0]}")
     return "checksum" in there
@@ -123,38 +89,6 @@ def make_responses(db: sqlite3.Connection) -> None:
 def marks(values: Collection[object]) -> str:
     """Return as many SQL placeholders as there are values."""
     return ",".join("?" * len(values))
-
-
-_WITHOUT = "; cache=false does without"
-_MOVE = f"move it away: later runs then start a new one, and every run keeps its own answers{_WITHOUT}"
-
-
-@contextmanager
-def usable(path: Path, what: str = "the cache ", help_: str = _MOVE) -> Iterator[None]:
-    """Say of a SQLite file that can't be read or written which it is, and what helps.
-
-    Raises:
-        UserError: it is damaged, or can't be used.
-    """
-    without = _WITHOUT if help_ == _MOVE else ""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-        if code in _DAMAGED or isinstance(error, SchemaError) or _is_undecodable(error):
-            raise CacheDamagedError(f"{what}{path} is damaged ({error}); {help_}", path) from error
-        if code == sqlite3.SQLITE_BUSY:
-            raise CacheBusyError(f"{what}{path} can't be used: {error}{without}") from error
-        if code in _UNUSABLE:
-            raise CacheUnusableError(f"{what}{path} can't be used: {error}{without}") from error
-        raise
-    except OSError as error:
-        raise CacheUnusableError(f"{what}{path} can't be used: {error.strerror}{without}") from error
-
-
-def _is_undecodable(error: sqlite3.DatabaseError) -> bool:
-    """Tell whether a text is not UTF-8: the only error of its operation that Python finds, not SQLite."""
-    return isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode")
 
 
 class ResponseCache:
@@ -252,8 +186,31 @@ def add_responses(path: Path, source: Path, *, after: int, replace: bool) -> Non
         after: rowid of the last response that was added before.
         replace: overwrite what is stored under the same keys, as ``cache: refresh`` asks; what is damaged
             is overwritten in any case.
+
+    Raises:
+        UserError: a file is damaged, or can't be used; the message names it.
     """
-    with usable(path), closing(_connect_writing(path)) as db:
+    try:
+        with usable(path):
+            _add_responses(path, source, after=after, replace=replace)
+    except CacheDamagedError:
+        _require_sound(source)  # SQLite doesn't say which of the two it is
+        raise
+
+
+def _require_sound(source: Path) -> None:
+    """Read a point's responses, as `add_responses` does.
+
+    Raises:
+        CacheDamagedError: the file is damaged.
+    """
+    with usable(source, "", REMAKE), closing(connect(source)) as db:
+        for _ in db.execute("SELECT key, request, response, checksum FROM responses"):
+            pass
+
+
+def _add_responses(path: Path, source: Path, *, after: int, replace: bool) -> None:
+    with closing(_connect_writing(path)) as db:
         db.execute("ATTACH ? AS source", (str(source),))
         _begin(db)
         db.execute("COMMIT")

@@ -10,7 +10,6 @@ from typing import Annotated, Self, TypeAlias
 
 import msgspec
 
-from runner.cache import CacheDamagedError, CacheUnusableError
 from runner.errors import UNWRITABLE, RunnerError, UserError
 from runner.export import export
 from runner.exported import METRICS_FILE, damaged_files, note_exported
@@ -22,6 +21,7 @@ from runner.results import ResultLine
 from runner.runs import RunFolder, read_file, write_file
 from runner.sharing import Sharing
 from runner.spec import Experiment
+from runner.sqlite_errors import CacheDamagedError, CacheUnusableError
 from runner.vectors import damaged_parts, export_vectors
 
 _FOLD = 2_000
@@ -140,12 +140,12 @@ def _begin_anew(run: RunFolder, folder: Path, job: Job) -> None:
         (folder / FOLDED_FILE).unlink(missing_ok=True)
     for path in gone:
         path.mkdir(parents=True, exist_ok=True)
-        (path / "metrics.json").unlink(missing_ok=True)
+        (path / METRICS_FILE).unlink(missing_ok=True)
 
 
 def _is_gone(point: Path) -> bool:
     """Tell whether a point's folder is gone, or the file that the metrics beside it were made of."""
-    if not (point / "metrics.json").exists():
+    if not (point / METRICS_FILE).exists():
         return not point.exists()
     file = point / "cache.sqlite"
     return not file.exists() or not file.stat().st_size
@@ -153,7 +153,7 @@ def _is_gone(point: Path) -> bool:
 
 def _last_counts(run: RunFolder, spec: PointSpec) -> PointCounts:
     """Return a point's counts as they were folded last: all that one can do who may only read."""
-    metrics = run.point(spec.name) / "metrics.json"
+    metrics = run.point(spec.name) / METRICS_FILE
     if not metrics.exists():
         return PointCounts(spec.expected, 0, 0)
     return read_file(metrics, PointCounts, REMAKE)
@@ -263,7 +263,8 @@ def _refresh(run: RunFolder, spec: PointSpec, sharing: Sharing) -> PointCounts:
         if experiment.fills_cache:
             sharing.add(file, records, replace=experiment.cache == "refresh")
         version = records.mark("changed")
-        stale = version != records.mark("exported")
+        made = records.mark("metrics") != -1 or (folder / METRICS_FILE).exists()
+        stale = version != records.mark("exported") or not made
         damaged = [] if stale else damaged_files(folder, records)
         if experiment.task == "embed" and not stale:
             damaged += damaged_parts(folder, records)

@@ -17,14 +17,12 @@ from typing import NamedTuple
 import platformdirs
 
 from runner.notices import notice
+from runner.sqlite_errors import is_damage, result_code
 
 MEMO_FILE = "hashes.sqlite"
 
 _BUSY_SECONDS = 10
-_PRIMARY = 0xFF
-"""The part of SQLite's result codes that names the kind of error."""
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
-"""The last one means another schema: the statements themselves are fixed."""
+_Error = (sqlite3.Error, UnicodeDecodeError)
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS files(path BLOB PRIMARY KEY, version TEXT, hash TEXT, checksum INTEGER)
@@ -75,7 +73,7 @@ class HashMemo:
         try:
             query = "SELECT hash, checksum FROM files WHERE path = ? AND version = ?"
             row = self._db.execute(query, version.columns).fetchone()
-        except sqlite3.Error as error:
+        except _Error as error:
             self._give_up(error)
             return None
         if row is None or row[1] != _checksum(version, row[0]):
@@ -90,25 +88,27 @@ class HashMemo:
         try:
             with self._db:
                 self._db.execute("INSERT OR REPLACE INTO files VALUES (?,?,?,?)", row)
-        except sqlite3.Error as error:
+        except _Error as error:
             self._give_up(error)
 
     def _open(self) -> bool:
         """Open the file; False if it was damaged and another has taken its place."""
         try:
             self._db = _connect(self._file)
-        except sqlite3.Error as error:
+        except _Error as error:
             return not self._give_up(error)
         return True
 
-    def _give_up(self, error: sqlite3.Error) -> bool:
-        """Close the file; replace it and return True if it is damaged."""
+    def _give_up(self, error: sqlite3.Error | UnicodeDecodeError) -> bool:
+        """Close the file; replace it and return True if it is damaged, or has another schema."""
         self.close()
-        if getattr(error, "sqlite_errorcode", 0) & _PRIMARY not in _DAMAGED:
+        # The statements are fixed: only another schema makes one of them wrong.
+        other = isinstance(error, sqlite3.Error) and result_code(error) == sqlite3.SQLITE_ERROR
+        if not is_damage(error) and not other:
             return False
         try:
             self._replace()
-        except (OSError, sqlite3.Error):
+        except (OSError, *_Error):
             return False
         notice(f"{self._file} was damaged ({error}) and is replaced: large files are hashed again")
         return True
@@ -127,7 +127,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     try:
         db.execute(_TABLE)
         db.execute("SELECT path, version, hash, checksum FROM files LIMIT 1").fetchone()
-    except sqlite3.Error:
+    except _Error:
         db.close()
         raise
     return db

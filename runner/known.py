@@ -12,8 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
-from runner.cache import connect, holds, marks, require_columns, usable
+from runner.cache import connect, holds, marks, require_columns
 from runner.records import ERROR, MISSING, OK, Answer, Record, read_record, read_records, stored_key
+from runner.sqlite_errors import usable
 from runner.values import response_stored
 
 _QUICK = """

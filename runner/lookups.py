@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from runner.cache import BUSY_SECONDS, CacheBusyError, ResponseCache
+from runner.cache import BUSY_SECONDS, ResponseCache
+from runner.sqlite_errors import CacheBusyError
 
 _T = TypeVar("_T")
 

@@ -17,15 +17,14 @@ from statistics import fmean, median
 from typing import Self
 
 from runner.cache import (
-    CacheDamagedError,
     connect,
     make_responses,
     marks,
     require_columns,
-    usable,
 )
 from runner.checksums import checksum, intact
-from runner.records import OK, STEP, Record, stored_key
+from runner.records import ERROR, MISSING, OK, STEP, Record, stored_key
+from runner.sqlite_errors import REMAKE, CacheDamagedError, usable
 from runner.values import response_stored
 
 _TABLES = (
@@ -38,6 +37,7 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS marks(name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
     "INSERT OR IGNORE INTO marks VALUES ('changed', 0), ('exported', 0), ('shared', 0), ('served', 0)",
     "INSERT OR IGNORE INTO marks VALUES ('metrics', -1), ('results', -1), ('results_time', -1)",
+    "INSERT OR IGNORE INTO marks VALUES ('stored', -1)",
 )
 _RESULT = ("step", "id", "sample", "position", "state", "attempt", "line")
 _UPSERT = """
@@ -50,15 +50,17 @@ ON CONFLICT(step, id, sample) DO UPDATE SET
 
 _ANSWER = "INSERT OR REPLACE INTO responses(key, request, response, checksum) VALUES {}"
 
-_REMAKE = "delete it, and it is made anew of what the attempts recorded"
-
 _AT_ONCE = 50
 """Rows in one statement: one by one they cost a third more."""
 
+_STATES = frozenset({OK, ERROR, MISSING})
+
 _OF_PIECES = ("first_token", "inter_token")
 _TIMES = """
-SELECT value FROM (SELECT json_extract(CAST(response AS TEXT), '$.timing.' || ?) AS value FROM responses)
-  WHERE value IS NOT NULL
+SELECT value FROM (
+  SELECT json_extract(CAST(response AS TEXT), '$.timing.' || ?) AS value FROM responses
+    WHERE json_valid(CAST(response AS TEXT)))
+  WHERE typeof(value) IN ('integer', 'real')
 """
 
 
@@ -76,9 +78,11 @@ class PointRecords:
 
     def __init__(self, path: Path, *, write: bool = True) -> None:
         self._path = path
-        self._usable = partial(usable, path, "", _REMAKE)
+        self._usable = partial(usable, path, "", REMAKE)
         with self._usable(), ExitStack() as stack:
             self._db = stack.enter_context(closing(connect(path)))
+            self._added = False
+            """Whether the open transaction adds records."""
             if write:
                 self._make()
             responses = require_columns(self._db, "responses", "key", "request", "response")
@@ -87,6 +91,8 @@ class PointRecords:
             # A file of an earlier version that may only be read has none.
             self._response_checksum = "checksum" if responses else "NULL"
             self._result_checksum = "checksum" if results else "NULL"
+            if write:
+                self._require(self._stored())
             stack.pop_all()
 
     def _make(self) -> None:
@@ -98,6 +104,16 @@ class PointRecords:
         if not require_columns(self._db, "results", *_RESULT):
             self._db.execute("ALTER TABLE results ADD COLUMN checksum INTEGER")
         self._db.commit()
+
+    def _require(self, results: int) -> None:
+        """Refuse a file that has lost results; SQLite takes its pages for sound."""
+        wanted = self.mark("stored")
+        if results < wanted:  # an earlier version that adds some doesn't count them
+            raise self.damaged(f"it has {results:,} of {wanted:,} results")
+
+    def _stored(self) -> int:
+        """Return how many results there are by the index, which takes a fraction of the time."""
+        return int(self._db.execute("SELECT count(*) FROM results").fetchone()[0])
 
     def __enter__(self) -> Self:
         return self
@@ -138,6 +154,7 @@ class PointRecords:
         all_shared = served is not None and self.mark("shared") == self.last_response()
         self._insert(_ANSWER, answers)
         self._insert(_UPSERT, results)
+        self._added = True
         self._db.execute("UPDATE marks SET value = value + 1 WHERE name = 'changed'")
         if served is not None:
             self.set_mark("served", self.mark("served") + served)
@@ -153,6 +170,9 @@ class PointRecords:
     def commit(self) -> None:
         """Commit what was added."""
         with self._usable():
+            if self._added:
+                self.set_mark("stored", self._stored())
+                self._added = False
             self._db.commit()
 
     def mark(self, name: str) -> int:
@@ -161,9 +181,15 @@ class PointRecords:
         ``changed`` and ``exported`` count versions, ``shared`` is a response's rowid, ``served`` counts
         results that the cache completed before any job was launched. ``metrics`` and ``results`` are the
         checksums of the files that were exported, ``results_time`` is when the latter was modified
-        (nanoseconds); -1 is not known.
+        (nanoseconds), ``stored`` is the number of results; -1 is not known.
+
+        Raises:
+            CacheDamagedError: it is gone, or no number.
         """
-        return int(self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()[0])
+        row = self._db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        if row is None or not isinstance(row[0], int):
+            raise self.damaged(f"its mark {name}")
+        return row[0]
 
     def set_mark(self, name: str, value: int) -> None:
         """Set a mark in the open transaction."""
@@ -190,7 +216,7 @@ class PointRecords:
 
     def damaged(self, what: str) -> CacheDamagedError:
         """Return what says that something in the file is no longer what was stored."""
-        return CacheDamagedError(f"{self._path} is damaged ({what}); {_REMAKE}", self._path)
+        return CacheDamagedError(f"{self._path} is damaged ({what}); {REMAKE}", self._path)
 
     def having(self, ids: Collection[str]) -> set[tuple[str, int]]:
         """Return row and sample of every result that there is of some hundred rows."""
@@ -211,8 +237,16 @@ class PointRecords:
             yield line
 
     def counts(self) -> dict[str, int]:
-        """Return how many results are in each state."""
-        return dict(self._db.execute("SELECT state, count(*) FROM results GROUP BY state"))
+        """Return how many results are in each state.
+
+        Raises:
+            CacheDamagedError: some are gone, or in a state that doesn't exist.
+        """
+        found = dict(self._db.execute("SELECT state, count(*) FROM results GROUP BY state"))
+        if not _STATES.issuperset(found):
+            raise self.damaged("the state of a result")
+        self._require(sum(found.values()))
+        return found
 
     def times(self) -> dict[str, dict[str, float]]:
         """Return of each time that answers in pieces have: mean and median in seconds, and of how many."""

@@ -88,7 +88,9 @@ def read_file(path: Path, kind: type[T], remedy: str = PUT_BACK) -> T:
 
 def lost(path: Path) -> UserError:
     """Return what says that a file is gone which a run can't be without."""
-    return UserError(f"{path.parent} is damaged (no {path.name} in it): {PUT_BACK}")
+    gone = [folder for folder in path.parents[1:] if not folder.exists()]
+    problem = f"{gone[-1]} is gone" if gone else f"{path.parent} is damaged (no {path.name} in it)"
+    return UserError(f"{problem}: {PUT_BACK}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +38,7 @@ class Lock:
 
     file: Path
     sources: tuple[str, ...]
-    within: Path | None = field(default=None)
+    within: Path | None = None
 
 
 def _engine(name: str, *sources: str, within: str | None = None) -> Lock:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from runner.commands.arguments import add_runs, run_from
 from runner.commands.console import console, shown
+from runner.commands.lines import print_failures
 from runner.commands.report import print_results
 from runner.commands.rescoring import rescore, rescored_points
 from runner.errors import UserError
@@ -58,6 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
     out = console()
     out.print(f"rescored {run.name}, no request sent")
     print_results(out, outcomes)
+    print_failures(out, (failure for point in outcomes for failure in point.failures))
     name = points[0].name if len(points) == 1 else "*"
     out.print(f"results: {shown(folder / 'points' / name / 'results.jsonl')}")
     return 0

@@ -169,6 +169,7 @@ def rescore(run: RunFolder, spec: PointSpec, folder: Path) -> PointOutcome:
         cancelled=False,
         scores=metrics.scores,
         rows=spec.dataset.rows,
+        failures=metrics.failures,
         unmatched=metrics.unmatched,
         finish=metrics.finish,
     )

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from runner import unverified
-from runner.cache import BATCH, CacheUnusableError, ResponseCache, store_responses
+from runner.cache import BATCH, ResponseCache, store_responses
 from runner.errors import UserError
 from runner.llm.process import here
+from runner.sqlite_errors import CacheUnusableError
 
 T = TypeVar("T")
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from runner.runs import all_runs
+from runner.errors import UserError
+from runner.resolved import check_whole
+from runner.runs import RunFolder, all_runs
 from tests.commands.commands_kit import FILES as FILES_OF_A_PROJECT
 from tests.commands.commands_kit import Outcome, Project
 from tests.commands.conftest import MakeProject
@@ -217,3 +219,11 @@ def test_folder_whose_command_was_killed_as_it_wrote_it_is_no_run(project: MakeP
     assert made.last == older
     assert "1 run; runner status RUN tells more" in listed.lines
     assert made.run("status", "killed").err.startswith("runner: no run 'killed' in ")
+
+
+def test_run_folder_that_is_gone_is_named_itself(tmp_path: Path) -> None:
+    """Renamed while its command waits, say: none of its files is what is missing."""
+    with pytest.raises(UserError) as caught:
+        check_whole(RunFolder(tmp_path / "sums" / "20260101T000000-0000"))
+
+    assert str(caught.value).startswith(f"{tmp_path / 'sums'} is gone: ")

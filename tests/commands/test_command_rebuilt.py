@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from runner.runs import RunFolder, all_runs
-from tests.commands.commands_kit import FILES, Outcome, Project
+from runner.runs import RunFolder
+from tests.commands.commands_kit import Outcome
 from tests.commands.conftest import MakeProject
+from tests.commands.kept_run import copied_run, kept
+
+__all__ = ["kept"]
 
 JOB = "jobs/0-parrot"
 
@@ -72,25 +73,6 @@ def _append(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a run in a process that has ended: a job inside of this one would seem to go on."""
-    root = tmp_path_factory.mktemp("kept")
-    for name, text in FILES.items():
-        (root / name).write_text(text)
-    words = ["run", "sums.yaml", "--runs", str(root / "runs")]
-    subprocess.run([sys.executable, "-m", "runner", *words], cwd=root, check=True, capture_output=True)
-    return all_runs(root / "runs")[0].path
-
-
-def _copied(made: Project, kept: Path) -> RunFolder:
-    """Put a fresh copy of the run into a project."""
-    run = made.root / "runs" / "sums" / kept.name
-    shutil.rmtree(made.root / "runs", ignore_errors=True)
-    shutil.copytree(kept, run)
-    return RunFolder(run)
-
-
 def _file(run: RunFolder, name: str) -> Path:
     if name != "inputs":
         return run.path / name
@@ -106,7 +88,7 @@ def test_damage_never_ends_in_a_traceback(
     """A command goes on as on a whole run, or names what is at fault and exits as for a mistake."""
     made, wrong = project({}), []
     for command in COMMANDS:
-        run = _copied(made, kept)
+        run = copied_run(made, kept)
         file = _file(run, name)
         damage(file)
         outcome = made.run(*(str(run.path) if word == "RUN" else word for word in command))
@@ -125,7 +107,7 @@ def test_exported_file_is_named_and_made_anew(
 ) -> None:
     """Byte for byte as it was; a folder in its place is in the way."""
     made = project({})
-    run = _copied(made, kept)
+    run = copied_run(made, kept)
     file = run.path / name
     before = file.read_bytes()
     damage(file)
@@ -139,70 +121,10 @@ def test_exported_file_is_named_and_made_anew(
         assert made.ran("status", str(run.path)).err == ""
 
 
-DATABASE_DAMAGES = {name: DAMAGES[name] for name in ("{}", "cut in half", "garbage", "zeros")}
-
-
-@pytest.mark.parametrize("damage", DATABASE_DAMAGES.values(), ids=DATABASE_DAMAGES)
-def test_damaged_file_of_a_point_is_made_anew_of_the_records(
-    project: MakeProject, kept: Path, damage: Damage
-) -> None:
-    """What was answered is there again, and nothing is asked."""
-    made = project({})
-    run = _copied(made, kept)
-    results = (run.path / "points/0/results.jsonl").read_bytes()
-    file = run.path / "points/0/cache.sqlite"
-    damage(file)
-
-    told = made.ran("status", str(run.path))
-
-    assert f"note: {file} is damaged: it is made anew of what the attempts recorded" in told.err
-    assert "complete" in told.lines[0]
-    assert (run.path / "points/0/results.jsonl").read_bytes() == results
-    assert made.ran("status", str(run.path)).err == ""
-
-
-ROWS = {
-    "answer": (b'"slots":{"answer":"4"}', b'"slots":{"answer":"5"}'),
-    "id": (b"mainr4", b"mainr\xff"),
-}
-
-
-@pytest.mark.parametrize("change", ROWS.values(), ids=ROWS)
-def test_damaged_row_of_a_point_is_found(
-    project: MakeProject, kept: Path, change: tuple[bytes, bytes]
-) -> None:
-    """A byte in the middle of a sound database; what was right before is right again."""
-    made = project({})
-    run = _copied(made, kept)
-    file, results = run.path / "points/0/cache.sqlite", run.path / "points/0/results.jsonl"
-    stored, before = file.read_bytes(), results.read_bytes()
-    assert change[0] in stored
-    file.write_bytes(stored.replace(*change))
-    results.unlink()
-
-    told = made.ran("status", str(run.path))
-
-    assert f"{file} is damaged" in told.err
-    assert results.read_bytes() == before
-
-
-@pytest.mark.parametrize("command", ["rescore", "resume"])
-def test_damaged_row_of_a_point_is_no_traceback(project: MakeProject, kept: Path, command: str) -> None:
-    """Whatever reads it names the file, or does without."""
-    made = project({})
-    run = _copied(made, kept)
-    file = run.path / "points/0/cache.sqlite"
-    file.write_bytes(file.read_bytes().replace(*ROWS["answer"]))
-
-    told = made.run(command, str(run.path))
-
-    assert told.code == 0 or str(file) in told.err
-
-
 def test_damaged_record_is_a_missing_row(project: MakeProject, kept: Path) -> None:
     """A flipped digit would still be JSON; a resume asks that row again, and no other."""
     made = project({})
-    run = _copied(made, kept)
+    run = copied_run(made, kept)
     log = run.path / JOB / "1" / "records.jsonl"
     data = log.read_bytes()
     log.write_bytes(data.replace(b'"slots":{"answer":"4"}', b'"slots":{"answer":"5"}'))
@@ -222,7 +144,7 @@ def test_damaged_record_is_a_missing_row(project: MakeProject, kept: Path) -> No
 def test_status_names_frozen_files_that_are_gone(project: MakeProject, kept: Path, name: str) -> None:
     """What doesn't change the results is a warning."""
     made = project({})
-    run = _copied(made, kept)
+    run = copied_run(made, kept)
     file = _file(run, name)
     file.unlink()
 
@@ -235,7 +157,7 @@ def test_status_names_frozen_files_that_are_gone(project: MakeProject, kept: Pat
 def test_status_names_frozen_files_that_were_cut(project: MakeProject, kept: Path, name: str) -> None:
     """By what can be told without reading a copy."""
     made = project({})
-    run = _copied(made, kept)
+    run = copied_run(made, kept)
     file = _file(run, name)
     os.truncate(file, file.stat().st_size // 2)
 
@@ -248,7 +170,7 @@ def test_status_names_frozen_files_that_were_cut(project: MakeProject, kept: Pat
 def test_copy_that_was_cut_is_refused(project: MakeProject, kept: Path, command: str) -> None:
     """Other rows than those that were planned are neither asked nor scored."""
     made = project({})
-    run = _copied(made, kept)
+    run = copied_run(made, kept)
     copy = _file(run, "inputs")
     copy.write_bytes(copy.read_bytes().replace(b"question", b"answer  "))
     shutil.rmtree(run.path / "points")
@@ -263,7 +185,7 @@ def test_copy_that_was_cut_is_refused(project: MakeProject, kept: Path, command:
 def test_last_record_that_was_cut_is_asked_again(project: MakeProject, kept: Path) -> None:
     """Zeros after it, as a power failure leaves them, change nothing."""
     made = project({})
-    run = _copied(made, kept)
+    run = copied_run(made, kept)
     log = run.path / JOB / "1" / "records.jsonl"
     os.truncate(log, log.stat().st_size - 9)
     _append(log, bytes(4096))

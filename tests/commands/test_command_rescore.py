@@ -62,6 +62,19 @@ def test_rescore_keeps_rows_without_an_answer(project: MakeProject) -> None:
     assert (metrics["ok"], metrics["missing"]) == (counts["ok"], counts["missing"])
 
 
+def test_rescore_says_why_rows_failed(project: MakeProject) -> None:
+    """With the first row that it met, as a run does."""
+    rows = '{"id": "a", "question": "1", "answer": "1"}\n{"id": "b", "question": "2", "answer": "Paris"}\n'
+    made = project({"rows.jsonl": rows})
+    made.ran("run", "sums.yaml")
+
+    outcome = made.ran("rescore", "last", "scorers=[numeric]")
+
+    failed = [line for line in outcome.lines if " x " in line]
+    assert len(failed) == 1
+    assert failed[0].startswith("  1 x RenderError, such as row b: scorers.numeric: the target 'Paris'")
+
+
 def test_rescore_finds_the_projects_own_scorers(project: MakeProject) -> None:
     """Options of the project's conf/ are found, wherever the runs lie."""
     made = project({

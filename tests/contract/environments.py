@@ -46,7 +46,7 @@ class Environment:
         """All that decides what is installed; one that has changed is built anew."""
         texts = [(LOCKS / f"{lock}.txt").read_text(encoding="utf-8") for lock in self.locks]
         base = self.base()
-        made_by = str(base) if self.over else _version(base)
+        made_by = f"{base} {_version(base)}" if self.over else _version(base)
         return "\n".join([made_by, TORCH if self.torch else "", *texts])
 
 

@@ -189,6 +189,14 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "garbage": lambda memo: memo.write_bytes(b"no database" * 1000),
     "cut": lambda memo: os.truncate(memo, memo.stat().st_size // 2),
     "another schema": lambda memo: _execute(memo, "DROP TABLE files", "CREATE TABLE files(other)"),
+    "a hash that is not UTF-8": lambda memo: _execute(memo, "UPDATE files SET hash = CAST(x'ff' AS TEXT)"),
+    # SQLite quotes the table's name in a message that Python can't decode.
+    "a schema that is not UTF-8": lambda memo: memo.write_bytes(
+        memo
+        .read_bytes()
+        .replace(b"tablefilesfiles", b"table\xc0ilesfiles")
+        .replace(b"CREATE TABLE files", b"CREATE TABLQ files")
+    ),
 }
 
 

@@ -215,14 +215,42 @@ def test_answer_whose_check_did_not_end_is_checked_and_not_asked_again(
     """As one of a process that was killed meanwhile."""
     with model(url) as llm:
         assert llm.generate_sync("7", json_schema=_NUMBER).choices[0].parsed == 7
-    with closing(sqlite3.connect(lab.folder / "runs" / ".cache.sqlite")) as db, db:
-        db.execute("INSERT INTO unverified SELECT key, request, response, 0 FROM responses")
-        db.execute("DELETE FROM responses")
+    _execute(lab, _UNCHECKED, "DELETE FROM responses")
     with model(url) as llm:
         assert llm.generate_sync("7", json_schema=_NUMBER).choices[0].parsed == 7
 
     assert echo.asked["7"] == 1
     assert (_stored(lab, "responses"), _stored(lab, "unverified")) == (["7"], [])
+
+
+def test_damaged_answer_whose_check_did_not_end_is_asked_again(
+    echo: Echo, url: str, lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A digit of it would be another answer, which passes the check as well."""
+    with model(url) as llm:
+        llm.generate_sync("7", json_schema=_NUMBER)
+    changed = (
+        'UPDATE unverified SET response = replace(CAST(response AS TEXT), \'"text":"7"\', \'"text":"8"\')'
+    )
+    as_blob = "UPDATE unverified SET response = CAST(response AS BLOB)"
+    _execute(lab, _UNCHECKED, "DELETE FROM responses", changed, as_blob)
+    with model(url) as llm:
+        assert llm.generate_sync("7", json_schema=_NUMBER).choices[0].parsed == 7
+
+    assert echo.asked["7"] == 2
+    assert "note: damaged entry ignored in " in capsys.readouterr().err
+
+
+_UNCHECKED = """
+INSERT INTO unverified(key, request, response, rejected, checksum)
+  SELECT key, request, response, 0, checksum FROM responses
+"""
+
+
+def _execute(lab: Lab, *statements: str) -> None:
+    with closing(sqlite3.connect(lab.folder / "runs" / ".cache.sqlite")) as db, db:
+        for statement in statements:
+            db.execute(statement)
 
 
 def _stored(lab: Lab, table: str) -> list[str]:
