@@ -176,37 +176,37 @@ class Asking:
 
     async def _fill(self, question: Question, looked_up: int | None) -> bool:
         """Fill one slot, and commit its answer; False where nothing more is to be asked."""
+        desk = self._desk
         key = question.stored_key
         known = looked_up is not None and not self._answered.may_hold(key, looked_up)
         if not self._claims.take(key):
             await self._claims.wait(key)
             known = False
         try:
-            known = known and not self._desk.journal.holds_unverified(key)
+            known = known and not desk.journal.holds_unverified(key)
             if known or not await self._find(question):
                 if not known and self._over(question):
                     return False
-                await self._request(question)
+                question.source = Source.ASKED
+                desk.counter.requests += 1
+                response = await desk.engine.generate(question.request)
+                desk.counter.spend(response.usage)
+                if not _CONSTRAINTS.isdisjoint(question.request.sampling):
+                    await self._verify(question, response)
+                if not self._results.succeeded:
+                    self._results.note_success()
+                question.take(response)
             await self._keep(question).wait()
             self._answered.add(key)
         finally:
             self._claims.release(key)
         return True
 
-    async def _request(self, question: Question) -> None:
-        """Fill one slot from the engine; a response that takes long to check is on disk before that."""
-        desk, request = self._desk, question.request
-        question.source = Source.ASKED
-        desk.counter.requests += 1
-        response = await desk.engine.generate(request)
-        desk.counter.spend(response.usage)
-        if not _CONSTRAINTS.isdisjoint(request.sampling):
-            if apart := checked_apart(request):
-                await desk.journal.commit(question.received(response)).wait()
-            await self._check(request, response, on_disk=apart)
-        if not self._results.succeeded:
-            self._results.note_success()
-        question.take(response)
+    async def _verify(self, question: Question, response: Response) -> None:
+        """Check a response against its constraints; what takes long to check is on disk before that."""
+        if apart := checked_apart(question.request):
+            await self._desk.journal.commit(question.received(response)).wait()
+        await self._check(question.request, response, on_disk=apart)
 
     async def _check(self, request: Request, response: Response, *, on_disk: bool) -> None:
         try:

@@ -106,7 +106,9 @@ def _usage(usage: UsageCounts) -> Usage:
     # xAI counts reasoning beside the answer; its total gives that away.
     if reasoning and asked is not None and answered is not None:
         answered += reasoning if usage.total_tokens == asked + answered + reasoning else 0
-    return Usage(counted(asked), counted(answered), counted(cached), counted(reasoning))
+    return Usage(
+        counted(asked), counted(answered), cached and counted(cached), reasoning and counted(reasoning)
+    )
 
 
 def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:

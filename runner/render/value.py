@@ -74,7 +74,8 @@ class ValueTemplate:
 
 def _look_up(names: dict[str, Any], name: str, column: str | None) -> Any:
     value = names[name] if column is None else names[name][column]
-    return list(value) if isinstance(value, Iterator) else value
+    # Whether something is an iterator takes longer to tell than all else here.
+    return value if type(value) is str or not isinstance(value, Iterator) else list(value)
 
 
 def compile_value(source: str, *, name: str) -> ValueTemplate:
