@@ -63,9 +63,11 @@ def _point(targets: Sequence[int]) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         if isinstance(stream, TextIOWrapper):
-            # What an encoding lacks must not end a job.
-            errors = "backslashreplace" if stream.errors == "strict" else stream.errors
-            stream.reconfigure(line_buffering=True, errors=errors)
+            if stream.errors == "strict":
+                # What an encoding lacks must not end a job. Only once: it asks for the position, and what a
+                # file took the place of may be a pipe by then.
+                stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(line_buffering=True)
     for number, fd in zip((1, 2), targets, strict=True):
         os.dup2(fd, number)
         os.close(fd)

@@ -69,6 +69,23 @@ def test_secrets_are_masked_even_when_written_in_pieces(tmp_path: Path) -> None:
     assert (tmp_path / "1" / "stderr.log").read_text() == "descriptor says ***\n"
 
 
+def test_masked_output_takes_the_place_of_a_file(tmp_path: Path) -> None:
+    """Slurm gives a worker files, which Python asks for their position; a pipe has none."""
+    out, err = tmp_path / "slurm.out", tmp_path / "slurm.err"
+    with out.open("w") as stdout, err.open("w") as stderr:
+        code = subprocess.run(
+            [sys.executable, "-c", f"print('begun')\n{_PROGRAM}", str(tmp_path), "hunter22"],
+            stdout=stdout,
+            stderr=stderr,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        ).returncode
+
+    assert (code, out.read_text(), err.read_text()) == (0, "begun\nback again\n", "")
+    assert (tmp_path / "1" / "stdout.log").read_text() == "python says ***\nchild says ***\n"
+
+
 def test_masked_output_survives_a_crash(tmp_path: Path) -> None:
     """What a worker printed before it was killed is in its log, masked."""
     done = _run(tmp_path, "hunter22", CRASH="1")
