@@ -152,30 +152,32 @@ class Asking:
                 return
             question, generation = taken
             try:
-                await self._ask(question, generation)
+                # Nearly all questions end with their first slot, and so go through no further coroutine.
+                going = not self._over(question) and await self._fill(question, generation)
+                if going and not (question.complete and question.point.bounded):
+                    await self._go_on(question)
             except EngineError as error:
                 self.stop(error)
             except AskError as error:
                 await self._results.fail(question, error)
 
-    async def _ask(self, question: Question, generation: int) -> None:
-        """Fill slot after slot; each answer is on disk before it is scored, or the next one requested.
+    async def _go_on(self, question: Question) -> None:
+        """Fill the slots after one that is on disk, and score what takes no bounded time.
 
-        The first slot was looked up in a *generation* of `Recent`, later ones never were.
+        Each answer is on disk before it is scored, or the next one requested.
         """
-        looked_up: int | None = generation
-        while not self._over(question) and await self._fill(question, looked_up):
-            if question.complete:
-                if not question.point.bounded:
-                    record = await self._judging.record(question)
-                    await self._results.finish(record, question.source).wait()
+        while not question.complete:
+            if not self._prepared(question) or self._over(question) or not await self._fill(question, None):
                 return
-            if not self._prepared(question):
-                return
-            looked_up = None
+        if not question.point.bounded:
+            record = await self._judging.record(question)
+            await self._results.finish(record, question.source).wait()
 
     async def _fill(self, question: Question, looked_up: int | None) -> bool:
-        """Fill one slot, and commit its answer; False where nothing more is to be asked."""
+        """Fill one slot, and commit its answer; False where nothing more is to be asked.
+
+        It was looked up in the generation *looked_up* of `Recent`; never, where that is None.
+        """
         desk = self._desk
         key = question.stored_key
         known = looked_up is not None and not self._answered.may_hold(key, looked_up)
@@ -220,7 +222,7 @@ class Asking:
 
     def _over(self, question: Question) -> bool:
         """Tell whether nothing more is to be asked for a question."""
-        return self._stop.done() or question.point.spec.index in self._dropped
+        return self._stop.done() or question.point.index in self._dropped
 
     async def _find(self, question: Question) -> bool:
         """Fill one slot from what is stored, if it is."""

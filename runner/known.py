@@ -204,7 +204,8 @@ class Known:
 
 
 def _stored_key(record: Record, answer: Answer) -> bytes:
-    return stored_key(bytes.fromhex(answer.key), record.point, record.owner)
+    key = bytes.fromhex(answer.key)
+    return key if record.owner is None else stored_key(key, record.point, record.owner)
 
 
 def _private(tables: str) -> sqlite3.Connection:

@@ -24,6 +24,9 @@ class Source(IntEnum):
     """From requests of its own, or there is none, as of a row that can't be rendered."""
 
 
+_ASKED = Source.ASKED  # looking up a member of an enumeration takes longer than comparing it
+
+
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     """A moment of a job; counts are of results (row and sample) unless said otherwise.
 
@@ -98,8 +101,9 @@ class Counts:
 
     def count(self, point: int, state: str, source: Source) -> None:
         """Count a result."""
-        self.cached += source is Source.CACHED
-        self.shared += source is Source.SHARED
+        if source is not _ASKED:
+            self.cached += source is Source.CACHED
+            self.shared += source is Source.SHARED
         if state == MISSING:
             self.missing += 1
             return

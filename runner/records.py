@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -71,7 +70,7 @@ class Record(msgspec.Struct, frozen=True):
         point: index of the point.
         answers: new responses, requested or copied from the cache; empty where they are in an earlier record.
         result: None while a conversation goes on, and where the answers are yet to be checked or scored.
-        time: Unix time of the commit.
+        time: Unix time when it was made, moments before its commit.
         step: which model call of the experiment this is.
         owner: row id and sample whose own the answers are; None where they serve any equal request.
         rejected: what unverified answers that lack what was asked are looked up by (hex).
@@ -121,8 +120,7 @@ class RecordLog:
     @staticmethod
     def encode(records: Iterable[Record]) -> list[bytes]:
         """Return a line for each record."""
-        now = time.time()
-        lines = [_encode(msgspec.structs.replace(record, time=now)) for record in records]
+        lines = map(_encode, records)
         return [b"%b%b%d}\n" % (line[:-1], _CRC, zlib.crc32(line)) for line in lines]
 
     def append(self, lines: Iterable[bytes]) -> None:

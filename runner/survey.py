@@ -118,8 +118,12 @@ class Serving:
 
 def batches(point: OpenPoint) -> Iterator[list[Question]]:
     """Yield every question of a point, in dataset order, some hundred at a time."""
-    samples = range(point.experiment.samples)
-    stream = (question for row in point.rows() for question in point.questions(row, samples))
+    samples = point.experiment.samples
+    stream = (
+        (Question(point, row, 0) for row in point.rows())
+        if samples == 1
+        else (Question(point, row, sample) for row in point.rows() for sample in range(samples))
+    )
     while batch := list(islice(stream, BATCH)):
         yield batch
 

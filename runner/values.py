@@ -274,7 +274,7 @@ def decode_response(data: bytes) -> Response:
 
 def response_json(data: bytes) -> msgspec.Raw:
     """Return a stored response as JSON, for a line of a log: a blob is a string, in base64."""
-    return msgspec.Raw(b'"%b"' % base64.b64encode(data) if data.startswith(_BLOB) else data)
+    return msgspec.Raw(b'"%b"' % base64.b64encode(data)) if data.startswith(_BLOB) else msgspec.Raw(data)
 
 
 def response_stored(json: msgspec.Raw) -> bytes:

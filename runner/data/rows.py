@@ -95,7 +95,7 @@ class Rows:
         shard, start = self._dataset.shard, self._dataset.offset
         records = islice(self._table.records(), start, stop_of(self._dataset))
         for position, (line, raw) in enumerate(records):
-            if in_shard(shard, position):
+            if shard is None or in_shard(shard, position):
                 try:
                     row = self._row(raw, position, start + position)
                 except BadRecordError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -40,6 +40,9 @@ from runner.errors import (
 )
 from runner.secrets import Secrets
 from runner.values import VALUE_TASKS, Json, Request, Response, Timing
+
+_REMEMBERED = 1024
+"""Samplings whose readings are kept; rows with samplings of their own don't fill the memory."""
 
 _ROUTES = {"chat": "/chat/completions", "complete": "/completions"}
 
@@ -130,6 +133,8 @@ class OpenAIEngine:
         self._headers = Headers(["Content-Type: application/json", *endpoint.headers])
         self._client: Client | None = None
         self._version: str | None = None
+        self._readings: dict[int, Reading] = {}
+        """How answers to requests of each sampling are read, by its id; requests share theirs."""
         self._batcher = Batcher(self._send, endpoint.batch_size)
 
     @property
@@ -158,7 +163,9 @@ class OpenAIEngine:
             if endpoint.stream:
                 body, timing = await self._in_pieces(request)
             else:
-                body, timing = await self._post(self._urls[request.task], endpoint.body(request))
+                url, start = self._urls[request.task], time.perf_counter()
+                answer = await self._posting(url, endpoint.body(request))
+                body, timing = self._taken(url, answer), Timing(time.perf_counter() - start)
             response = self._read(request, body, timing)
         except (HttpError, AskError):
             with self._told():
@@ -177,16 +184,19 @@ class OpenAIEngine:
                 async for text in found:
                     yield text
 
-    async def _post(self, url: str, fields: dict[str, Any]) -> tuple[bytes, Timing]:
+    def _posting(self, url: str, fields: dict[str, Any]) -> Coroutine[Any, Any, HttpResponse]:
+        """Return what sends a body, for the caller to await: one coroutine less than to await it here."""
         assert self._client is not None, "the engine is not started"
         body = self._encoder.encode(fields)
-        start = time.perf_counter()
-        answer = await self._client.request(
+        return self._client.request(
             "POST", url, headers=self._headers, body=body, timeout=self._endpoint.timeout
         )
+
+    def _taken(self, url: str, answer: HttpResponse) -> bytes:
+        """Return the body of an answer, or raise the error that it is."""
         if not is_good(answer.status):
             raise self._refusal(url, answer, answer.body)
-        return answer.body, Timing(time.perf_counter() - start)
+        return answer.body
 
     async def _valued(self, request: Request) -> Response:
         """Answer a task that is answered with numbers."""
@@ -202,7 +212,9 @@ class OpenAIEngine:
         wire = endpoint.wires[requests[0].task]
         with self._told():
             fields = {"model": endpoint.model, **endpoint.further, **wire.body(requests)}
-            body, timing = await self._post(wire.url(endpoint.base_url), fields)
+            url, start = wire.url(endpoint.base_url), time.perf_counter()
+            body = self._taken(url, await self._posting(url, fields))
+            timing = Timing(time.perf_counter() - start)
             try:
                 responses = wire.read(body, requests, Reading(requests[0].sampling, endpoint.notes))
             except MalformedResponseError as error:
@@ -250,12 +262,21 @@ class OpenAIEngine:
 
     def _read(self, request: Request, body: bytes, timing: Timing) -> Response:
         read = read_chat if request.task == "chat" else read_text
-        reading = Reading(request.sampling, self._endpoint.notes)
+        reading = self._reading(request.sampling)
         response = read(body, self._endpoint.engine, timing, reading)
         require_asked(request, response)
         if "stop" in request.sampling:
             response = without_stops(request, response)
         return with_values(request, response)
+
+    def _reading(self, sampling: Mapping[str, Json]) -> Reading:
+        known = self._readings.get(id(sampling))
+        if known is not None and known.sampling is sampling:
+            return known
+        if len(self._readings) >= _REMEMBERED:
+            self._readings.clear()
+        made = self._readings[id(sampling)] = Reading(sampling, self._endpoint.notes)
+        return made
 
     def _refusal(self, url: str, answer: Head, body: bytes) -> AskError:
         waits = answer.header("retry-after"), answer.header("retry-after-ms")

@@ -15,6 +15,7 @@ from runner.engines.openai_answers import (
     ChatChoice,
     ChatContent,
     ChatLogprobs,
+    ChatMessage,
     PromptToken,
     TextAnswer,
     TextChoice,
@@ -44,7 +45,7 @@ def read_chat(body: bytes, engine: str, timing: Timing, reading: Reading = _NOTH
     """
     try:
         answer = _decode(_chat, body, reading)
-        choices = tuple(_chat_choice(choice, reading) for choice in answer.choices)
+        choices = tuple([_chat_choice(choice, reading) for choice in answer.choices])
     except IncompleteResponseError as error:
         error.response = read_chat(body, engine, timing, replace(reading, sampling={}))
         raise
@@ -114,6 +115,8 @@ def _usage(usage: UsageCounts) -> Usage:
 def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
     message = choice.message
     content = message.content
+    if type(content) is str and content and choice.finish_reason == "stop" and _is_plain(choice, message):
+        return Choice(content, "stop")
     logprobs = _chat_logprobs(choice.logprobs)
     text = _joined(content)
     return Choice(
@@ -125,6 +128,18 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
         cumulative_logprob=_total(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
         tool_calls=tuple(_call(call, reading) for call in message.tool_calls) if message.tool_calls else (),
+    )
+
+
+def _is_plain(choice: ChatChoice, message: ChatMessage) -> bool:
+    """Tell whether a choice has nothing but a text and why it ended, as nearly all have."""
+    return (
+        choice.logprobs is None
+        and message.tool_calls is None
+        and choice.token_ids is None
+        and choice.response_token_ids is None
+        and not message.reasoning_content
+        and not message.reasoning
     )
 
 

@@ -104,12 +104,26 @@ class Retrying:
         await self._engine.__aexit__(kind, error, trace)
 
     async def generate(self, request: Request) -> Response:
-        answers = self._answers
+        # What `_send` does, without a coroutine more: nearly all requests succeed at once. The retry library
+        # costs more than sending one.
+        limiter, answers = self._limiter, self._answers
+        if not limiter.take():
+            await limiter.wait()
+        sent_in = limiter.round
         try:
-            # Nearly all requests succeed at once, and the retry library costs more than sending one.
-            return await self._send(request)
-        except RetryableError as error:
-            return await self._again(request, error, answers)
+            response = await self._engine.generate(request)
+        except AskError as error:
+            self._note_failure(error, sent_in)
+            if not isinstance(error, RetryableError):
+                raise
+            failure = error
+        else:
+            self._answers += 1
+            limiter.answered()
+            return response
+        finally:
+            limiter.release()
+        return await self._again(request, failure, answers)
 
     async def stream(self, request: Request) -> AsyncGenerator[str]:
         """Pass the text on as it comes; a stream is never asked again."""
@@ -124,20 +138,20 @@ class Retrying:
         sent_in = limiter.round
         try:
             response = await self._engine.generate(request)
-        except RateLimitError as error:
-            limiter.throttled(sent_in, self._bearable(error))
-            self._answers += 1
-            raise
-        except (ConnectionFailedError, RequestTimeoutError):
-            raise
-        except AskError:
-            self._answers += 1
+        except AskError as error:
+            self._note_failure(error, sent_in)
             raise
         finally:
             limiter.release()
         self._answers += 1
         limiter.answered()
         return response
+
+    def _note_failure(self, error: AskError, sent_in: int) -> None:
+        if isinstance(error, RateLimitError):
+            self._limiter.throttled(sent_in, self._bearable(error))
+        if not isinstance(error, ConnectionFailedError | RequestTimeoutError):
+            self._answers += 1  # the server did answer
 
     async def _again(self, request: Request, first: RetryableError, answers: int) -> Response:
         failure: RetryableError | None = first

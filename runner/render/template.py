@@ -39,7 +39,7 @@ class Template:
         name: how messages call it.
     """
 
-    __slots__ = ("_direct", "_globals", "_references", "_template", "name")
+    __slots__ = ("_direct", "_environment", "_globals", "_references", "_template", "name")
 
     def __init__(self, env: Sandbox, name: str) -> None:
         self.name = name
@@ -50,6 +50,7 @@ class Template:
         except jinja2.TemplateSyntaxError as error:
             problem = (error.message or "not a template").rstrip(".")
             raise TemplateError(error.name or name, error.lineno, problem, _nearest(env, problem)) from None
+        self._environment = env
         self._globals = dict(env.globals)
         # Jinja2's own chain of maps is gone through for every rendering.
         self._template.globals = self._globals
@@ -88,7 +89,11 @@ class Template:
         if type(row) is dict:
             visible["row"] = Columns(row)
         try:
-            return "".join(self._template.root_render_func(self._template.new_context(visible, shared=True)))
+            # As `jinja2.Template.new_context` with *shared*, which takes longer to call this than it takes.
+            context = self._environment.context_class(
+                self._environment, visible, self.name, self._template.blocks
+            )
+            return "".join(self._template.root_render_func(context))
         except FAILURES as error:
             told = reason(self._named(error, names))
             raise RenderError(f"template {_place(error, self.name)}: {told}") from error

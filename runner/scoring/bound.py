@@ -86,8 +86,9 @@ class Scoring:
         target = target or ("",)
         answer = answers[self._slot]
         if len(target) == 1:
-            score = self.score(answer, target[0])
-            return ScoreLine(score.value, score.answer, target[0])
+            (only,) = target
+            score = self.score(answer, only)
+            return ScoreLine(score.value, score.answer, only)
         score = best_score(self, answer, target)
         return ScoreLine(score.value, score.answer, target)
 

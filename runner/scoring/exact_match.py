@@ -26,20 +26,21 @@ class ExactMatch:
     """Compares whole texts, in Unicode's form NFC and with all spaces alike."""
 
     def __init__(self, settings: ExactMatchSettings) -> None:
-        self._settings = settings
+        self._strip = settings.strip
+        self._ignore_case = settings.ignore_case
+        self._ignore_punctuation = settings.ignore_punctuation
 
     def score(self, text: str, target: str) -> Score:
         answer = self._normal(text)
         return Score(float(answer == self._normal(target)), answer)
 
     def _normal(self, text: str) -> str:
-        settings = self._settings
         text = alike(text)
-        if settings.ignore_punctuation:
+        if self._ignore_punctuation:
             text = without_punctuation(text)
-        if settings.ignore_case:
+        if self._ignore_case:
             text = alike(text.casefold())
-        return text.strip() if settings.strip else text
+        return text.strip() if self._strip else text
 
 
 KIND = ScorerKind(

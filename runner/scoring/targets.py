@@ -44,14 +44,14 @@ class Target:
         """Return the names that it takes from outside."""
         return self._text.names()
 
-    def texts(self, names: Mapping[str, Any]) -> Targets:
+    def texts(self, names: dict[str, Any]) -> Targets:
         """Return the texts that an answer is compared with, without those that nothing equals.
 
         Raises:
             RenderError: the template failed on this row, or its value is no target.
         """
         try:
-            value = self._value.value(dict(names))
+            value = self._value.value(names)
         except RenderError:
             self._text.render(names)  # fails as well, and names the line
             raise

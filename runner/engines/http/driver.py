@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from runner.engines.http.transfer import Fault, Transfer
 
 IDLE_CONNECTIONS = 10_000
+_ONCE = select.EPOLLONESHOT
 _EPOLL = {
-    pycurl.POLL_IN: select.EPOLLIN,
-    pycurl.POLL_OUT: select.EPOLLOUT,
-    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+    pycurl.POLL_IN: select.EPOLLIN | _ONCE,
+    pycurl.POLL_OUT: select.EPOLLOUT | _ONCE,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT | _ONCE,
 }
 
 
@@ -39,7 +40,8 @@ class Driver:
 
     libcurl's sockets live in an epoll set of their own, and the loop watches that one
     descriptor. Adding and removing a reader of the loop for every request, and one callback for
-    every ready socket, costs half as much again as the rest of the request.
+    every ready socket, costs half as much again as the rest of the request. A socket is armed for one
+    event: most transfers end with it, and what is no longer watched then needs no system call.
 
     Attributes:
         loop: the event loop.
@@ -48,6 +50,8 @@ class Driver:
     def __init__(self, connections: int) -> None:
         self.loop = asyncio.get_running_loop()
         self._running: dict[pycurl.Curl, Transfer] = {}
+        self._watched: dict[int, int] = {}
+        """What each socket is armed for; below 0 once that came, until it is armed again."""
         self._due: float | None = None
         self._timer: asyncio.Handle | None = None
         self._rings = 0.0  # when; uvloop's handle of a timer that is due now doesn't say
@@ -82,21 +86,28 @@ class Driver:
     def _watch(self, what: int, fd: int, _multi: pycurl.CurlMulti, _data: Any) -> None:
         events = _EPOLL.get(what)
         if events is None:
-            try:
-                self._epoll.unregister(fd)
-            except OSError:  # already closed, and with that forgotten
-                return
+            self._watched.pop(fd, None)
         else:
-            try:
-                self._epoll.register(fd, events)
-            except FileExistsError:
-                self._epoll.modify(fd, events)
+            self._arm(fd, events)
+
+    def _arm(self, fd: int, events: int) -> None:
+        self._watched[fd] = events
+        try:
+            self._epoll.modify(fd, events)
+        except FileNotFoundError:  # it is new, or another one had its number before
+            self._epoll.register(fd, events)
 
     def _on_ready(self) -> None:
-        action = self._multi.socket_action
+        action, watched = self._multi.socket_action, self._watched
         try:
             for fd, events in self._epoll.poll(0):
+                armed = watched.get(fd)
+                if armed is None:  # armed by a transfer that ended without it
+                    continue
+                watched[fd] = -armed
                 action(fd, _SELECTED[events])
+                if watched.get(fd, 0) < 0:
+                    self._arm(fd, armed)
         except pycurl.error as error:
             self._abort(error)
         self._settle_done()

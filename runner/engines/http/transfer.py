@@ -24,6 +24,8 @@ Fault: TypeAlias = tuple[int, str]
 SUPPRESS_CONNECT_HEADERS = 265  # pycurl has no name for it
 RECEIVE_BYTES = 128 * 1024
 KEPT_BODY_BYTES = 64 * 1024
+LIMITS_BODIES = 0x080400
+"""The version of libcurl from which on MAXFILESIZE ends any transfer that passes it."""
 
 
 class Transfer:
@@ -139,7 +141,8 @@ class WholeTransfer(Transfer):
         super().__init__(method, connect_timeout, proxy, limit)
         self._chunks: list[bytes] = []
         self._lines: list[bytes] = []
-        self.curl.setopt(pycurl.WRITEFUNCTION, self._receive)
+        limited = pycurl.version_info()[2] >= LIMITS_BODIES
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._chunks.append if limited else self._receive)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._lines.append)
 
     def _receive(self, data: bytes) -> int | None:
@@ -169,7 +172,7 @@ class WholeTransfer(Transfer):
 
     def _body(self, head: bytes) -> bytes:
         if (decoder := self.decoder(head)) is None:
-            return b"".join(self._chunks)
+            return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         with self.decoding():
             return decoder.decode(self._chunks)
 
