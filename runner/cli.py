@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Protocol, cast
 
+from runner.collector import collect_rarely
 from runner.errors import EXHAUSTED, UNWRITABLE, RunnerError, UserError
 from runner.notices import forget_notices
 from runner.streams import Streams, require_utf8
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _guarded(arguments: list[str]) -> int:
     """Run a command; turn what it raises into one message and an exit code."""
+    collect_rarely()
     try:
         for number, argument in enumerate(arguments, 1):
             require_utf8(argument, f"argument {number}")

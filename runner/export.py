@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,8 @@ from runner.values import VALUE_TASKS, Json
 
 _MOST_FAULTS = 20
 """More of a class of error count as its first."""
+
+_FINAL = frozenset({OK, ERROR})
 
 _LONGEST_END = 80
 """Characters of an answer that a scorer found nothing in."""
@@ -73,21 +75,15 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
     finish: Counter[str] = Counter()
     temporary = folder / ".results.jsonl.tmp"
     with naming(folder / "results.jsonl"), temporary.open("wb") as out:
-        for row, group in groupby(_written(records, out), key=lambda written: written[1].id):
-            states, lines = {}, {}
-            for state, line in group:
-                states[line.sample], lines[line.sample] = state, line
-            for line in lines.values():
+        for row, group in _by_row(_written(records, out), samples):
+            for _, line in group.values():
                 if line.error is not None:
                     note_failures(failures, [line])
                 if line.finish:
                     finish.update(line.finish.values())
             for name, metric in metrics.items():
-                metric.add(
-                    row,
-                    [_score(states.get(sample), lines.get(sample), name) for sample in range(samples)],
-                )
-                _note_unmatched(unmatched, name, experiment.scorers[name].of, lines.values())
+                metric.add(row, [_score(group.get(sample), name) for sample in range(samples)])
+                _note_unmatched(unmatched, name, experiment.scorers[name].of, group.values())
     temporary.replace(folder / "results.jsonl")
     counts = records.counts()
     summary: dict[str, Json] = {
@@ -108,6 +104,20 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
         "times": records.times() if _in_pieces(experiment) else {},
     }
     write_file(folder / "metrics.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
+
+
+_Stated: TypeAlias = tuple[str, ResultLine]
+"""A result with its state."""
+
+
+def _by_row(written: Iterator[_Stated], samples: int) -> Iterator[tuple[str, dict[int, _Stated]]]:
+    """Yield each row's id with its results by sample; those of a row stand together."""
+    if samples == 1:
+        for stated in written:
+            yield stated[1].id, {stated[1].sample: stated}
+        return
+    for row, group in groupby(written, key=lambda stated: stated[1].id):
+        yield row, {stated[1].sample: stated for stated in group}
 
 
 def _in_pieces(experiment: Experiment) -> bool:
@@ -137,9 +147,9 @@ def added_up(failures: Iterable[Failure]) -> tuple[Failure, ...]:
 
 
 def _note_unmatched(
-    unmatched: dict[str, Unmatched], scorer: str, slot: str | None, lines: Iterable[ResultLine]
+    unmatched: dict[str, Unmatched], scorer: str, slot: str | None, stated: Iterable[_Stated]
 ) -> None:
-    for line in lines:
+    for _, line in stated:
         score = line.scores.get(scorer)
         if score is None or score.answer is not None or score.value:
             continue
@@ -152,20 +162,20 @@ def _note_unmatched(
         unmatched[scorer] = msgspec.structs.replace(known, count=known.count + 1)
 
 
-def _written(records: PointRecords, out: BinaryIO) -> Iterator[tuple[str, ResultLine]]:
+def _written(records: PointRecords, out: BinaryIO) -> Iterator[_Stated]:
     """Write each line; yield its state and what it holds."""
     for state, line in records.lines():
         try:
             decoded = _decode.decode(line)
         except msgspec.DecodeError as error:
             raise records.damaged(f"a result: {error}") from None
-        out.write(line + b"\n")
+        out.write(b"%b\n" % line)
         yield state, decoded
 
 
-def _score(state: str | None, line: ResultLine | None, scorer: str) -> Score | Failed | None:
+def _score(stated: _Stated | None, scorer: str) -> Score | Failed | None:
     """Return what a scorer made of a result; None where a resume may bring an answer."""
-    if line is None or state not in {OK, ERROR}:
+    if stated is None or stated[0] not in _FINAL:
         return None
-    score = line.scores.get(scorer)
+    score = stated[1].scores.get(scorer)
     return FAILED if score is None else Score(score.value, score.answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Self, TypeAlias
@@ -173,9 +173,11 @@ def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
     with _Points(run, job) as points:
         for log in logs_of(folder):
             number = log.parent.name
-            fresh = _own_records(job, log, ends.get(number, 0))
+            fresh = read_records(log, ends.get(number, 0))
             while batch := list(islice(fresh, _FOLD)):
-                for index, records in by_point(record for _, _, record in batch).items():
+                for index, records in by_point([record for _, _, record in batch]).items():
+                    if index not in points:
+                        raise _stray_record(job, log, batch, index)
                     points.add(index, records, int(number))
                 ends[number] = batch[-1][1]
     if ends != before:
@@ -183,17 +185,10 @@ def _fold_job(run: RunFolder, folder: Path, job: Job) -> None:
         write_file(mark, msgspec.json.encode(ends))
 
 
-def _own_records(job: Job, log: Path, start: int) -> Iterator[tuple[int, int, Record]]:
-    """Yield what `read_records` does.
-
-    Raises:
-        UserError: a record is of a point that the job hasn't.
-    """
-    points = {point.index for point in job.points}
-    for begin, end, record in read_records(log, start):
-        if record.point not in points:
-            raise damaged_record(log, begin, f"it is of point {record.point}, which {job.name} doesn't have")
-        yield begin, end, record
+def _stray_record(job: Job, log: Path, batch: Iterable[tuple[int, int, Record]], index: int) -> UserError:
+    """Return the error for a record of a point that the job doesn't have."""
+    start = next(start for start, _, record in batch if record.point == index)
+    return damaged_record(log, start, f"it is of point {index}, which {job.name} doesn't have")
 
 
 def _still_there(folder: Path, ends: Mapping[str, int]) -> dict[str, int]:
@@ -235,6 +230,9 @@ class _Points:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for index in list(self._open):
             self._close(index, commit=kind is None)
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._files
 
     def add(self, index: int, records: list[Record], attempt: int) -> None:
         """Add an attempt's records to a point."""

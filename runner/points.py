@@ -7,6 +7,7 @@ network filesystem.
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -16,6 +17,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Self
 
+import msgspec
+
 from runner.cache import (
     connect,
     make_responses,
@@ -23,7 +26,7 @@ from runner.cache import (
     require_columns,
 )
 from runner.checksums import checksum, intact
-from runner.records import ERROR, MISSING, OK, STEP, Record, stored_key
+from runner.records import ERROR, MISSING, OK, STEP, Record, Result, stored_key
 from runner.sqlite_errors import REMAKE, CacheDamagedError, usable
 from runner.values import response_stored
 
@@ -133,16 +136,17 @@ class PointRecords:
                 the later attempt's counts, and within one attempt the later. 0 is what the shared
                 cache completed before any attempt; its answers need not be added to the cache.
         """
-        answers = []
+        answers, results, answered = [], [], 0
         for record in records:
             for answer in record.answers:
                 if answer.verified:
                     key = stored_key(bytes.fromhex(answer.key), record.point, record.owner)
                     response = response_stored(answer.response)
                     answers.append((key, answer.request, response, checksum(key, response)))
+            if (result := record.result) is not None:
+                results.append(_columns(record.step, result, attempt))
+                answered += result.state == OK
         answers.sort(key=itemgetter(0))  # neighbours in the index
-        results = [_columns(record, attempt) for record in records if record.result is not None]
-        answered = sum(r.result.state == OK for r in records if r.result is not None)
         with self._usable():
             self._write(answers, results, served=answered if attempt == 0 else None)
 
@@ -278,21 +282,20 @@ class PointRecords:
         return found
 
 
-def _columns(record: Record, attempt: int) -> tuple[object, ...]:
-    result = record.result
-    assert result is not None
-    line = bytes(result.line)
-    check = _line_checksum(result.id, result.sample, result.state, line)
-    return (record.step, result.id, result.sample, result.position, result.state, attempt, line, check)
+def _columns(step: str, result: Result, attempt: int) -> tuple[object, ...]:
+    check = _line_checksum(result.id, result.sample, result.state, result.line)
+    return (step, result.id, result.sample, result.position, result.state, attempt, result.line, check)
 
 
-def _line_checksum(row: object, sample: object, state: object, line: bytes) -> int:
-    return checksum(f"{row} {sample} {state}".encode(), line)
+def _line_checksum(row: object, sample: object, state: object, line: bytes | msgspec.Raw) -> int:
+    return zlib.crc32(line, zlib.crc32(f"{row} {sample} {state}".encode()))
 
 
 def by_point(records: Iterable[Record]) -> dict[int, list[Record]]:
     """Group records by the point they belong to."""
     groups: dict[int, list[Record]] = {}
     for record in records:
-        groups.setdefault(record.point, []).append(record)
+        if (group := groups.get(record.point)) is None:
+            group = groups[record.point] = []
+        group.append(record)
     return groups

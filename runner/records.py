@@ -17,7 +17,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
 import msgspec
 
@@ -39,7 +39,7 @@ MISSING = "missing"
 """Failed for now: a resume asks again."""
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A response under its request key (hex); both are JSON as it was or will be sent.
 
     Attributes:
@@ -47,13 +47,13 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
             request, but is kept. One that passes its check is in a later record too.
     """
 
-    key: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    key: str
     request: msgspec.Raw
     response: msgspec.Raw
     verified: bool = True
 
 
-class Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """One line of results.jsonl with what orders and counts it."""
 
     id: str
@@ -63,7 +63,7 @@ class Result(msgspec.Struct, frozen=True):
     line: msgspec.Raw
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """New answers, the result that they led to, or both: what is committed together.
 
     Attributes:
@@ -92,6 +92,7 @@ def stored_key(key: bytes, point: int, owner: tuple[str, int] | None) -> bytes:
     return hashlib.sha256(key + canonical_json([point, *owner])).digest()
 
 
+_KEY_BYTES = 32
 _CRC = b',"crc":'
 _END = b"}\n"
 
@@ -181,15 +182,29 @@ def damaged_record(path: Path, start: int, problem: object) -> UserError:
     return UserError(f"{path} is damaged at byte {start:,} ({problem}): {PUT_BACK}")
 
 
+def _require_key(key: str) -> None:
+    """Raise `msgspec.ValidationError` where a key is none; a pattern takes four times as long."""
+    try:
+        if len(key) == 2 * _KEY_BYTES == 2 * len(bytes.fromhex(key)):
+            return
+    except ValueError:
+        pass
+    raise msgspec.ValidationError(f"the key of an answer is {key[:80]!r}")
+
+
 def _record(line: bytes, path: Path, start: int) -> Record | None:
     body, mark, rest = line.rpartition(_CRC)
     number = rest.removesuffix(_END)
     if not mark or not number.isdigit() or zlib.crc32(b"}", zlib.crc32(body)) == int(number):
         try:
-            return _decode(line)
+            record = _decode(line)
+            for answer in record.answers:
+                _require_key(answer.key)
         except msgspec.ValidationError as error:  # JSON, but no damage makes that of a record
             raise damaged_record(path, start, error) from None
         except msgspec.DecodeError:
             pass
+        else:
+            return record
     notice(f"damaged records ignored in {path}: a resume asks again for what is missing without them")
     return None

@@ -7,7 +7,7 @@ import msgspec
 from runner.values import Json
 
 
-class ScoreLine(msgspec.Struct, frozen=True, omit_defaults=True):
+class ScoreLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One scorer's verdict, as results.jsonl holds it; of a target that is a list, any element is right."""
 
     value: float
@@ -15,7 +15,7 @@ class ScoreLine(msgspec.Struct, frozen=True, omit_defaults=True):
     target: str | tuple[str, ...] | None = None
 
 
-class ErrorLine(msgspec.Struct, frozen=True, omit_defaults=True):
+class ErrorLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What went wrong for a row: the error's class, its message, and the HTTP status if any."""
 
     kind: str
@@ -23,7 +23,7 @@ class ErrorLine(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int | None = None
 
 
-class ResultLine(msgspec.Struct, frozen=True, omit_defaults=True):
+class ResultLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One line of results.jsonl: a row and sample.
 
     Attributes:

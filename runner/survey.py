@@ -24,7 +24,7 @@ _decode = msgspec.json.Decoder(ResultLine).decode
 
 TokenCount = Callable[[Request], int]
 
-_UNSERVED = 2_000
+_UNSERVED = 500
 """Results without an answer in the cache, one after another, after which a run leaves the rest to its job."""
 
 _LENGTH = ("max_tokens", "n")

@@ -60,7 +60,7 @@ class Scope(msgspec.Struct, frozen=True, dict=True):
         return msgspec.Raw(canonical_json(self.model)), msgspec.Raw(canonical_json(self.engine))
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One question to an engine.
 
     Attributes:
@@ -130,7 +130,7 @@ def request_key(canonical: bytes) -> bytes:
     return hashlib.sha256(canonical).digest()
 
 
-class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True):
+class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A chosen token, its log probability, and the most likely alternatives."""
 
     token: str
@@ -139,7 +139,7 @@ class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True):
     top: tuple[tuple[str, float], ...] = ()
 
 
-class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
+class Choice(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One answer.
 
     ``finish_reason`` is ``stop``, ``length``, ``tool_calls``, ``content_filter`` or what the
@@ -156,7 +156,7 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
     parsed: Json = None
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Tokens: of the prompt (cached ones included), of the answer (reasoning included); None is unknown.
 
     Of cached and reasoning tokens there are none where a server reports none.
@@ -168,7 +168,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     reasoning_tokens: int | None = 0
 
 
-class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
+class Timing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How long an answer took.
 
     Attributes:
@@ -184,7 +184,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
     inter_token: float | None = None
 
 
-class Loglikelihood(msgspec.Struct, frozen=True):
+class Loglikelihood(msgspec.Struct, frozen=True, gc=False):
     """How likely one continuation is.
 
     Attributes:
@@ -198,7 +198,7 @@ class Loglikelihood(msgspec.Struct, frozen=True):
     greedy: bool
 
 
-class Response(msgspec.Struct, frozen=True, omit_defaults=True):
+class Response(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What an engine answered: choices, or the values of a task that is answered with numbers.
 
     Attributes:
@@ -283,7 +283,7 @@ def response_stored(json: msgspec.Raw) -> bytes:
     return base64.b64decode(data[1:-1]) if data.startswith(b'"') else data
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One row of a dataset.
 
     Attributes:

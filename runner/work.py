@@ -243,6 +243,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         for number, said in _SIGNALS.items():
             loop.add_signal_handler(number, asking.stop, StoppedError(said))
+        await self._drop_cancelled(asking)  # before the first request; later ones are found by the ticker
         ticker = asyncio.create_task(self._tick(asking))
         try:
             await asking.run()
@@ -255,11 +256,14 @@ class _Worker:
         while True:
             # What a filesystem doesn't do now is tried again: the answers must not suffer from it.
             with suppress(OSError):
-                # In a thread: a thousand looks at a network filesystem would hold up every answer.
-                for index in await asyncio.to_thread(self._cancelled):
-                    asking.drop(index)
+                await self._drop_cancelled(asking)
                 self._write()
             await asyncio.sleep(TICK_SECONDS)
+
+    async def _drop_cancelled(self, asking: Asking) -> None:
+        # In a thread: a thousand looks at a network filesystem would hold up every answer.
+        for index in await asyncio.to_thread(self._cancelled):
+            asking.drop(index)
 
     def _cancelled(self) -> list[int]:
         """Return the points that nothing more is to be asked for."""

@@ -9,7 +9,7 @@ import msgspec
 from runner.engines.lenient import Count
 
 
-class ContentPart(msgspec.Struct):
+class ContentPart(msgspec.Struct, gc=False):
     text: str | None = None
     thinking: str | list[ContentPart] | None = None
 
@@ -17,19 +17,19 @@ class ContentPart(msgspec.Struct):
 ChatContent: TypeAlias = str | list[ContentPart] | None
 
 
-class ChatAlternative(msgspec.Struct):
+class ChatAlternative(msgspec.Struct, gc=False):
     token: str
     logprob: float
 
 
-class ChatToken(msgspec.Struct):
+class ChatToken(msgspec.Struct, gc=False):
     token: str
     logprob: float
     token_id: int | None = None
     top_logprobs: list[ChatAlternative] | None = None
 
 
-class ChatLogprobs(msgspec.Struct):
+class ChatLogprobs(msgspec.Struct, gc=False):
     """As OpenAI has them, in content, or as Together has them, in lists side by side."""
 
     content: list[ChatToken] | None = None
@@ -39,7 +39,7 @@ class ChatLogprobs(msgspec.Struct):
     top_logprobs: list[dict[str, float] | None] | dict[str, float] | None = None
 
 
-class ChatMessage(msgspec.Struct):
+class ChatMessage(msgspec.Struct, gc=False):
     content: ChatContent = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -47,7 +47,7 @@ class ChatMessage(msgspec.Struct):
     tool_calls: list[dict[str, Any]] | None = None
 
 
-class PromptToken(msgspec.Struct):
+class PromptToken(msgspec.Struct, gc=False):
     logprob: float
     decoded_token: str | None = None
     rank: int | None = None
@@ -57,7 +57,7 @@ PromptLogprobs: TypeAlias = list[dict[int, PromptToken] | None] | None
 """As vLLM has them: for each token of the prompt, token id -> its logprob, the prompt's own first."""
 
 
-class ChatChoice(msgspec.Struct):
+class ChatChoice(msgspec.Struct, gc=False):
     message: ChatMessage
     error: Any = None
     index: int | None = None
@@ -69,13 +69,13 @@ class ChatChoice(msgspec.Struct):
     prompt_logprobs: PromptLogprobs = None
 
 
-class TextLogprobs(msgspec.Struct):
+class TextLogprobs(msgspec.Struct, gc=False):
     tokens: list[str] = []
     token_logprobs: list[float | None] = []
     top_logprobs: list[dict[str, float] | None] | None = None
 
 
-class TextChoice(msgspec.Struct):
+class TextChoice(msgspec.Struct, gc=False):
     text: str | None
     error: Any = None
     index: int | None = None
@@ -86,15 +86,15 @@ class TextChoice(msgspec.Struct):
     prompt_logprobs: PromptLogprobs = None
 
 
-class PromptDetails(msgspec.Struct):
+class PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: Count = None
 
 
-class CompletionDetails(msgspec.Struct):
+class CompletionDetails(msgspec.Struct, gc=False):
     reasoning_tokens: Count = None
 
 
-class UsageCounts(msgspec.Struct):
+class UsageCounts(msgspec.Struct, gc=False):
     prompt_tokens: Count = None
     completion_tokens: Count = None
     total_tokens: Count = None
@@ -106,7 +106,7 @@ class UsageCounts(msgspec.Struct):
     completion_tokens_details: CompletionDetails | None = None
 
 
-class ChatAnswer(msgspec.Struct):
+class ChatAnswer(msgspec.Struct, gc=False):
     choices: list[ChatChoice]
     error: Any = None
     usage: UsageCounts | None = None
@@ -116,7 +116,7 @@ class ChatAnswer(msgspec.Struct):
     prompt_logprobs: PromptLogprobs = None
 
 
-class TextAnswer(msgspec.Struct):
+class TextAnswer(msgspec.Struct, gc=False):
     choices: list[TextChoice]
     error: Any = None
     usage: UsageCounts | None = None

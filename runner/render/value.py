@@ -36,6 +36,11 @@ class ValueTemplate:
             env = Sandbox({name: source})
             self._expression = env.compile_expression(one["expression"], undefined_to_none=False)
 
+    @property
+    def column(self) -> str | None:
+        """The column of the row whose value this is; None where it is anything else."""
+        return self._direct[1] if self._direct is not None and self._direct[0] == "row" else None
+
     def names(self) -> frozenset[str]:
         """Return the names it takes from outside."""
         return self._text.names()

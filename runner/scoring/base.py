@@ -12,7 +12,7 @@ import msgspec
 from runner.spec import ScorerSettings
 
 
-class Score(msgspec.Struct, frozen=True, omit_defaults=True):
+class Score(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A scorer's verdict on one answer.
 
     Attributes:

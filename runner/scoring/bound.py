@@ -47,7 +47,7 @@ class BoundScorer:
         """
         if self._target is None or not self._early:
             return None
-        return self._target.texts({"row": row.data})
+        return self._target.of_row(row.data)
 
     def score(self, row: Row, answers: Sequence[str], target: Targets | None = None) -> ScoreLine:
         """Score one row's answers; *target* is what `early_target` returned, if it was called.

@@ -55,6 +55,9 @@ def samples_needed(metric: str) -> int:
 
 def mean(scores: Sequence[Score | None]) -> float | None:
     """Return the mean over a row's samples; those without a score don't count."""
+    if len(scores) == 1:
+        (only,) = scores
+        return None if only is None else only.value
     values = [score.value for score in scores if score is not None]
     return sum(values) / len(values) if values else None
 
@@ -160,8 +163,13 @@ class Metrics:
             raise ValueError(
                 f"row {row_id!r}: {count(len(scores), 'score')} for {count(self._samples, 'sample')}"
             )
-        self._failed += sum(score is FAILED for score in scores)
-        counted = [self._stand_in if isinstance(score, Failed) else score for score in scores]
+        counted: list[Score | None] = []
+        for score in scores:
+            if isinstance(score, Failed):
+                self._failed += 1
+                counted.append(self._stand_in)
+            else:
+                counted.append(score)
         for _, metric, total in self._metrics:
             value = metric(counted)
             if value is not None:

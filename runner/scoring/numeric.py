@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from fractions import Fraction
-from functools import lru_cache
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from runner.errors import RowError
-from runner.patterns import check_pattern, compile_pattern, first_group
-from runner.scoring.base import Score, ScorerKind
-from runner.scoring.matching import Take, take_match
-from runner.scoring.numbers import Quantity, first_number, last_number, numbers_within, written
+from runner.patterns import check_pattern
+from runner.scoring.base import ScorerKind
+from runner.scoring.matching import Take
 from runner.spec import ScorerSettings
-
-_NUMBER: Final[dict[Take, Callable[[str], Quantity | None]]] = {"first": first_number, "last": last_number}
 
 
 class NumericSettings(ScorerSettings):
@@ -40,66 +32,16 @@ class NumericSettings(ScorerSettings):
     """What 50% is: 50, or 0.5."""
 
 
-class Numeric:
-    """Compares numbers exactly, as fractions."""
-
-    def __init__(self, settings: NumericSettings) -> None:
-        self._take = settings.take
-        self._tolerance = Fraction(repr(settings.tolerance))
-        self._pattern = compile_pattern(settings.pattern) if settings.pattern else None
-        self._as_fraction = settings.percent == "fraction"
-        # One answer may be compared with several targets.
-        self._answer = lru_cache(maxsize=1)(self._given)
-
-    def score(self, text: str, target: str) -> Score:
-        """Score an answer.
-
-        Raises:
-            RowError: the target holds no number.
-            ScorerError: the pattern took too long.
-        """
-        number = _NUMBER[self._take](target)
-        if number is None:
-            raise RowError(f"scorer numeric: {target_fault(target)}")
-        answer = self._answer(text)
-        if answer is None:
-            return Score(0.0)
-        given, spelled = answer
-        expected = number.value(percent=self._as_fraction)
-        return Score(float(abs(given - expected) <= self._tolerance), spelled)
-
-    def _given(self, text: str) -> tuple[Fraction, str] | None:
-        """Return the number in an answer, and how it is written."""
-        number = self._found(text)
-        if number is None:
-            return None
-        value = number.value(percent=self._as_fraction)
-        return value, written(value)
-
-    def _found(self, text: str) -> Quantity | None:
-        if self._pattern is None:
-            return _NUMBER[self._take](text)
-        match = take_match(self._pattern, text, self._take)
-        if match is None:
-            return None
-        start, end = match.span(first_group(match))
-        if start < 0:
-            return None
-        numbers = numbers_within(text, start, end)
-        if self._take == "first":
-            return next(numbers, None)
-        last = deque(numbers, maxlen=1)
-        return last[0] if last else None
-
-
 def target_fault(target: str) -> str | None:
     """Say what is wrong with a target that holds no number."""
-    return None if first_number(target) else f"the target {target!r:.80} holds no number"
+    from runner.scoring.compare_numbers import no_number
+
+    return no_number(target)
 
 
 KIND = ScorerKind(
     settings=NumericSettings,
-    factory="runner.scoring.numeric:Numeric",
+    factory="runner.scoring.compare_numbers:Numeric",
     summary="a number in the answer equals the target's",
     target_fault=target_fault,
     bounded=True,

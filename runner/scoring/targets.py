@@ -39,10 +39,19 @@ class Target:
         single = _EXPRESSION.fullmatch(source)
         self._expression = single[1] if single else "the target"
         self._fault = fault
+        self._column = self._value.column
 
     def names(self) -> frozenset[str]:
         """Return the names that it takes from outside."""
         return self._text.names()
+
+    def of_row(self, data: Mapping[str, Any]) -> Targets:
+        """Return the `texts` of a row, where no answer has a say in them."""
+        if self._column is not None:
+            value = data.get(self._column)
+            if type(value) is str and self._fault(value) is None:  # nearly always
+                return (value,)
+        return self.texts({"row": data})
 
     def texts(self, names: dict[str, Any]) -> Targets:
         """Return the texts that an answer is compared with, without those that nothing equals.
@@ -55,7 +64,7 @@ class Target:
         except RenderError:
             self._text.render(names)  # fails as well, and names the line
             raise
-        if isinstance(value, str) and self._fault(value) is None:  # nearly always
+        if isinstance(value, str) and self._fault(value) is None:
             return (value,)
         several = isinstance(value, list | tuple)
         given = (

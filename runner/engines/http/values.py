@@ -42,7 +42,7 @@ class Headers:
         return f"Headers({', '.join(self.names)})"
 
 
-class HttpResponse(msgspec.Struct, frozen=True):
+class HttpResponse(msgspec.Struct, frozen=True, gc=False):
     """A complete answer, whatever its status.
 
     Attributes:
