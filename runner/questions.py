@@ -26,7 +26,6 @@ from runner.storable import stored_form
 from runner.valued import spoken, value_of
 from runner.values import (
     VALUE_TASKS,
-    Choice,
     Input,
     Json,
     Message,
@@ -170,7 +169,10 @@ class Question:
             self.value = value_of(self.point.task, response)
             self.answers.append(spoken(self.value))
         else:
-            self._take_choice(response.choices[0])
+            choice = response.choices[0]
+            if choice.finish_reason != "stop" and choice.finish_reason is not None:
+                self.finish[self.point.slots[len(self.answers)]] = choice.finish_reason
+            self.answers.append(choice.text)
         answer = self._answer(data)
         self.keys.append(answer.key if self.owner is None else self.stored_key.hex())
         self.unsaved.append(answer)
@@ -179,11 +181,6 @@ class Question:
 
     def _answer(self, data: bytes, *, verified: bool = True) -> Answer:
         return Answer(self.key.hex(), msgspec.Raw(self.canonical), response_json(data), verified)
-
-    def _take_choice(self, choice: Choice) -> None:
-        if choice.finish_reason != "stop" and choice.finish_reason is not None:
-            self.finish[self.point.slots[len(self.answers)]] = choice.finish_reason
-        self.answers.append(choice.text)
 
     def received(self, response: Response) -> Record:
         """Return the record of a response for the prepared slot: one to be checked, or rejected."""

@@ -51,9 +51,11 @@ class Template:
             problem = (error.message or "not a template").rstrip(".")
             raise TemplateError(error.name or name, error.lineno, problem, _nearest(env, problem)) from None
         self._environment = env
-        self._globals = dict(env.globals)
         # Jinja2's own chain of maps is gone through for every rendering.
-        self._template.globals = self._globals
+        self._template.globals = dict(env.globals)
+        texts = "\n".join(env.files.values())
+        self._globals = {name: one for name, one in env.globals.items() if name in texts}
+        """Those that it may use, or a file that it includes."""
 
     def names(self) -> frozenset[str]:
         """Return the names it takes from outside, those of the files it includes among them."""

@@ -101,8 +101,11 @@ class Scoring:
         except Exception as error:
             # Scorers are plug-ins: one that fails costs its row, and not the answers of all others.
             raise ScorerError(f"scorer {self._name}: {raised_by_user(error)}") from error
-        if _is_plain(score):
-            return score
+        # Whether a score is beyond doubt what a score is, as nearly all are, can be told at little cost.
+        if type(score) is Score and type(score.value) is float and -_LARGEST <= score.value <= _LARGEST:
+            answer = score.answer
+            if answer is None or (type(answer) is str and answer.isascii()):
+                return score
         return Score(self._number(score), self._text(score.answer))
 
     def _number(self, score: Score) -> float:
@@ -123,15 +126,6 @@ class Scoring:
 def _target(name: str, settings: ScorerSettings, source: str | None) -> Target | None:
     fault = scorer_kinds()[settings.kind].target_fault
     return None if source is None else Target(name, source, fault)
-
-
-def _is_plain(score: object) -> bool:
-    """Tell at little cost whether a score is beyond doubt what a score is, as nearly all are."""
-    if type(score) is not Score or type(score.value) is not float:
-        return False
-    answer = score.answer
-    plain = answer is None or (type(answer) is str and answer.isascii())
-    return plain and -_LARGEST <= score.value <= _LARGEST
 
 
 def _is_unicode(text: str) -> bool:

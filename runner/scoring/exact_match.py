@@ -35,7 +35,8 @@ class ExactMatch:
         return Score(float(answer == self._normal(target)), answer)
 
     def _normal(self, text: str) -> str:
-        text = alike(text)
+        if not text.isascii():
+            text = alike(text)
         if self._ignore_punctuation:
             text = without_punctuation(text)
         if self._ignore_case:
