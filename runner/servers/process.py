@@ -20,15 +20,15 @@ import psutil
 from runner.errors import AskError, EngineStartError, RetryableError
 from runner.masking import FINISH_SECONDS, Masking
 from runner.servers import guard
+from runner.servers.cause import IN_USE, causes
 
 GRACE_SECONDS = 20.0
 """What a server has to end by itself; vLLM and SGLang take a few seconds."""
 
 _POLL_SECONDS = 0.2
 _ENDING_SECONDS = 0.02
-_TAIL_BYTES = 65536
-_TELLING = ("error", "exception", "not found", "no such", "cannot", "failed", "out of memory", "unrecognized")
-_IN_USE = "address already in use"
+_TAIL_BYTES = 1_000_000
+_LONGEST_LINE = 500
 
 
 class ServerExitedError(EngineStartError):
@@ -37,7 +37,7 @@ class ServerExitedError(EngineStartError):
     @property
     def port_taken(self) -> bool:
         """Whether somebody took its port first."""
-        return _IN_USE in self.message.lower()
+        return IN_USE in self.message.lower()
 
 
 _started: weakref.WeakSet[Server] = weakref.WeakSet()
@@ -183,13 +183,11 @@ class Server:
             masking.finish(0)
 
     def told(self) -> str:
-        """Return where the log is and what it says last, on one line."""
+        """Return where the log is and why the server failed by what it says, on one line."""
         if self._masking is not None and self.exit_code is not None:
             self._masking.finish()
-        lines = _tail(self.log)
-        telling = [line for line in lines if any(word in line.lower() for word in _TELLING)]
-        shown = (telling or lines)[-3:]
-        return f"{self.log}: {' | '.join(line[-300:] for line in shown) or 'empty'}"
+        shown = [line[:_LONGEST_LINE] for line in causes(_tail(self.log))]
+        return f"{self.log}: {' | '.join(shown) or 'empty'}"
 
     def _listens(self) -> bool:
         """Tell whether one of the server's own processes listens on its port."""
@@ -228,8 +226,12 @@ def _tail(log: Path) -> list[str]:
     return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
+_KILLED = " (as the system does where memory runs out, or Slurm at a job's memory limit)"
+
+
 def _ending(code: int) -> str:
     number = code - 128
     if code > 128 and number in {s.value for s in signal.Signals}:  # noqa: PLR2004 - as the shell has it
-        return f"was killed by {signal.Signals(number).name}"
+        name = signal.Signals(number).name
+        return f"was killed by {name}" + (_KILLED if number == signal.SIGKILL else "")
     return f"exited with code {code}"
