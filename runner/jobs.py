@@ -46,6 +46,7 @@ class PointSpec(msgspec.Struct, frozen=True):
         copies: the model's files that were copied into the run: the model's field -> path relative to
             the run folder.
         notes: what was replaced, resolved or left out, in words.
+        scorer_code: what names the code of each kind of scorer that a user's package adds.
     """
 
     index: int
@@ -58,6 +59,7 @@ class PointSpec(msgspec.Struct, frozen=True):
     dataset: DatasetFile
     notes: tuple[str, ...] = ()
     copies: dict[str, str] = {}
+    scorer_code: dict[str, Json] = {}
 
     def experiment(self, run: Path | None = None) -> Experiment:
         """Return the validated experiment; in a *run*, its model's files are those copied there.
