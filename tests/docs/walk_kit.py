@@ -108,8 +108,8 @@ def where(programs: Path) -> Path:
 def missing(shown: Sequence[str], output: str) -> list[str]:
     """Return the lines of a page that a command didn't print, in the page's order.
 
-    ``...`` stands for any lines. Stamps of runs, hashes, scores of sampled answers and the width of columns
-    may differ; all else is exact.
+    ``...`` stands for any lines. Stamps of runs, hashes, scores of sampled answers, the width of columns and
+    where shipped experiments lie may differ; all else is exact.
     """
     printed = [_exact(line) for line in output.splitlines()]
     lacking, at = [], 0
@@ -126,5 +126,7 @@ def missing(shown: Sequence[str], output: str) -> list[str]:
 def _exact(line: str) -> str:
     line = re.sub(r"\d{8}T\d{6}-[0-9a-f]{4}", "STAMP", line)
     line = re.sub(r"\b[0-9a-f]{16,}\b", "HASH", line)
+    line = line.replace("shipped models/", "models/")
+    line = re.sub(r"(shipped )?[^\s(]*experiments/(\w+)\.yaml", r"\2", line)
     line = re.sub(r"\b[01]\.\d{3}\b", "SCORE", line)
     return " ".join(re.sub(r"─+|-{3,}", "-", line).split())
