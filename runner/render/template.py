@@ -131,8 +131,13 @@ class Named(Protocol):
 def unknown_names(template: Named, known: Iterable[str], place: str) -> list[Fault]:
     """Return a fault of the config key *place* for each name that no row will define."""
     listed = tuple(known)
+    column = "; a column is row.NAME, such as row.{}" if "row" in listed else ""
     return [
-        Fault(place, f"template {template.name}: unknown name {name!r}", suggestion(name, listed))
+        Fault(
+            place,
+            f"template {template.name}: unknown name {name!r}",
+            suggestion(name, listed) + column.format(name),
+        )
         for name in sorted(template.names().difference(listed))
     ]
 

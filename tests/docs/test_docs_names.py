@@ -157,8 +157,14 @@ def _table(page: str, heading: str, first: str) -> list[list[str]]:
 
 def test_fields_of_results_are_documented() -> None:
     """Each field of a line, and no other."""
-    named = {name for cells in _table("run-folder.md", "## results.jsonl", "field") for name in CODE.findall(cells[0])}
-    error = next(cells[1] for cells in _table("run-folder.md", "## results.jsonl", "field") if "error" in cells[0])
+    named = {
+        name
+        for cells in _table("run-folder.md", "## results.jsonl", "field")
+        for name in CODE.findall(cells[0])
+    }
+    error = next(
+        cells[1] for cells in _table("run-folder.md", "## results.jsonl", "field") if "error" in cells[0]
+    )
 
     assert named == set(ResultLine.__struct_fields__)
     assert set(CODE.findall(error)) == set(ErrorLine.__struct_fields__)
@@ -170,7 +176,9 @@ def test_fields_of_metrics_are_documented(tmp_path: Path, monkeypatch: pytest.Mo
     assert main(["run", "addition", "engine=fake", "dataset.limit=5", "engine.error_rate=0"]) == 0
     (file,) = tmp_path.glob("runs/*/*/points/0/metrics.json")
     metrics = json.loads(file.read_text())
-    section = (ROOT / "docs" / "run-folder.md").read_text().partition("## metrics.json\n")[2].partition("\n## ")[0]
+    section = (
+        (ROOT / "docs" / "run-folder.md").read_text().partition("## metrics.json\n")[2].partition("\n## ")[0]
+    )
     named = set(CODE.findall(section))
 
     assert set(metrics) - named == set()
@@ -206,7 +214,9 @@ def _overlap(words: str, text: str) -> bool:
 def test_messages_are_printed() -> None:
     """Each message of the table in errors.md is one that the code has."""
     theirs = {"Use 'max_completion_tokens' instead", "No space left on device"}  # a server's, the system's
-    messages = [code for cells in _table("errors.md", "## Messages", "message") for code in CODE.findall(cells[0])]
+    messages = [
+        code for cells in _table("errors.md", "## Messages", "message") for code in CODE.findall(cells[0])
+    ]
     fragments = {
         part.strip().strip("()")
         for message in messages
@@ -216,5 +226,3 @@ def test_messages_are_printed() -> None:
 
     assert len(fragments) > 25
     assert {fragment for fragment in fragments if not _is_printed(fragment)} == set()
-
-

@@ -23,7 +23,9 @@ def _rows(page: str, heading: str, header: str) -> list[list[str]]:
     section = (ROOT / "docs" / page).read_text().partition(f"{heading}\n")[2]
     lines = section.partition(f"{header}\n")[2].partition("\n\n")[0].splitlines()[1:]
     assert lines
-    return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [
+        [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines
+    ]
 
 
 def _numbers(column: int) -> list[str]:
@@ -72,7 +74,9 @@ TRAPS = _rows("configuration.md", "## What YAML does to you", "| written | is | 
 
 
 @pytest.mark.parametrize("cells", TRAPS, ids=lambda cells: cells[0])
-def test_documented_trap_of_yaml(tmp_path: Path, cells: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_documented_trap_of_yaml(
+    tmp_path: Path, cells: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """What the table calls refused or not valid is; what it says to write is taken."""
     (wrong,), (right,) = CODE.findall(cells[0]), CODE.findall(cells[2])
     if wrong.endswith("|"):  # a block: its text is on the next lines
@@ -101,7 +105,11 @@ def test_documented_trap_of_yaml(tmp_path: Path, cells: list[str], capsys: pytes
     ],
 )
 def test_documented_types(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sampling: str, code: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    sampling: str,
+    code: int,
 ) -> None:
     """Numbers, booleans and text are never read as one another, but where text can be nothing else."""
     monkeypatch.setenv("DOCUMENTED_LENGTH", "8")
@@ -120,7 +128,9 @@ LIMITS: dict[str, Callable[[], str]] = {
         f"{BASE}sampling: {{stop: [&x '{'a' * 1000}', {'*x, ' * 20_001}]}}\n"
     ),
     "maps and lists within each other": lambda: _deep(101),
-    "points of a sweep": lambda: f"{BASE}sweep: {{samples: {[*range(1, 318)]}, dataset.seed: {[*range(317)]}}}\n",
+    "points of a sweep": lambda: (
+        f"{BASE}sweep: {{samples: {[*range(1, 318)]}, dataset.seed: {[*range(317)]}}}\n"
+    ),
 }
 
 
