@@ -156,23 +156,33 @@ _UNCLOSED = {
     "',' or '}'": "the { that opens in this line is never closed, or a comma is missing after it",
 }
 
+_MISTAKES = {
+    "another document": "one file holds one experiment: remove the line ---",
+    "escape character": "a backslash in double quotes begins an escape: use single quotes, such as '\\d+'",
+}
+
 
 def _yaml_hint(problem: str, lines: Sequence[str], at: int) -> str:
-    line, above = lines[at], lines[at - 1] if at else ""
-    if line[: len(line) - len(line.lstrip())].count("\t"):
+    line = lines[at]
+    if line[: _indent(line)].count("\t"):
         return "indent with spaces: YAML takes no tabs"
-    if "another document" in problem:
-        return "one file holds one experiment: remove the line ---"
-    if "escape character" in problem:
-        return "within double quotes a backslash begins an escape: use single quotes, such as '\\d+'"
-    if unclosed := next((hint for words, hint in _UNCLOSED.items() if words in problem), ""):
-        return unclosed
-    if "mapping values" in problem and above.strip() and not above.lstrip().startswith("#"):
-        if not re.search(r":(\s|$)", above):
-            return f"line {at} is not KEY: VALUE; a space must follow the colon"
-        if _indent(line) > _indent(above) and not above.rstrip().endswith(":"):
-            return f"line {at + 1} is indented more than line {at}; keys of one map begin in the same column"
-    return 'quote text that holds any of : # { } [ ] & * ! | > % @, such as "{{ row.question }}"'
+    known = next((hint for words, hint in (_UNCLOSED | _MISTAKES).items() if words in problem), "")
+    if not known and "mapping values" in problem and at:
+        known = _misplaced(lines[at - 1], line, at)
+    return known or 'quote text that holds any of : # { } [ ] & * ! | > % @, such as "{{ row.question }}"'
+
+
+def _misplaced(above: str, line: str, number: int) -> str:
+    """Say what of two lines makes a key where none can be; *number* is that of the upper one, from 1."""
+    if not above.strip() or above.lstrip().startswith("#"):
+        return ""
+    if not re.search(r":(\s|$)", above):
+        return f"line {number} is not KEY: VALUE; a space must follow the colon"
+    if _indent(line) > _indent(above) and not above.rstrip().endswith(":"):
+        return (
+            f"line {number + 1} is indented more than line {number}; keys of one map begin in the same column"
+        )
+    return ""
 
 
 def _indent(line: str) -> int:

@@ -89,7 +89,7 @@ def _options() -> set[str]:
     found: set[str] = set()
     for name in COMMANDS:
         parser, _ = command_parser(name)
-        found |= {option for action in parser._actions for option in action.option_strings}  # noqa: SLF001
+        found |= {option for action in parser._actions for option in action.option_strings}
     return found
 
 
@@ -200,7 +200,7 @@ def _texts() -> list[str]:
 
 
 def _is_printed(fragment: str) -> bool:
-    """Tell whether the code has a text with such a part; capitals N and digits stand for what is filled in."""
+    """Tell whether the code has a text with such a part; any word may be filled in."""
     words = re.sub(r"^(warning|note): ", "", fragment)
     pattern = r"\s+".join(rf"(?:{re.escape(word)}|\S*\0\S*)" for word in words.split())
     return any(_overlap(words, text) and re.search(pattern, text) for text in _texts())
