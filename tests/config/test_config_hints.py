@@ -84,3 +84,47 @@ def test_column_without_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     text = "model: fake:x\nprompt: '{{ question }}'\ndataset: rows.jsonl\n"
 
     assert "a column is row.NAME, such as row.question" in _told(tmp_path, text, capsys)
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("sums", "an experiment is a file: sums/experiment.yaml"),
+        ("sums/", "an experiment is a file: sums/experiment.yaml"),
+        ("sums/experiment.yml", "did you mean sums/experiment.yaml?"),
+        ("sums/experment.yaml", "did you mean sums/experiment.yaml?"),
+        ("sums/other", "known: addition"),
+        ("adition", "did you mean addition?"),
+    ],
+)
+def test_experiment_that_is_not_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    typed: str,
+    hint: str,
+) -> None:
+    """After `runner init sums` the folder's name is what one types first."""
+    monkeypatch.chdir(tmp_path)
+    main(["init", "sums"])
+    capsys.readouterr()
+
+    assert main(["run", typed]) == 2
+    assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        (["--temperature", "1"], "keys are given as sampling.temperature=VALUE"),
+        (["--temperature=1"], "keys are given as sampling.temperature=1"),
+        (["--max-tokens=8"], "keys are given as sampling.max_tokens=8"),
+        (["--model=tiny"], "keys are given as model=tiny"),
+        (["--dry-run"], "runner plan FILE shows what a run would do"),
+        (["--multi-run"], "did you mean --multirun?"),
+    ],
+)
+def test_option_that_is_a_key(capsys: pytest.CaptureFixture[str], typed: list[str], hint: str) -> None:
+    """Other tools take settings as options."""
+    assert main(["run", "addition", *typed]) == 2
+    assert hint in capsys.readouterr().err
