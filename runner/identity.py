@@ -11,11 +11,9 @@ from runner.engines.registry import NEUTRAL, engine_kinds
 from runner.engines.weights import find_weights
 from runner.errors import InputChangedError
 from runner.hashes import content_hash
+from runner.plugins import USER_CODE
 from runner.spec import EngineSettings, Model
 from runner.values import Json, Scope
-
-USER_CODE = "user-code"
-"""Key of what names the code of an engine that a user's package adds; no setting has a name with a dash."""
 
 MODEL_FILES = ("tokenizer", "chat_template")
 """Fields of a model that may name files of the user's besides its weights."""

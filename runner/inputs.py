@@ -10,8 +10,9 @@ import msgspec
 from runner.engines.registry import engine_kinds
 from runner.errors import UserError
 from runner.hashes import content_hash
-from runner.identity import USER_CODE, require_same
+from runner.identity import require_same
 from runner.jobs import DatasetFile, PointSpec
+from runner.plugins import USER_CODE
 from runner.runs import PUT_BACK, RunFolder, lost
 from runner.scoring.registry import scorer_code
 

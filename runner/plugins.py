@@ -11,8 +11,11 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from runner.errors import UserError
+from runner.errors import UserError, raised_by_user
 from runner.values import Json, canonical_json
+
+USER_CODE = "user-code"
+"""Key of what names an engine's code within what identifies the engine; no setting has a name with a dash."""
 
 
 class _Kind(Protocol):
@@ -51,8 +54,9 @@ def load(entry: EntryPoint, expected: type[_K]) -> _K:
     """
     try:
         kind = entry.load()
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise UserError(f"{_described(entry)} can't be imported: {type(error).__name__}: {error}") from error
+    except Exception as error:
+        # A module of a user's may raise anything as it is imported.
+        raise UserError(f"{_described(entry)} can't be imported: {raised_by_user(error)}") from error
     if not isinstance(kind, expected):
         given = type(kind).__name__
         raise UserError(f"{_described(entry)} is {given}, expected an instance of {expected.__name__}")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from runner import __version__
 from runner.engines.auto import chosen_among
-from runner.identity import USER_CODE
 from runner.jobs import Job, PointSpec
 from runner.plan import Plan
+from runner.plugins import USER_CODE
 from runner.secrets import Secrets
 from runner.values import Json, canonical_json
 

@@ -45,11 +45,15 @@ def _install(shell: Shell) -> None:
 
 
 def _edit(shell: Shell, file: str, old: str, new: str) -> None:
-    """Change the package's text and install it anew."""
+    """Change the package's text, and what is installed: of a module by itself, else by installing anew."""
     path = shell.folder / file
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-    _install(shell)
+    if path.suffix == ".py":
+        package = where(shell.programs).parent / "shouting"
+        shutil.copytree(shell.folder / "shouting/shouting", package, dirs_exist_ok=True)
+    else:
+        _install(shell)
 
 
 def _run(shell: Shell) -> str:
@@ -172,6 +176,7 @@ def test_rescore_uses_the_code_that_is_installed(shell: Shell) -> None:
         (ENGINE, "KIND = EngineKind(", "KIND = dict(", "is dict, expected an instance of EngineKind"),
         (ENGINE, 'Literal["shout"] = "shout"', 'Literal["loud"] = "loud"', "the settings' `kind` is 'loud'"),
         (SCORER, "KIND = ScorerKind(", "KIND = tuple([", "can't be imported: SyntaxError"),
+        (SCORER, "KIND = ScorerKind(", "KIND = 1 / 0, (", "can't be imported: ZeroDivisionError"),
     ],
 )
 def test_broken_package_is_refused_by_name(shell: Shell, file: str, old: str, new: str, told: str) -> None:
@@ -184,3 +189,29 @@ def test_broken_package_is_refused_by_name(shell: Shell, file: str, old: str, ne
     assert "shouting 1.0.0" in done.output
     assert "Traceback" not in done.output
     assert not (shell.folder / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["status last", "rescore last scorers=[exact_match]"])
+def test_run_whose_package_is_gone_names_it(shell: Shell, command: str) -> None:
+    """It is whole all the same, and what is to be installed is said."""
+    _run(shell)
+    shell.type("pip uninstall --yes shouting")
+    done = shell.type(f"runner {command}")
+
+    assert done.code == 2, done.output
+    assert "install the package that has it, shouting 1.0.0" in done.output
+    assert "damaged" not in done.output
+
+
+def test_two_packages_of_one_name_are_refused(shell: Shell) -> None:
+    """Which of them would be taken is nobody's choice."""
+    file = shell.folder / "shouting/pyproject.toml"
+    text = file.read_text().replace('name = "shouting"', 'name = "louder"').replace("engine:KIND", "engine:X")
+    file.write_text(f'{text}\n[tool.hatch.build.targets.wheel]\npackages = ["shouting"]\n')
+    assert shell.type("pip install --no-deps --no-build-isolation ./shouting").code == 0
+    done = shell.type("runner run shout.yaml")
+    shell.type("pip uninstall --yes louder")
+
+    assert done.code == 2, done.output
+    assert "louder 1.0.0" in done.output
+    assert "shouting 1.0.0" in done.output
