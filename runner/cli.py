@@ -114,7 +114,7 @@ def _run(arguments: list[str]) -> int:
     parsed, unknown = parser.parse_known_intermixed_args(arguments[1:])
     if unknown:
         options = re.findall(r"^  (?:-\w.*?, )?(--[a-z-]+)", parser.format_help(), re.MULTILINE)
-        raise UserError(f"{name} takes no {unknown[0]}; {_meant(unknown[0], options)}")
+        raise UserError(f"{name} takes no {unknown[0]}; {_instead(unknown[0], options)}")
     require_utf8(_working_folder(), "the current folder")
     return command.main(parsed)
 
@@ -124,6 +124,24 @@ def _working_folder() -> str:
         return os.getcwd()  # noqa: PTH109 - the same
     except FileNotFoundError:
         raise UserError("the current folder no longer exists; change to another one") from None
+
+
+def _instead(option: str, options: list[str]) -> str:
+    """Return what to type for an option that a command hasn't: settings are none here."""
+    if option in {"--dry-run", "--dry_run"}:
+        return "runner plan FILE shows what a run would do"
+    flag, _, value = option.partition("=")
+    key = _key(flag.lstrip("-").replace("-", "_"))
+    return f"keys are given as {key}={value or 'VALUE'}" if key else _meant(flag, options)
+
+
+def _key(name: str) -> str:
+    """Return the key of an experiment that a name most likely means, or nothing."""
+    from runner.spec import Experiment, Sampling
+
+    if name in Experiment.model_fields:
+        return name
+    return f"sampling.{name}" if name in Sampling.model_fields else ""
 
 
 def _meant(given: str, known: Iterable[str]) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from runner.engines.base import EngineKind, flag_name
-from runner.engines.registry import NEUTRAL
+from runner.engines.registry import NEUTRAL, engine_kinds
 from runner.engines.weights import find_weights
 from runner.errors import InputChangedError
 from runner.hashes import content_hash
+from runner.plugins import USER_CODE
 from runner.spec import EngineSettings, Model
 from runner.values import Json, Scope
 
@@ -34,7 +35,8 @@ def make_scope(
     Local weights, adapters, tokenizers and chat templates count by content; a hub model by the commit that
     the local hub cache resolves it to; a served model by its name and revision, or by the content of the
     folder that it is said to be, beside the server's name for it. A base URL counts unless
-    ``model.revision`` names what it serves. With *strict* the version of the engine's package counts too.
+    ``model.revision`` names what it serves. The code of an engine that a user's package adds counts, by
+    version and content. With *strict* the version of the package that an engine needs counts too.
     *hashed* may remember what it has hashed for others that ask in the same moment.
     """
     identity = _engine(model, engine, kind)
@@ -79,7 +81,13 @@ def _engine(model: Model, engine: EngineSettings, kind: EngineKind) -> dict[str,
     settings = engine.model_dump(mode="json", exclude=set(left_out), exclude_none=True)
     args = settings.get("args", {})
     said = {flag: value for flag, value in args.items() if flag_name(flag) not in kind.neutral_args}
-    return {"kind": kind.name, **settings, **({"args": said} if args else {})}
+    code = engine_kinds().code(kind.name)
+    return {
+        "kind": kind.name,
+        **settings,
+        **({"args": said} if args else {}),
+        **({USER_CODE: code} if code else {}),
+    }
 
 
 def _model(model: Model, engine: EngineSettings, kind: EngineKind, hashed: Hash) -> dict[str, Json]:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from runner.engines.registry import engine_kinds
 from runner.errors import UserError
 from runner.hashes import content_hash
 from runner.identity import require_same
 from runner.jobs import DatasetFile, PointSpec
+from runner.plugins import USER_CODE
 from runner.runs import PUT_BACK, RunFolder, lost
+from runner.scoring.registry import scorer_code
 
 PROVENANCE_FILE = "provenance.json"
 
@@ -40,6 +43,18 @@ def check_copies(run: Path, spec: PointSpec) -> None:
         check_dataset(run, spec.dataset)
     for field, name in spec.copies.items():
         _check_copy(run / name, str(spec.scope.model[field]), weights=False)
+
+
+def check_code(spec: PointSpec) -> None:
+    """Make sure that what a user's packages add to a point is what it was planned with.
+
+    Raises:
+        InputChangedError: the code of its engine, or of a scorer, is another.
+    """
+    kind = str(spec.declared["engine"]["kind"])
+    require_same(f"the code of engine {kind}", engine_kinds().code(kind), spec.scope.engine.get(USER_CODE))
+    for name, launched in spec.scorer_code.items():
+        require_same(f"the code of scorer {name}", scorer_code(name), launched)
 
 
 def damage(run: RunFolder, points: Iterable[PointSpec]) -> list[str]:

@@ -8,10 +8,13 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from runner.engines.registry import engine_kinds
 from runner.errors import UserError
+from runner.plugins import USER_CODE
 from runner.prompts import PromptSource
 from runner.runs import lost, read_file
 from runner.schema import fitting_type
+from runner.scoring.registry import scorer_kinds
 from runner.spec import Experiment
 from runner.values import Json, Scope
 
@@ -46,6 +49,7 @@ class PointSpec(msgspec.Struct, frozen=True):
         copies: the model's files that were copied into the run: the model's field -> path relative to
             the run folder.
         notes: what was replaced, resolved or left out, in words.
+        scorer_code: what names the code of each kind of scorer that a user's package adds.
     """
 
     index: int
@@ -58,13 +62,15 @@ class PointSpec(msgspec.Struct, frozen=True):
     dataset: DatasetFile
     notes: tuple[str, ...] = ()
     copies: dict[str, str] = {}
+    scorer_code: dict[str, Json] = {}
 
     def experiment(self, run: Path | None = None) -> Experiment:
         """Return the validated experiment; in a *run*, its model's files are those copied there.
 
         Raises:
-            UserError: what the run holds is none.
+            UserError: what the run holds is none, or a package of the user's that it needs is not installed.
         """
+        self._require_packages()
         try:
             experiment = fitting_type(self.declared).model_validate(self.declared)
         except ValidationError as error:
@@ -76,6 +82,19 @@ class PointSpec(msgspec.Struct, frozen=True):
             return experiment
         files = {field: str(run.absolute() / copy) for field, copy in self.copies.items()}
         return experiment.model_copy(update={"model": experiment.model.model_copy(update=files)})
+
+    def _require_packages(self) -> None:
+        engine = str(self.declared["engine"]["kind"])
+        needed: dict[str, Json] = {}
+        if engine not in engine_kinds():
+            needed[f"engine {engine}"] = self.scope.engine.get(USER_CODE)
+        needed |= {
+            f"scorer {name}": self.scorer_code[name] for name in {*self.scorer_code} - {*scorer_kinds()}
+        }
+        for what, code in needed.items():
+            if isinstance(code, dict):
+                package = f"{code['distribution']} {code['version']}"
+                raise UserError(f"{what} is not here: install the package that has it, {package}")
 
     @property
     def expected(self) -> int:

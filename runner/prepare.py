@@ -23,6 +23,7 @@ from runner.plan_warnings import point_warnings
 from runner.provenance import provenance
 from runner.resolved import Refusal
 from runner.runs import CACHE_FILE, RESOLVED_FILE, RunFolder, naming, write_file
+from runner.scoring.registry import scorer_code
 from runner.secrets import Secrets
 
 COPY_LIMIT = 64 * 1024 * 1024
@@ -62,6 +63,11 @@ def specify_point(planned: PlannedPoint, dataset: DatasetFile, hashed: Hash = co
         scope=make_scope(experiment.model, experiment.engine, planned.kind, strict=strict, hashed=hashed),
         dataset=dataset,
         notes=(*planned.notes, *(f"warning: {one}" for one in point_warnings(planned, dataset.rows))),
+        scorer_code={
+            scorer.kind: code
+            for scorer in experiment.scorers.values()
+            if (code := scorer_code(scorer.kind)) is not None
+        },
     )
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from runner import __version__
 from runner.engines.auto import chosen_among
-from runner.jobs import Job
+from runner.jobs import Job, PointSpec
 from runner.plan import Plan
+from runner.plugins import USER_CODE
 from runner.secrets import Secrets
 from runner.values import Json, canonical_json
 
@@ -35,6 +36,7 @@ def provenance(plan: Plan, jobs: Sequence[Job], command: Sequence[str], secrets:
         "python": sys.version.split()[0],
         "runner": __version__,
         "packages": _versions(plan),
+        "user_code": _user_code(points),
         "git": _git(plan.composition.places.root, secrets),
         "gpus": gpus(),
         "sources": [str(path) for path in plan.composition.sources],
@@ -51,6 +53,16 @@ def _engine(job: Job) -> dict[str, Json]:
     engine: dict[str, Json] = {"kind": point.declared["engine"]["kind"]}
     note = chosen_among(point.notes)
     return engine if note is None else {**engine, "why": note}
+
+
+def _user_code(points: Sequence[PointSpec]) -> dict[str, Json]:
+    """Return what names the code that users' packages add, by kind of engine or scorer."""
+    code: dict[str, Json] = {}
+    for point in points:
+        if (engine := point.scope.engine.get(USER_CODE)) is not None:
+            code[f"engine {point.scope.engine['kind']}"] = engine
+        code |= {f"scorer {name}": scorer for name, scorer in point.scorer_code.items()}
+    return code
 
 
 def _versions(plan: Plan) -> dict[str, str]:

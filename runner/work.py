@@ -31,7 +31,7 @@ from runner.failures import FailureLog
 from runner.finishing import Desk
 from runner.fold import logs_of
 from runner.identity import require_same_model
-from runner.inputs import check_dataset
+from runner.inputs import check_code, check_dataset
 from runner.jobs import Job, read_job
 from runner.journal import Journal
 from runner.known import Known
@@ -180,6 +180,8 @@ class _Worker:
         for file in {point.dataset for point in self._job.points}:
             check_dataset(self._run.path, file)
         self._phase("checking the model")
+        for point in self._job.points:
+            check_code(point)
         point = self._job.points[0]
         experiment = point.experiment(self._run.path)
         kind = engine_kinds()[experiment.engine.kind]

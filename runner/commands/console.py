@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from runner.shipped import shipped
 from runner.values import Json, canonical_json, count
 
 _PIPE_WIDTH = 2000
@@ -72,6 +73,14 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def named(path: Path) -> str:
+    """Return a path as messages name it: from here, or as one of those that ship."""
+    here = shown(path)
+    if Path(here).is_absolute() and path.is_relative_to(shipped()):
+        return f"shipped {path.relative_to(shipped())}"
+    return here
 
 
 def print_json(text: str, end: str = "\n") -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from runner.commands.console import cell, console, given, print_table, shown, table
+from runner.commands.console import cell, console, given, named, print_table, table
 from runner.plan import Plan, PlannedJob, PlannedPoint
 from runner.plan_warnings import point_warnings
 from runner.spec import SlurmCluster, gpus_of
@@ -26,7 +26,7 @@ def print_plan(plan: Plan, *, verbose: bool = False) -> None:
     """Print what would run, as far as it is known without reading a row; with *verbose* every note whole."""
     out = console()
     head = f"  {count(len(plan.points), 'point')}, {count(len(plan.jobs), 'job')}"
-    out.print(Text.assemble((plan.name, "bold"), head, f"  {shown(plan.composition.file)}"))
+    out.print(Text.assemble((plan.name, "bold"), head, f"  {named(plan.composition.file)}"))
     print_notes(out, plan, whole=verbose)
     out.print()
     _print_jobs(out, plan.jobs)
@@ -79,7 +79,7 @@ def _print_jobs(out: Console, jobs: Sequence[PlannedJob]) -> None:
     for job in jobs[:MANY]:
         experiment = job.points[0].experiment
         model = (
-            shown(Path(experiment.model.name)) if _is_folder(experiment.model.name) else experiment.model.name
+            named(Path(experiment.model.name)) if _is_folder(experiment.model.name) else experiment.model.name
         )
         made.add_row(
             job.name,

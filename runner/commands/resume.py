@@ -27,7 +27,7 @@ from runner.engines.fitness import engine_obstacles
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, UserError
 from runner.fold import PointCounts, fold_run
-from runner.inputs import check_copies
+from runner.inputs import check_code, check_copies
 from runner.jobs import Job, PointSpec
 from runner.launch import job_states
 from runner.outcome import run_outcome
@@ -142,6 +142,7 @@ def _check_copies(run: RunFolder, jobs: Sequence[Job]) -> None:
         if copies not in checked:
             checked.add(copies)
             check_copies(run.path, spec)
+        check_code(spec)
 
 
 def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:

@@ -11,7 +11,7 @@ from runner.config.files import Files
 from runner.config.finish import Finisher
 from runner.config.front import Front
 from runner.config.interpolation import environment_reads
-from runner.config.keys import nearest
+from runner.config.keys import closest, nearest
 from runner.config.overrides import parse_overrides
 from runner.config.point import Composition, Point
 from runner.config.reader import Reader
@@ -19,7 +19,7 @@ from runner.config.sweep import FileAxes, refuse_commas
 from runner.config.unfinished import other_faults
 from runner.config.verdict import Verdict
 from runner.errors import ConfigError, Fault
-from runner.files import entries, find, is_file, no_file, shown_name
+from runner.files import entries, find, is_file, is_folder, no_file, shown_name
 from runner.places import Places
 from runner.shipped import shipped
 from runner.values import Json
@@ -143,7 +143,20 @@ def find_experiment(file: Path | str) -> Path:
     names = _names(folders[:3])
     looked = ", ".join(dict.fromkeys(str(folder) for folder in folders[:3]))
     problem = f"no such experiment file ({no_file(file, folders) or f'looked in {looked}'})"
-    raise ConfigError([Fault(shown_name(str(file)), problem, nearest(Path(file).stem, names))])
+    hint = _beside(Path(file)) or nearest(Path(file).stem, names)
+    raise ConfigError([Fault(shown_name(str(file)), problem, hint)])
+
+
+def _beside(file: Path) -> str:
+    """Name the experiments in the folder that was given, or the nearest to a file in the folder of that."""
+    is_one = is_folder(file)
+    folder = file if is_one else file.parent
+    names = [path.name for path in entries(folder) if path.suffix in {".yaml", ".yml"}]
+    if is_one:
+        listed = [str(folder / name) for name in sorted(names)[:5]]
+        return f"an experiment is a file: {', '.join(listed)}" if listed else ""
+    near = closest(file.name, names)
+    return f"did you mean {folder / near}?" if near else ""
 
 
 def experiment_names() -> list[str]:

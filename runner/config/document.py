@@ -5,6 +5,7 @@ Scalars follow YAML 1.2: ``Yes`` and ``off`` are text, ``4:00:00`` is text, ``1e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -138,21 +139,54 @@ def as_text(path: Key) -> Key:
 
 
 def _yaml_fault(error: Exception, label: str, text: str) -> Fault:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    begin, end = getattr(error, "context_mark", None), getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    # Of what is never closed the beginning is wrong, not the end of the file.
+    mark = begin if begin is not None and any(word in problem for word in _UNCLOSED) else end or begin
     if mark is None:
         return Fault(label, f"not valid YAML: {problem}")
     lines = text.splitlines() or [""]
     at = min(mark.line, len(lines) - 1)
-    return Fault(label, f"not valid YAML: {problem}", _yaml_hint(problem, lines[at]), f"{label}:{at + 1}")
+    return Fault(label, f"not valid YAML: {problem}", _yaml_hint(problem, lines, at), f"{label}:{at + 1}")
 
 
-def _yaml_hint(problem: str, line: str) -> str:
-    if line[: len(line) - len(line.lstrip())].count("\t"):
+_UNCLOSED = {
+    "end of stream": "the quote that opens in this line is never closed",
+    "',' or ']'": "the [ that opens in this line is never closed, or a comma is missing after it",
+    "',' or '}'": "the { that opens in this line is never closed, or a comma is missing after it",
+}
+
+_MISTAKES = {
+    "another document": "one file holds one experiment: remove the line ---",
+    "escape character": "a backslash in double quotes begins an escape: use single quotes, such as '\\d+'",
+}
+
+
+def _yaml_hint(problem: str, lines: Sequence[str], at: int) -> str:
+    line = lines[at]
+    if line[: _indent(line)].count("\t"):
         return "indent with spaces: YAML takes no tabs"
-    if "another document" in problem:
-        return "one file holds one experiment: remove the line ---"
-    return 'quote text that holds any of : # { } [ ] & * ! | > % @, such as "{{ row.question }}"'
+    known = next((hint for words, hint in (_UNCLOSED | _MISTAKES).items() if words in problem), "")
+    if not known and "mapping values" in problem and at:
+        known = _misplaced(lines[at - 1], line, at)
+    return known or 'quote text that holds any of : # { } [ ] & * ! | > % @, such as "{{ row.question }}"'
+
+
+def _misplaced(above: str, line: str, number: int) -> str:
+    """Say what of two lines makes a key where none can be; *number* is that of the upper one, from 1."""
+    if not above.strip() or above.lstrip().startswith("#"):
+        return ""
+    if not re.search(r":(\s|$)", above):
+        return f"line {number} is not KEY: VALUE; a space must follow the colon"
+    if _indent(line) > _indent(above) and not above.rstrip().endswith(":"):
+        return (
+            f"line {number + 1} is indented more than line {number}; keys of one map begin in the same column"
+        )
+    return ""
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _kind(value: Json) -> str:

@@ -49,10 +49,18 @@ def served(name: str, kinds: Container[str]) -> str:
     return f"if {kind} serves it: engine={kind} model.name={bare}" if bare and kind in kinds else ""
 
 
+_TELLING = 3
+"""Letters that tell which name is meant, where only one begins with them."""
+
+
 def closest(given: str, known: list[str] | tuple[str, ...]) -> str:
     """Return the known name that *given* most likely means, or nothing."""
     meant = ALSO_CALLED.get(given, "")
-    close = [meant] if meant in known else get_close_matches(given, known, n=1, cutoff=0.6)
+    if meant in known:
+        return meant
+    spelled = given.lower().replace("-", "_")
+    begun = [name for name in known if name.startswith(spelled) and len(spelled) >= _TELLING]
+    close = begun[:1] if len(begun) == 1 else get_close_matches(spelled, known, n=1, cutoff=0.6)
     return close[0] if close else ""
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from runner.engines.base import EngineKind
 from runner.engines.capabilities import Feature
+from runner.plugins import code_of, load, plugins
+from runner.values import Json
 
 _BUILT_IN = {
     "mistralrs": "runner.engines.mistralrs",
@@ -39,16 +40,31 @@ class EngineKinds(Mapping[str, EngineKind]):
     """Every kind by name, each imported when it is first asked for: a plan costs what its own engine does."""
 
     def __init__(self) -> None:
-        self._added = {entry.name: entry for entry in entry_points(group="runner.engines")}
+        self._added = plugins("runner.engines", _BUILT_IN)
         self._names = dict.fromkeys([*_BUILT_IN, *self._added])
         self._loaded: dict[str, EngineKind] = {}
+        self._code: dict[str, dict[str, Json]] = {}
 
     def __getitem__(self, name: str) -> EngineKind:
-        """Return a kind; raises KeyError where there is none of that name."""
+        """Return a kind.
+
+        Raises:
+            KeyError: there is none of that name.
+            UserError: the package that adds it is broken.
+        """
         if name not in self._loaded:
             added = self._added.get(name)
-            self._loaded[name] = import_module(_BUILT_IN[name]).KIND if added is None else added.load()
+            if added is None:
+                self._loaded[name] = import_module(_BUILT_IN[name]).KIND
+            else:
+                kind = load(added, EngineKind)
+                self._code[name] = code_of(added, kind)
+                self._loaded[name] = kind
         return self._loaded[name]
+
+    def code(self, name: str) -> dict[str, Json] | None:
+        """Return what names the code of a kind, as it was loaded; None for one that ships."""
+        return self._code[name] if name in self._added and self[name] else None
 
     def __contains__(self, name: object) -> bool:
         return name in self._names

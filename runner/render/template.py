@@ -15,7 +15,7 @@ from runner.render.references import lookups, references
 from runner.render.sandbox import Columns, NullError, Sandbox, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 FAILURES: Final = (
     jinja2.TemplateError,
@@ -139,9 +139,16 @@ def unknown_names(template: Named, known: Iterable[str], place: str) -> list[Fau
     """Return a fault of the config key *place* for each name that no row will define."""
     listed = tuple(known)
     return [
-        Fault(place, f"template {template.name}: unknown name {name!r}", suggestion(name, listed))
+        Fault(place, f"template {template.name}: unknown name {name!r}", _meant(name, listed))
         for name in sorted(template.names().difference(listed))
     ]
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """Say what is known; what is near no name of these is most likely a column."""
+    hint = suggestion(name, known)
+    column = "row" in known and hint.startswith("known")
+    return f"{hint}; a column is row.NAME, such as row.{name}" if column else hint
 
 
 def template_faults(source: str, place: str, known: Iterable[str] | None) -> list[Fault]:

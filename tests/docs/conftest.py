@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.docs_kit import make_project
+from tests.docs.walk_kit import Shell, install
 
 
 @pytest.fixture
@@ -22,3 +23,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Path) -> Path
     root = make_project(tmp_path / "project", page)
     monkeypatch.chdir(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the programs of an environment that the wheel is installed in."""
+    return install(tmp_path_factory.mktemp("installed") / "venv")
+
+
+@pytest.fixture
+def shell(installed: Path, tmp_path: Path) -> Shell:
+    """Return the shell of a new user, in an empty folder."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return Shell(installed, folder)

@@ -77,7 +77,7 @@ def test_every_page_is_linked_from_the_readme() -> None:
     """No page of docs/ can be found only by looking into the folder."""
     linked = set(LINK.findall((ROOT / "README.md").read_text()))
 
-    assert {_name(page) for page in PAGES if page.parent.name == "docs"} <= linked
+    assert {_name(page) for page in PAGES if page.parent == ROOT / "docs"} <= linked
 
 
 def test_every_config_key_is_documented() -> None:

@@ -103,7 +103,10 @@ def test_worker_that_is_killed_while_it_scores_has_lost_no_answer(own: OwnScorer
     """A resume finds what is on disk, scores it, and sends no request."""
     with socket.create_server(("127.0.0.1", 0)) as waiting:
         port = waiting.getsockname()[1]
-        own.write(f"import socket\nsocket.create_connection(('127.0.0.1', {port})).recv(1)\n{RIGHT}")
+        marker = own.folder / "wait"
+        marker.touch()
+        wait = f"socket.create_connection(('127.0.0.1', {port})).recv(1)"
+        own.write(f"import os, socket\nif os.path.exists({str(marker)!r}):\n    {wait}\n{RIGHT}")
         own.experiment(1)
         process = own.start("run", "own.yaml")
         waiting.settimeout(60)
@@ -112,7 +115,7 @@ def test_worker_that_is_killed_while_it_scores_has_lost_no_answer(own: OwnScorer
         process.communicate()
         on_disk = records(own.run)
         scoring.close()
-    own.write(RIGHT)
+    marker.unlink()
     own.ran("resume", "last")
 
     assert [len(record["answers"]) for record in on_disk] == [1]
