@@ -47,7 +47,7 @@ KIND = EngineKind(
             "passthrough",
             temperature=Parameter("temperature", at_most=2),
             max_tokens=Parameter("max_output_tokens", note="reasoning counts too"),
-            stop=Parameter("stop_sequences", note="at most 5"),
+            stop=Parameter("stop_sequences", count=5),
             n=Parameter("candidate_count", at_most=8, note="not for every model"),
             logprobs=Parameter("response_logprobs", note="not for every model"),
             top_logprobs=Parameter("logprobs", note="not for every model"),
