@@ -130,6 +130,10 @@ _OWNED = {
     "data-parallel-size": "topology.data_parallel_size",
     "sampling-defaults": "engine.generation_config",
     "device": "engine.device",
+    # Its arguments would not be seen by the plan.
+    "config": "engine.args",
+    "api-key": "nothing",
+    "preferred-sampling-params": "sampling",
 }
 
 NEUTRAL_ARGS = frozenset({

@@ -133,6 +133,10 @@ _OWNED = {
     "pipeline-parallel-size": "topology.pipeline_parallel_size",
     "data-parallel-size": "topology.data_parallel_size",
     "generation-config": "engine.generation_config",
+    # Its arguments would not be seen by the plan.
+    "config": "engine.args",
+    "api-key": "nothing",
+    "override-generation-config": "sampling",
 }
 
 NEUTRAL_ARGS = frozenset({

@@ -132,7 +132,7 @@ def test_slot_and_experiment_are_taken_together(project: Project) -> None:
     ],
 )
 def test_what_beam_search_leaves_unread_is_refused(project: Project, value: str, hint: str) -> None:
-    """The answer would be another than what the plan says of it; a row that asks for beams is its own affair."""
+    """The answer would be another than what the plan says of it; not so for a row's own beams."""
     name, problem = value.partition(":")[0], "beam search leaves it unread"
     sampling = f"sampling={{{value}, use_beam_search: true}}"
 
