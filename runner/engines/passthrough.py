@@ -45,7 +45,20 @@ _OF_VALUES: Mapping[str, Mapping[str, str]] = MappingProxyType({
 })
 """Task that is answered with numbers -> further fields that would make its answer another, or unreadable."""
 
-_INPUTS = ("input", "query", "queries", "documents", "items", "text", "text_1", "text_2", "data_1", "data_2")
+_INPUTS = (
+    "input",
+    "requests",
+    "content",
+    "query",
+    "queries",
+    "documents",
+    "items",
+    "text",
+    "text_1",
+    "text_2",
+    "data_1",
+    "data_2",
+)
 """Fields in which servers are sent what such tasks are about."""
 
 _ALIASES = MappingProxyType({

@@ -147,7 +147,8 @@ def _in_range(sent: Sent, target: Target) -> Iterator[Finding]:
     for name, value in sent.items():
         parameter = target.takes.get(name)
         if parameter is not None and (problem := parameter.fault(value)) is not None:
-            yield Finding(f"sampling.{name}", f"{spelled(value)}: engine {target.engine} {problem}")
+            given = int(value) if isinstance(value, float) and value.is_integer() else value
+            yield Finding(f"sampling.{name}", f"{spelled(given)}: engine {target.engine} {problem}")
 
 
 def _sound_constraint(sent: Sent, target: Target) -> Iterator[Finding]:  # noqa: ARG001 - rules share a signature
@@ -155,6 +156,14 @@ def _sound_constraint(sent: Sent, target: Target) -> Iterator[Finding]:  # noqa:
     for name, value in sent.items():
         if name in CONSTRAINTS and (fault := constraint_fault(name, value)) is not None:
             yield Finding(fault.place, fault.problem, fault.hint)
+
+
+def _inlined(sent: Sent, target: Target) -> Iterator[Finding]:  # noqa: ARG001 - rules share a signature
+    """Find the name of a file; those that a config names are read before."""
+    for name, value in sent.items():
+        if name in {"json_schema", "tools"} and isinstance(value, str):
+            problem = f"{spelled(value, 80)}: expected the JSON itself, not the name of a file"
+            yield Finding(f"sampling.{name}", problem)
 
 
 def _goes_with(name: str, sent: Sent, target: Target) -> Iterator[Finding]:  # noqa: ARG001 - rules share a signature
@@ -263,6 +272,7 @@ _OF_VALUES: tuple[Rule, ...] = (_in_range, _sound_constraint)
 
 RULES: tuple[Rule, ...] = (
     *_OF_VALUES,
+    _inlined,
     *(partial(_goes_with, name) for name in GO_WITH),
     _one_constraint,
     _lengths,

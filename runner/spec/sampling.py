@@ -151,7 +151,8 @@ class Sampling(Spec, json_schema_extra=_widened):
             data = {name: value for name, value in data.items() if name not in found}
         sampling = validate(data)
         sampling._templates = found  # noqa: SLF001 - its own
-        given = [name for name in CONSTRAINTS if name in sampling.given()]
+        # Of templates, each row may fill another one.
+        given = [name for name in CONSTRAINTS if getattr(sampling, name) is not None]
         if len(given) > 1:
             raise ValueError(f"an answer obeys one of {', '.join(CONSTRAINTS)}; given: {', '.join(given)}")
         return sampling
