@@ -14,7 +14,7 @@ from tests.http_server import HttpServer, chats
 CHAT = "/v1/chat/completions"
 COLUMNS = ("temperature", "n", "min_tokens", "max_tokens", "use_beam_search", "prompt_logprobs", "top_p")
 EMPTY: dict[str, Any] = dict.fromkeys(COLUMNS)
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], str]] = {
     "hot": ({"temperature": 3}, "sampling.temperature: 3: engine vllm takes values up to 2"),
     "greedy": ({"temperature": 0, "n": 2}, "sampling.n: 2: vLLM gives one greedy choice"),
     "long": ({"min_tokens": 9, "max_tokens": 3}, "sampling.min_tokens: 9: more than max_tokens, which is 3"),

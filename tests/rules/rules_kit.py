@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from runner.config import compose
@@ -89,17 +90,27 @@ class Subject:
         """Return values that no request can be without."""
         return dict.fromkeys(self.honoured.needs.get(self.task, ()), 16)
 
-    def planned(self, folder: Path, sampling: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Plan:
-        """Plan an experiment; raises `ConfigError`."""
+    def planned(
+        self,
+        folder: Path,
+        sampling: Mapping[str, Any],
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        engine: Mapping[str, Any] = MappingProxyType({}),
+        model: Mapping[str, Any] = MappingProxyType({}),
+        **keys: Any,
+    ) -> Plan:
+        """Plan an experiment, with further settings and top-level keys; raises `ConfigError`."""
         (folder / "conf").mkdir(exist_ok=True)
         (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         declared = {
             "task": self.task,
-            "model": {"name": self.model, "engine": self.engine},
+            "model": {"name": self.model, "engine": {**self.engine, **engine}, **model},
             "prompt": PROMPTS.get(self.task, {"user": "{{ row.q }}"}),
             "dataset": "rows.jsonl",
             "cluster": "inline",
             "sampling": {**self.needed(), **sampling},
+            **keys,
         }
         file = folder / "case.yaml"
         file.write_text(json.dumps(declared))
