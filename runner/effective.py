@@ -202,5 +202,6 @@ def _unknown_omits(experiment: Experiment) -> list[Fault]:
 
 
 def _who_takes(name: str, task: str) -> str:
-    takers = [kind.name for kind in engine_kinds().values() if name in kind.capabilities.takes(task)]
+    able = [kind for kind in engine_kinds().values() if task in kind.capabilities.tasks]
+    takers = [kind.name for kind in able if name in kind.capabilities.takes(task)]
     return f"taken by: {', '.join(takers)}" if takers else f"no engine takes it for task {task}"

@@ -131,9 +131,7 @@ def test_what_would_be_ignored_is_refused(project: Project, overrides: list[str]
         [f"{ATTACHED}, headers_env: {{Authorization: KEY_A, X-Team: KEY_B}}}}"],
         ["engine={kind: google, headers_env: {Authorization: KEY_A}}"],
         ["engine={kind: vllm, python: /bin/sh, device: cpu, env: {CUDA_VISIBLE_DEVICES: ''}}"],
-        [
-            "engine={kind: vllm, python: /bin/sh, args: {tensor-parallel-mode: x, seed: 3, tokenizer-mode: slow}}"
-        ],
+        ["engine={kind: vllm, python: /bin/sh, args: {seed: 3, tokenizer-mode: slow}}"],
         [f"{ATTACHED}}}", "model.name=m", "+model.revision=main"],
         ["dataset={path: data/sums.jsonl, seed: 3, shuffle: true}"],
     ],

@@ -93,8 +93,12 @@ def test_parameter_that_an_engine_does_not_take_is_refused_by_name(subject: Subj
     with pytest.raises(ConfigError) as caught:
         subject.planned(tmp_path, {name: f"{{{{ row.{name} }}}}" for name in lacking}, [{"q": "1"}])
 
+    by_place = {fault.place: fault for fault in caught.value.faults}
     for name in lacking:
-        assert f"engine {subject.kind.name} can't honour {name}" in str(caught.value)
+        fault = by_place[f"sampling.{name}"]
+        assert fault.problem == f"engine {subject.kind.name} can't honour {name}"
+        able = fault.hint.removeprefix("taken by: ").split(", ") if fault.hint.startswith("taken by") else []
+        assert all(subject.task in engine_kinds()[one].capabilities.tasks for one in able)
 
 
 def test_table_has_a_case_of_every_rule_and_parameter() -> None:
