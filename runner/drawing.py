@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from runner.engines.request_rules import Finding, Target, filled_findings, findings
+from runner.engines.request_rules import Finding, RowRules, Target, findings
 from runner.errors import RenderError
 from runner.render import ValueTemplate, compile_value
 from runner.spec import LARGEST, Sampling
@@ -46,6 +46,7 @@ class Drawing:
             if not template.names().isdisjoint(slots)
         }
         self._target = target
+        self._rules = RowRules(sampling, target)
         self._of_sample: dict[int, dict[str, Json]] = {}
 
     @cached_property
@@ -79,7 +80,7 @@ class Drawing:
         """
         if self._templates:
             sampling = {**self._fixed, **self._filled(self._templates, row, answers)}
-            self._require(filled_findings(sampling, self._target), sampling)
+            self._require(self._rules.findings(sampling), sampling)
             return _of_sample(sampling, sample)
         known = self._of_sample.get(sample)
         if known is None:

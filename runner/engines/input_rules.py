@@ -22,7 +22,7 @@ def role_findings(role: str | None, task: str) -> list[Finding]:
 
 def input_findings(content: Any, sampling: Mapping[str, Any], task: str) -> list[Finding]:
     """Find what of a request's input its sampling doesn't go with."""
-    if not sampling.get(CONTINUES) or task != "chat":
+    if sampling.get(CONTINUES) is not True or task != "chat":
         return []
     last = content[-1] if content else {}
     if found := role_findings(last.get("role"), task):

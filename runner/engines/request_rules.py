@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from runner.engines.base import EngineKind
@@ -110,7 +111,7 @@ class Literals(Mapping[str, Any]):
 def findings(sent: Sent, target: Target) -> Iterator[Finding]:
     """Find what is wrong with all of the sampling that is sent; templates in it are left to the rows."""
     literals = Literals(sent)
-    for rule in RULES:
+    for rule in TRIGGERS:
         yield from _until_unknown(rule, literals, target)
     for check in target.kind.request_checks if target.kind is not None else ():
         yield from _until_unknown(partial(_of_kind, check), literals, target)
@@ -122,12 +123,20 @@ def value_findings(sent: Sent, target: Target) -> Iterator[Finding]:
         yield from _until_unknown(rule, Literals(sent), target)
 
 
-def filled_findings(sent: Sent, target: Target) -> Iterator[Finding]:
-    """Find what `findings` does, in a sampling of which a row has filled every template."""
-    for rule in RULES:
-        yield from rule(sent, target)
-    for check in target.kind.request_checks if target.kind is not None else ():
-        yield from _of_kind(check, sent, target)
+class RowRules:
+    """The rules that a row can break that fills the templates of *sampling*."""
+
+    def __init__(self, sampling: Sent, target: Target) -> None:
+        self._target = target
+        self._rules = tuple(rule for rule, names in TRIGGERS.items() if not names or names & sampling.keys())
+        self._checks = target.kind.request_checks if target.kind is not None else ()
+
+    def findings(self, sent: Sent) -> Iterator[Finding]:
+        """Find what `findings` does, in a sampling of which a row has filled every template."""
+        for rule in self._rules:
+            yield from rule(sent, self._target)
+        for check in self._checks:
+            yield from _of_kind(check, sent, self._target)
 
 
 def _until_unknown(rule: Rule, sent: Sent, target: Target) -> Iterator[Finding]:
@@ -270,19 +279,26 @@ def _in_pieces(sent: Sent, target: Target) -> Iterator[Finding]:
 _OF_VALUES: tuple[Rule, ...] = (_in_range, _sound_constraint)
 """Rules on each value by itself; its type and range for every engine are those of `Sampling`."""
 
-RULES: tuple[Rule, ...] = (
-    *_OF_VALUES,
-    _inlined,
-    *(partial(_goes_with, name) for name in GO_WITH),
-    _one_constraint,
-    _lengths,
-    _greedy_choices,
-    _beams,
-    _too_many_alternatives,
-    _passthrough,
-    _template_variables,
-    _known_tool,
-    _needed,
-    _in_pieces,
-)
-"""Every rule; those of one kind of engine alone are its `EngineKind.request_checks`."""
+_CONSTRAINED = frozenset(CONSTRAINTS)
+_ALWAYS: frozenset[str] = frozenset()
+
+TRIGGERS: Mapping[Rule, frozenset[str]] = MappingProxyType({
+    _in_range: _ALWAYS,
+    _sound_constraint: _CONSTRAINED,
+    _inlined: frozenset({"json_schema", "tools"}),
+    **{partial(_goes_with, name): frozenset({name}) for name in GO_WITH},
+    _one_constraint: _CONSTRAINED,
+    _lengths: frozenset({"min_tokens"}),
+    _greedy_choices: frozenset({"n"}),
+    _beams: frozenset({BEAM_SEARCH}),
+    _too_many_alternatives: frozenset({BEAM_SEARCH}),
+    _passthrough: frozenset({"passthrough"}),
+    _template_variables: frozenset({"chat_template_kwargs"}),
+    _known_tool: frozenset({"tool_choice"}),
+    _needed: _ALWAYS,
+    _in_pieces: _ALWAYS,
+})
+"""Every rule -> parameters without any of which it finds nothing.
+
+The rules of one kind of engine alone are its `EngineKind.request_checks`.
+"""

@@ -92,3 +92,23 @@ def test_experiment_of_which_no_row_is_filled_rightly_is_refused(project: MakePr
         (outcome.out + outcome.err).split()
     )
     assert not (made.root / "runs").exists()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_render_shows_messages_that_an_answer_cannot_go_on_from(
+    project: MakeProject, form: list[str]
+) -> None:
+    """The row's messages and its sampling don't go together."""
+    text = json.dumps({
+        "model": {"name": "m", "engine": {"kind": "vllm", "base_url": "http://127.0.0.1:9/v1"}},
+        "prompt": {"messages": "m"},
+        "dataset": "rows.jsonl",
+        "sampling": {"continue_final_message": "{{ row.go }}"},
+    })
+    user, begun = {"role": "user", "content": "1+1"}, {"role": "assistant", "content": "It is"}
+    made_rows = [{"id": "a", "m": [user], "go": True}, {"id": "b", "m": [user, begun], "go": True}]
+    made = project({"sums.yaml": text, "rows.jsonl": "".join(json.dumps(row) + "\n" for row in made_rows)})
+
+    outcome = made.ran("render", "sums.yaml", *form)
+
+    assert outcome.out.count("the last message is not the assistant's but the user's") == 1

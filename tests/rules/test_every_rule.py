@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runner.engines.registry import engine_kinds
-from runner.engines.request_rules import RULES
+from runner.engines.request_rules import TRIGGERS
 from runner.errors import ConfigError
 from runner.spec import Sampling
 from tests.rules.cases import WRONG, cases
@@ -103,7 +103,7 @@ def test_parameter_that_an_engine_does_not_take_is_refused_by_name(subject: Subj
 
 def test_table_has_a_case_of_every_rule_and_parameter() -> None:
     """A new rule, or an engine's own check, needs a line in the table."""
-    shared = {rule.func.__name__ if isinstance(rule, partial) else rule.__name__ for rule in RULES}
+    shared = {rule.func.__name__ if isinstance(rule, partial) else rule.__name__ for rule in TRIGGERS}
     own = {check.__name__ for kind in engine_kinds().values() for check in kind.request_checks}
 
     covered = {case.rule for subject in SUBJECTS for case in cases(subject)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.engines.request_rules import filled_findings
+from runner.engines.request_rules import findings
 from runner.errors import AskError
 from runner.spec import Model
 from runner.values import Request, Scope
@@ -54,6 +54,6 @@ def test_no_field_that_is_sent_may_be_passed_through(subject: Subject) -> None:
     open_ = set()
     for field in fields - {"generationConfig"}:
         sampling = {**request.sampling, "passthrough": {field: "x"}}
-        if not any(found.place.endswith(field) for found in filled_findings(sampling, subject.target)):
+        if not any(found.place.endswith(field) for found in findings(sampling, subject.target)):
             open_.add(field)
     assert open_ == set()
