@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from runner.engines.base import EngineKind
-from runner.engines.input_rules import CONTINUES, role_findings
+from runner.engines.input_rules import role_findings
 from runner.engines.registry import engine_kinds, takers
 from runner.engines.request_rules import Finding, Target, findings, value_findings
 from runner.engines.weights import weights_folder
@@ -178,8 +178,8 @@ def _together(experiment: Experiment, target: Target, prompt: PromptSource | Non
         sent = {**common, **own}
         for found in findings(sent, target):
             yield _placed(found, place, own, omit)
-        if ends and ends[index] is not None and sent.get(CONTINUES) is True:
-            for found in role_findings(ends[index], experiment.task):
+        if ends and ends[index] is not None:
+            for found in role_findings(ends[index], sent, experiment.task):
                 yield _placed(found, place, own, omit)
 
 

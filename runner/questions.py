@@ -10,7 +10,7 @@ import msgspec
 
 from runner.data import Rows, open_rows
 from runner.drawing import Drawing
-from runner.engines.input_rules import CONTINUES, input_findings
+from runner.engines.input_rules import input_findings, may_continue
 from runner.engines.registry import engine_kinds, takers
 from runner.engines.request_rules import Target
 from runner.errors import AskError, IncompleteResponseError, RenderError, RowError
@@ -62,7 +62,7 @@ class OpenPoint:
         self.drawings = tuple(
             Drawing(self.effective(slot), self.slots[:slot], target) for slot in range(len(self.slots))
         )
-        self.continues = any(CONTINUES in self.effective(slot) for slot in range(len(self.slots)))
+        self.continues = any(may_continue(self.effective(slot)) for slot in range(len(self.slots)))
         """Whether a row's messages decide if its sampling can be honoured."""
         self._images = Path(self.experiment.dataset.path).parent
         self._run = run

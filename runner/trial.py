@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.engines.input_rules import CONTINUES
+from runner.engines.input_rules import may_continue
 from runner.errors import Fault, RenderError, UserError
 from runner.jobs import DatasetFile, PointSpec
 from runner.plan import PlannedPoint
@@ -26,7 +26,7 @@ class Trial:
         parts = [declared.get(name) for name in ("task", "prompt", "dataset", "scorers")]
         # Without a value that a row fills, or one that goes with its messages, sampling refuses no row.
         own = (planned.sampling, *(slot.sampling for slot in planned.prompt.slots))
-        if any(name == CONTINUES or is_template(value) for one in own for name, value in one.items()):
+        if any(may_continue(one) or any(map(is_template, one.values())) for one in own):
             parts += [planned.sampling, declared.get("engine")]
         key = canonical_json([experiment.engine.kind, list(experiment.model.omit), *parts])
         if key not in self._known:

@@ -34,7 +34,7 @@ TURNS: tuple[tuple[Any, bool], ...] = (
 """Messages, and whether an answer can go on from the last of them."""
 
 
-def planned(subject: Subject, folder: Path, prompt: Any, goes_on: Any = True) -> Any:
+def planned(subject: Subject, folder: Path, prompt: Any, goes_on: Any = True, **sampling: Any) -> Any:
     """Plan with rows of every kind of messages."""
     (folder / "conf").mkdir(exist_ok=True)
     rows = [{"id": str(number), "q": "1", "m": m, "go": True} for number, (m, _) in enumerate(TURNS)]
@@ -44,7 +44,7 @@ def planned(subject: Subject, folder: Path, prompt: Any, goes_on: Any = True) ->
         "model": {"name": subject.model, "engine": subject.engine},
         "prompt": prompt,
         "dataset": "rows.jsonl",
-        "sampling": {GOES_ON: goes_on},
+        "sampling": {GOES_ON: goes_on, **sampling},
     }
     (folder / "case.yaml").write_text(json.dumps(declared))
     return make_plan(compose(folder / "case.yaml", ()))
@@ -117,3 +117,21 @@ def test_call_whose_last_message_is_not_begun_is_refused(subject: Subject, tmp_p
         if not begun:
             with pytest.raises(InputError, match=GOES_ON):
                 llm.generate_sync(turns, continue_final_message=True)
+
+
+@pytest.mark.parametrize(
+    "subject", [one for one in SUBJECTS if one.task == "chat" and "passthrough" in one.takes], ids=str
+)
+def test_engine_that_is_only_passed_it_is_no_other_matter(subject: Subject, tmp_path: Path) -> None:
+    """A server behind `openai_compatible` may be vLLM."""
+    if GOES_ON in subject.takes:
+        with pytest.raises(ConfigError, match="it has a key of its own"):
+            planned(subject, tmp_path, {"messages": "m"}, None, passthrough={GOES_ON: True})
+        return
+    bad = {str(number) for number, (_, begun) in enumerate(TURNS) if not begun}
+    found = refusals(planned(subject, tmp_path, {"messages": "m"}, None, passthrough={GOES_ON: True}))
+    assert found.keys() == bad | {"no"}
+    with pytest.raises(ConfigError, match=r"sampling\.passthrough\.continue_final_message.*: the last message"):
+        planned(subject, tmp_path, "{{ row.q }}", None, passthrough={GOES_ON: True})
+    each = "{{ {'continue_final_message': row.go} }}"
+    assert refusals(planned(subject, tmp_path, {"messages": "m"}, None, passthrough=each)).keys() == bad
