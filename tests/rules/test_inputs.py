@@ -131,7 +131,9 @@ def test_engine_that_is_only_passed_it_is_no_other_matter(subject: Subject, tmp_
     bad = {str(number) for number, (_, begun) in enumerate(TURNS) if not begun}
     found = refusals(planned(subject, tmp_path, {"messages": "m"}, None, passthrough={GOES_ON: True}))
     assert found.keys() == bad | {"no"}
-    with pytest.raises(ConfigError, match=r"sampling\.passthrough\.continue_final_message.*: the last message"):
+    with pytest.raises(
+        ConfigError, match=r"sampling\.passthrough\.continue_final_message.*: the last message"
+    ):
         planned(subject, tmp_path, "{{ row.q }}", None, passthrough={GOES_ON: True})
     each = "{{ {'continue_final_message': row.go} }}"
     assert refusals(planned(subject, tmp_path, {"messages": "m"}, None, passthrough=each)).keys() == bad
