@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import msgspec
 from pydantic import ValidationError
 
-from runner.engines.constraints import constraint_fault
-from runner.errors import Fault, RenderError
+from runner.engines.request_rules import Finding, RowRules, Target, findings
+from runner.errors import RenderError
 from runner.render import ValueTemplate, compile_value
 from runner.spec import LARGEST, Sampling
 from runner.spec.exact import FILLED
-from runner.spec.sampling import CONSTRAINTS, GO_WITH, is_template
+from runner.spec.sampling import CONSTRAINTS, is_template
 from runner.values import Json, Row, spelled
+
+_ANY_TARGET = Target()
 
 
 class Drawing:
@@ -24,16 +26,11 @@ class Drawing:
     Args:
         sampling: effective values; templates are filled by each row.
         slots: names of the answers before this one.
-        needs: parameters that no row may leave out.
-        refused: finds what a row's passthrough may not hold, in all of its sampling.
+        target: what the values are for; left out means any engine.
     """
 
     def __init__(
-        self,
-        sampling: Mapping[str, Json],
-        slots: Sequence[str],
-        needs: frozenset[str] = frozenset(),
-        refused: Callable[[Mapping[str, Json]], Iterable[Fault]] = lambda _: (),
+        self, sampling: Mapping[str, Json], slots: Sequence[str], target: Target = _ANY_TARGET
     ) -> None:
         self._fixed = {name: value for name, value in sampling.items() if not is_template(value)}
         self._templates: dict[str, ValueTemplate] = {
@@ -48,8 +45,8 @@ class Drawing:
             for name, template in self._templates.items()
             if not template.names().isdisjoint(slots)
         }
-        self._needs = needs
-        self._refused = refused
+        self._target = target
+        self._rules = RowRules(sampling, target)
         self._of_sample: dict[int, dict[str, Json]] = {}
 
     @cached_property
@@ -66,24 +63,24 @@ class Drawing:
         """Return what is sent, as far as it can be told before there are answers: their templates stay.
 
         Raises:
-            RenderError: as `sampling`; with templates of answers among them, for a value alone.
+            RenderError: as `sampling`, as far as it can be told before there are answers.
         """
         if not self._open:
             return self.sampling(row, (), sample)
         own = {name: one for name, one in self._templates.items() if name not in self._open}
-        return {**_of_sample({**self._fixed, **self._filled(own, row, ())}, sample), **self._open}
+        sampling = {**self._fixed, **self._filled(own, row, ())}
+        self._require(findings({**sampling, **self._open}, self._target), sampling)
+        return {**_of_sample(sampling, sample), **self._open}
 
     def sampling(self, row: Row, answers: Sequence[str], sample: int) -> Mapping[str, Json]:
         """Return what is sent; where no row has a say, the same map for every row.
 
         Raises:
-            RenderError: a row's value can't be made, or is none that the parameter takes.
+            RenderError: a row's value can't be made, or breaks one of the rules of `request_rules`.
         """
         if self._templates:
             sampling = {**self._fixed, **self._filled(self._templates, row, answers)}
-            _require_together(sampling)
-            for fault in self._refused(sampling) if "passthrough" in self._templates else ():
-                raise RenderError(f"{fault.place}: {fault.problem}; {fault.hint} (the row gives it)")
+            self._require(self._rules.findings(sampling), sampling)
             return _of_sample(sampling, sample)
         known = self._of_sample.get(sample)
         if known is None:
@@ -98,8 +95,6 @@ class Drawing:
         given = {name: _structured(name, value) for name, value in given.items()}
         # A column that has no value leaves the parameter out.
         given = {name: value for name, value in given.items() if value is not None and value != ""}
-        if missing := (self._needs & templates.keys()) - given.keys():
-            raise RenderError(f"sampling.{min(missing)}: the row gives none, and the engine needs it")
         try:
             filled = Sampling.model_validate(given, context=FILLED).given()
         except ValidationError as error:
@@ -109,21 +104,33 @@ class Drawing:
                 f"{place}: {first['msg']} (the row gives {spelled(first['input'], 80)})"
             ) from None
         for name, value in filled.items():
-            if isinstance(value, int) and value > LARGEST:
-                problem = f"too large: whole numbers go up to {LARGEST}"
-                raise RenderError(f"sampling.{name}: {problem} (the row gives {value})")
-        for name in CONSTRAINTS:
-            if name in filled and (fault := constraint_fault(name, filled[name])) is not None:
-                raise RenderError(f"{fault.place}: {fault.problem} (the row gives it)")
+            if (problem := _unsendable(value)) is not None:
+                raise RenderError(f"sampling.{name}: {problem} (the row gives {spelled(value, 80)})")
         return filled
 
+    def _require(self, found: Iterable[Finding], sampling: Mapping[str, Json]) -> None:
+        """Raise for the first finding; those that no row has a say in were the plan's."""
+        for one in found:
+            within = one.place.count(".") > 1
+            told = f"{one.place}: {one.problem}" + (f"; {one.hint}" if within else "")
+            raise RenderError(f"{told} ({self._given(one, sampling, within=within)})")
 
-def _require_together(sampling: Mapping[str, Json]) -> None:
-    """Make sure that a row leaves out nothing that something else needs; what no row fills is the plan's."""
-    for name, (other, problem) in GO_WITH.items():
-        if name in sampling and not sampling.get(other):
-            given = spelled(sampling[other]) if other in sampling else "none"
-            raise RenderError(f"sampling.{name}: {problem} (the row gives {given})")
+    def _given(self, found: Finding, sampling: Mapping[str, Json], *, within: bool) -> str:
+        """Return what the row gives, of the values that a finding is about."""
+        name = next((name for name in (*found.others, *found.names) if name in self._templates), None)
+        if name is None:
+            return f"the row fills {', '.join(self._templates)}"
+        if within or name in CONSTRAINTS:
+            return "the row gives it"
+        return f"the row gives {spelled(sampling[name], 80) if name in sampling else 'none'}"
+
+
+def _unsendable(value: Json) -> str | None:
+    """Return why a value of a row can't be sent, at any depth, if it can't."""
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        return f"too large: whole numbers go up to {LARGEST}"
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((problem for one in inner if (problem := _unsendable(one)) is not None), None)
 
 
 def _of_sample(sampling: dict[str, Json], sample: int) -> dict[str, Json]:

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from runner.engines.base import EngineKind
-from runner.engines.beam_search import BEAM_SEARCH, unread
-from runner.engines.constraints import constraint_fault
-from runner.engines.passthrough import passthrough_faults
+from runner.engines.input_rules import role_findings
 from runner.engines.registry import engine_kinds, takers
+from runner.engines.request_rules import Finding, Target, findings, value_findings
 from runner.engines.weights import weights_folder
 from runner.errors import Fault
-from runner.prompts import PromptSource, SlotSource
+from runner.prompts import PromptSource, SlotSource, final_roles
 from runner.render import TemplateError, compile_template, compile_value, unknown_names
 from runner.spec import Experiment
-from runner.spec.sampling import CONSTRAINTS, GO_WITH, is_template
-from runner.values import VALUE_TASKS, Json, spelled
+from runner.spec.sampling import is_template
+from runner.values import VALUE_TASKS, Json
 
 _OWN_CONFIG = "generation_config.json"
 _ONE_TEMPLATE = {list: '"{{ [row.x, row.y] }}"', dict: "\"{{ {'key': row.x} }}\""}
@@ -82,40 +80,37 @@ def _own_config(folder: Path) -> dict[str, Json]:
 def sampling_faults(
     experiment: Experiment, kind: EngineKind, prompt: PromptSource | None, *, whole: bool = True
 ) -> list[Fault]:
-    """Find parameters that the engine can't honour, where the experiment or a slot asks for them.
+    """Find what is wrong with the literal values of the experiment and its slots; templates are for the rows.
 
     If it is the *whole*, and no call adds to it, what the engine needs must be there too.
     """
-    asked = [(f"sampling.{name}", name, value) for name, value in experiment.sampling.given().items()]
     slots = prompt.slots if prompt is not None else ()
-    for slot in slots:
-        asked += [(f"prompt.turns.{slot.name}.{name}", name, value) for name, value in slot.sampling.items()]
-    faults = [fault for one in asked if (fault := _fault(experiment, kind, *one)) is not None]
-    faults += [
-        fault
-        for slot in slots
-        for fault in _template_faults(f"prompt.turns.{slot.name}", slot.sampling, slots)
-    ]
-    faults += _template_faults("sampling", experiment.sampling.given(), slots)
+    given = experiment.sampling.given()
+    target = Target.of(kind, experiment.engine, experiment.task, whole=whole)
+    declared: list[tuple[str, Mapping[str, Json]]] = [("sampling", given)]
+    declared += [(f"prompt.turns.{slot.name}", slot.sampling) for slot in slots]
+    faults = [fault for place, own in declared for fault in _unsupported(experiment, target, place, own)]
+    # What every slot replaces is sent to nobody, and wrong all the same.
+    sent = {name: value for name, value in given.items() if name not in experiment.model.omit}
+    faults += [_placed(found, "sampling", {}, ()) for found in value_findings(sent, target)]
+    faults += [fault for place, own in declared[1:] for fault in _template_faults(place, own, slots)]
+    faults += _template_faults("sampling", given, slots)
     if prompt is not None and prompt.illustrated and "images" not in kind.capabilities.features:
         faults.append(Fault("prompt.images", f"engine {kind.name} takes no images", takers("images")))
     if prompt is not None and prompt.token_ids and "token_ids" not in kind.capabilities.features:
         faults.append(Fault("prompt.token_ids", f"engine {kind.name} takes text only", takers("token_ids")))
-    faults += _together(experiment, kind, slots, whole=whole) + _lacking(experiment, kind, slots)
-    return faults + _unknown_omits(experiment)
+    faults += _together(experiment, target, prompt)
+    return list(dict.fromkeys(faults)) + _unknown_omits(experiment)
 
 
-def _fault(experiment: Experiment, kind: EngineKind, place: str, name: str, value: Any) -> Fault | None:
-    if name in experiment.model.omit:
-        return None
-    parameter = kind.honours(experiment.engine).takes(experiment.task).get(name)
-    if parameter is None:
-        return Fault(place, f"engine {kind.name} can't honour {name}", _who_takes(name, experiment.task))
-    if is_template(value):
-        return None
-    if (problem := parameter.fault(value)) is not None:
-        return Fault(place, f"{spelled(value)}: engine {kind.name} {problem}")
-    return constraint_fault(name, value) if name in CONSTRAINTS else None
+def _unsupported(
+    experiment: Experiment, target: Target, place: str, declared: Mapping[str, Json]
+) -> Iterator[Fault]:
+    """Find parameters that the engine doesn't take, whatever their values."""
+    for name in declared:
+        if name not in target.takes and name not in experiment.model.omit:
+            problem = f"engine {target.engine} can't honour {name}"
+            yield Fault(f"{place}.{name}", problem, _who_takes(name, experiment.task))
 
 
 def _template_faults(where: str, sampling: Mapping[str, Json], slots: Sequence[SlotSource]) -> list[Fault]:
@@ -170,56 +165,30 @@ def _takes(text: str, names: frozenset[str]) -> bool:
         return False
 
 
-def _together(
-    experiment: Experiment, kind: EngineKind, slots: Sequence[SlotSource], *, whole: bool
-) -> list[Fault]:
-    """Find parameters that need or exclude one another, in what is sent for each slot."""
-    common, _ = effective_sampling(experiment, kind)
+def _together(experiment: Experiment, target: Target, prompt: PromptSource | None) -> Iterator[Fault]:
+    """Find what is wrong with all that is sent for each slot."""
+    assert target.kind is not None
+    common, _ = effective_sampling(experiment, target.kind)
     omit = experiment.model.omit
-    needs = kind.capabilities.needs.get(experiment.task, frozenset()) if whole else frozenset()
-    needed = f"engine {kind.name} needs it for task {experiment.task}"
+    slots = prompt.slots if prompt is not None else ()
+    ends = final_roles(prompt) if prompt is not None else ()
     places = [(f"prompt.turns.{slot.name}", slot.sampling) for slot in slots] or [("sampling", {})]
-    faults: list[Fault] = []
-    for slot, sampling in places:
-        own = {name: value for name, value in sampling.items() if name not in omit}
+    for index, (place, declared) in enumerate(places):
+        own = {name: value for name, value in declared.items() if name not in omit}
         sent = {**common, **own}
-        missing = [(name, name, needed, f"such as {{}}.{name}=256") for name in sorted(needs - sent.keys())]
-        beams = [(name, BEAM_SEARCH, *told) for name, *told in unread(sent, kind.honours(experiment.engine))]
-        if "passthrough" in sent:
-            where = slot if "passthrough" in own else "sampling"
-            takes = kind.honours(experiment.engine).takes(experiment.task)
-            faults += passthrough_faults(where, sent, takes, experiment.task)
-        what = kind.honours(experiment.engine).no_pieces(experiment.task, sent)
-        if what and getattr(experiment.engine, "stream", False):
-            faults.append(
-                Fault("engine.stream", f"engine {kind.name} gives no pieces {what}", "leave it out")
-            )
-        for name, other, problem, hint in [*_unfit(sent), *beams, *missing]:
-            place = slot if {name, other} & own.keys() else "sampling"
-            write = f"take {other} out of model.omit" if other in omit else hint.format(place)
-            faults.append(Fault(f"{place}.{name}", problem, write))
-    return list(dict.fromkeys(faults))
+        for found in findings(sent, target):
+            yield _placed(found, place, own, omit)
+        if ends and ends[index] is not None:
+            for found in role_findings(ends[index], sent, experiment.task):
+                yield _placed(found, place, own, omit)
 
 
-def _unfit(sent: Mapping[str, Json]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield each parameter that can't be sent like this, the other that it is about, what is told, a hint."""
-    for name, (other, problem) in GO_WITH.items():
-        if name in sent and not sent.get(other):
-            yield name, other, problem, f"give {{}}.{other}" if other == "tools" else f"add {{}}.{other}=true"
-    constraints = [name for name in CONSTRAINTS if name in sent]
-    if len(constraints) > 1:
-        problem = f"an answer obeys one of {', '.join(CONSTRAINTS)}; given: {', '.join(constraints)}"
-        yield constraints[0], constraints[1], problem, "leave one of them out"
-
-
-def _lacking(experiment: Experiment, kind: EngineKind, slots: Sequence[SlotSource]) -> list[Fault]:
-    """Find what the engine's settings lack for what is sent, by the experiment or a slot."""
-    whole = experiment.sampling.given()
-    faults: dict[str, Fault] = {}
-    for sampling in (whole, *({**whole, **slot.sampling} for slot in slots)):
-        sent = {name: value for name, value in sampling.items() if name not in experiment.model.omit}
-        faults |= {fault.place: fault for fault in kind.lacks(experiment.engine, sent)}
-    return list(faults.values())
+def _placed(found: Finding, slot: str, own: Mapping[str, Json], omit: Sequence[str]) -> Fault:
+    """Return a finding as a fault where it was written: in a slot, if that has a value that it is about."""
+    where = slot if found.names & own.keys() else "sampling"
+    place, hint = (text.replace("sampling.", f"{where}.") for text in (found.place, found.hint))
+    omitted = next((name for name in (*found.others, *found.names) if name in omit), None)
+    return Fault(place, found.problem, f"take {omitted} out of model.omit" if omitted else hint)
 
 
 def _unknown_omits(experiment: Experiment) -> list[Fault]:
@@ -233,5 +202,6 @@ def _unknown_omits(experiment: Experiment) -> list[Fault]:
 
 
 def _who_takes(name: str, task: str) -> str:
-    takers = [kind.name for kind in engine_kinds().values() if name in kind.capabilities.takes(task)]
+    able = [kind for kind in engine_kinds().values() if task in kind.capabilities.tasks]
+    takers = [kind.name for kind in able if name in kind.capabilities.takes(task)]
     return f"taken by: {', '.join(takers)}" if takers else f"no engine takes it for task {task}"

@@ -13,7 +13,7 @@ RunnerError
 ├── RowError                   final for one row: recorded, not asked again
 │   ├── BadRequestError        400 and other 4xx; 403 for what a prompt says
 │   ├── ContextLengthError     the prompt does not fit the model's context
-│   ├── RenderError            a template failed on this row
+│   ├── RenderError            a template failed on this row, or filled in what can't be sent
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
 │   ├── MalformedError         two answers in a row, or that to the last attempt, were malformed
 │   ├── ScorerError            a scorer failed on an answer, or took too long
@@ -173,7 +173,7 @@ class ContextLengthError(RowError):
 
 
 class RenderError(RowError):
-    """Raised when a template can't be rendered for a row."""
+    """Raised when a template can't be rendered for a row, or what it fills in can't be sent."""
 
 
 class InputError(RowError, ValueError):

@@ -20,7 +20,7 @@ from runner.prompts import PromptSource, checked_prompt, compile_prompt
 from runner.refusals import placed, together
 from runner.scorers import left_out, most_samples, scorer_faults
 from runner.spec import Experiment, SlurmCluster
-from runner.tasks import engine_start, task_faults
+from runner.tasks import engine_start, task_faults, task_notes
 from runner.values import Json, canonical_json
 
 
@@ -158,6 +158,7 @@ class _Resolver:
         kind = engine_kinds()[experiment.engine.kind]
         prompt_faults, prompt = self._prompt(experiment)
         faults = [*prompt_faults, *engine_faults(experiment, kind), *_cluster_faults(experiment)]
+        faults += _dataset_faults(experiment)
         faults += self._model_faults(experiment, kind)
         faults += sampling_faults(experiment, kind, prompt, whole=self._written)
         if self._written:
@@ -170,7 +171,13 @@ class _Resolver:
             return placed(faults, point), None
         name = f"{point.index:0{self._digits}d}" + (f"-{_slug(point.axes)}" if point.axes else "")
         sampling, notes = effective_sampling(experiment, kind, prompt.slots)
-        notes = (*point.notes, *notes, *choice_note(experiment, prompt.slots), *left_out(experiment))
+        notes = (
+            *point.notes,
+            *notes,
+            *task_notes(experiment),
+            *choice_note(experiment, prompt.slots),
+            *left_out(experiment),
+        )
         return [], PlannedPoint(point, name, sampling, prompt, notes, tuple(placed(faults, point)))
 
     def _prompt(self, experiment: Experiment) -> tuple[list[Fault], PromptSource | None]:
@@ -188,6 +195,14 @@ def _cluster_faults(experiment: Experiment) -> list[Fault]:
     from runner.launch.slurm import check_slurm
 
     return check_slurm(cluster)
+
+
+def _dataset_faults(experiment: Experiment) -> list[Fault]:
+    """Find the seed of a shuffle that isn't requested."""
+    if not experiment.dataset.seed or experiment.dataset.shuffle:
+        return []
+    hint = "add dataset.shuffle=true, or leave it out"
+    return [Fault("dataset.seed", "the seed of a shuffle, and dataset.shuffle is false", hint)]
 
 
 def _jobs(points: Sequence[PlannedPoint]) -> tuple[PlannedJob, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time
 from typing import cast
@@ -12,8 +11,9 @@ import msgspec
 
 from runner.data import Rows, open_rows
 from runner.drawing import Drawing
-from runner.engines.passthrough import passthrough_faults
+from runner.engines.input_rules import input_findings, may_continue
 from runner.engines.registry import engine_kinds, takers
+from runner.engines.request_rules import Target
 from runner.errors import AskError, IncompleteResponseError, RenderError, RowError
 from runner.jobs import PointSpec
 from runner.progress import Source
@@ -60,13 +60,12 @@ class OpenPoint:
         self.bounded = all(scorer.bounded for scorer in self.scorers)
         """Whether scoring a row takes a bounded, short time."""
         self._kind = engine_kinds()[self.experiment.engine.kind]
-        needs = self._kind.capabilities.needs.get(self.task, frozenset())
-        takes = self._kind.honours(self.experiment.engine).takes(self.task)
-        refused = partial(passthrough_faults, "sampling", takes=takes, task=self.task)
+        target = Target.of(self._kind, self.experiment.engine, self.task)
         self.drawings = tuple(
-            Drawing(self.effective(slot), self.slots[:slot], needs, refused)
-            for slot in range(len(self.slots))
+            Drawing(self.effective(slot), self.slots[:slot], target) for slot in range(len(self.slots))
         )
+        self.continues = any(may_continue(self.effective(slot)) for slot in range(len(self.slots)))
+        """Whether a row's messages decide if its sampling can be honoured."""
         self._images = Path(self.experiment.dataset.path).parent
         self._run = run
 
@@ -90,6 +89,11 @@ class OpenPoint:
         if "images" not in self._kind.capabilities.features and any(map(illustrated, messages)):
             raise RenderError(f"engine {self._kind.name} takes no images; {takers('images')}")
         return settled(messages, self._images)
+
+    def require_fitting(self, content: Input, sampling: Mapping[str, Json]) -> None:
+        """Raise `RenderError` where a row's input and its sampling don't go together."""
+        for found in input_findings(content, sampling, self.task):
+            raise RenderError(f"{found.place}: {found.problem}; {found.hint}")
 
     def questions(self, row: Row, samples: Sequence[int]) -> Iterator[Question]:
         """Yield one question for each sample of a row."""
@@ -151,6 +155,8 @@ class Question:
             self.targets = [scorer.early_target(self.row) for scorer in point.scorers]
         content = point.input(self.row, self.answers)
         sampling = point.drawings[slot].sampling(self.row, self.answers, self.sample)
+        if point.continues:
+            point.require_fitting(content, sampling)
         self.request = Request(point.task, content, sampling, point.scope, self.sample)
         self.canonical = self.request.canonical()
         self.key = key = request_key(self.canonical)

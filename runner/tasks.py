@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from runner.engines.remote import EmbeddingSettings
 from runner.errors import Fault
 from runner.extras import pip_install
 from runner.scoring.registry import scorer_kinds
@@ -38,6 +39,18 @@ def task_faults(experiment: Experiment, *, written: bool = True) -> list[Fault]:
             for place, what in parquet
         ]
     return faults
+
+
+def task_notes(experiment: Experiment) -> tuple[str, ...]:
+    """Return notes on settings of the engine that the task leaves unused: options are shared by tasks."""
+    engine, task = experiment.engine, experiment.task
+    notes = []
+    if task in VALUE_TASKS and getattr(engine, "stream", False):
+        notes.append(f"engine.stream: not used, task {task} is answered at once")
+    batched = isinstance(engine, EmbeddingSettings) and task != "embed"
+    if batched and "batch_size" in engine.model_fields_set:
+        notes.append(f"engine.batch_size: not used, task {task} sends one input a request")
+    return tuple(notes)
 
 
 def scorer_task_faults(experiment: Experiment) -> list[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner.engines.input_rules import may_continue
 from runner.errors import Fault, RenderError, UserError
 from runner.jobs import DatasetFile, PointSpec
 from runner.plan import PlannedPoint
@@ -22,9 +23,12 @@ class Trial:
         """Find that not one row gives a first request; where one does, those after it are left alone."""
         experiment = planned.experiment
         declared = experiment.model_dump(mode="json", exclude_none=True)
-        sampling = {name: value for name, value in planned.sampling.items() if is_template(value)}
         parts = [declared.get(name) for name in ("task", "prompt", "dataset", "scorers")]
-        key = canonical_json([experiment.engine.kind, list(experiment.model.omit), sampling, *parts])
+        # Without a value that a row fills, or one that goes with its messages, sampling refuses no row.
+        own = (planned.sampling, *(slot.sampling for slot in planned.prompt.slots))
+        if any(may_continue(one) or any(map(is_template, one.values())) for one in own):
+            parts += [planned.sampling, declared.get("engine")]
+        key = canonical_json([experiment.engine.kind, list(experiment.model.omit), *parts])
         if key not in self._known:
             path = experiment.dataset.path
             spec = PointSpec(

@@ -54,6 +54,7 @@ def _takes(name: str, kinds: Mapping[str, EngineKind]) -> list[str]:
         own = able.sampling.get(name)
         words = [] if own is None else ["yes" if own.name == name else f"as {code(own.name)}"]
         words += [f"up to {own.at_most:g}"] if own and own.at_most is not None else []
+        words += [f"at most {own.count}"] if own and own.count is not None else []
         words += [own.note] if own and own.note else []
         words += [f"sent as {able.defaults[name]:g} if left out"] if name in able.defaults else []
         words += [f"not for {task}" for task, names in able.lacks.items() if own and name in names]

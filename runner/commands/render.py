@@ -85,6 +85,8 @@ def _print_row(out: Console, point: OpenPoint, row: Row) -> bool:
     try:
         content = point.input(row, answers)
         drawn = [drawing.foreseen(row, 0) for drawing in point.drawings]
+        if point.continues:
+            point.require_fitting(content, drawn[-1])
     except RenderError as error:
         out.print(f"  can't be rendered: {error}", style="red")
         return False
@@ -169,5 +171,7 @@ def _requests(question: Question) -> Iterator[dict[str, Json]]:
         answers = [placeholder(name) for name in point.slots[:number]]
         content = point.input(question.row, answers)
         sampling = point.drawings[number].foreseen(question.row, question.sample)
+        if point.continues:
+            point.require_fitting(content, sampling)
         request = Request(point.task, content, sampling, point.scope, question.sample)
         yield {"slot": slot, "key": None, "request": msgspec.Raw(request.canonical())}

@@ -27,6 +27,10 @@ class Anthropic(ProviderSettings):
     legacy_sampling: bool = False
     """Ask as the API was in 2023, with temperature, top_p and top_k; only older models honour these."""
 
+    def own_headers(self) -> dict[str, str]:
+        """Return the headers that the engine sends by itself; its SDK sends the API's version."""
+        return {**super().own_headers(), "anthropic-version": "engine.legacy_sampling"}
+
 
 _NOW = Capabilities(
     tasks=frozenset({"chat"}),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, TypeAlias, cast
 
 from runner.engines.capabilities import Capabilities
 from runner.engines.notes import SILENT, Notes
@@ -88,14 +88,13 @@ def no_faults(settings: EngineSettings, model: Model) -> list[Fault]:  # noqa: A
     return []
 
 
-def enough(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:  # noqa: ARG001 - the signature is shared
-    """Find nothing: whatever is asked, the settings are enough for it."""
-    return []
-
-
 def does_each(settings: EngineSettings, model: Model, task: str) -> list[Fault]:  # noqa: ARG001 - the signature is shared
     """Find nothing: any model does each of the kind's tasks."""
     return []
+
+
+RequestCheck: TypeAlias = Callable[[EngineSettings, Mapping[str, Any]], Iterable[Fault]]
+"""Finds what an engine with such settings can't do; places start with ``sampling.`` or ``engine.``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,9 @@ class EngineKind:
         check_task: what of the weights here can't do a task of the kind's.
         elsewhere: settings that take the GPUs of the machines that jobs run on, where this one can't look for
             them; what is given goes before.
-        lacks: what its settings lack for requests with such sampling values, each of which it takes.
+        request_checks: rules on the sampling of a request that this kind alone has, such as what its settings
+            lack for it. Each finds one kind of fault and reads the sampling as a mapping; it need not know
+            of templates.
     """
 
     settings: type[EngineSettings]
@@ -134,7 +135,7 @@ class EngineKind:
     devices: Callable[[EngineSettings, Topology], int] = no_devices
     check: Callable[[EngineSettings, Model], list[Fault]] = no_faults
     check_task: Callable[[EngineSettings, Model, str], list[Fault]] = does_each
-    lacks: Callable[[EngineSettings, Mapping[str, Any]], list[Fault]] = enough
+    request_checks: tuple[RequestCheck, ...] = ()
     widened: Callable[[EngineSettings], Capabilities] | None = None
     elsewhere: Mapping[str, Json] = field(default_factory=dict)
 

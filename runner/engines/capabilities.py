@@ -20,21 +20,29 @@ class Parameter:
 
     Attributes:
         name: what the engine itself calls it.
-        at_most: largest value it takes, where that is less than ours.
+        at_most: largest value it takes, where that is less than ours; of a map, for each value's size.
+        count: most values in a list.
         note: what else there is to know, in one line.
     """
 
     name: str
     at_most: float | None = None
     note: str = ""
+    count: int | None = None
 
     def fault(self, value: Any) -> str | None:
-        """Say what is wrong with a value, or nothing; templates are for a row to fill."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        """Return what is wrong with a value, if anything is."""
+        if self.count is not None and isinstance(value, list | tuple) and len(value) > self.count:
+            return f"takes at most {self.count}, not {len(value)}"
+        if self.at_most is None:
             return None
-        if self.at_most is not None and value > self.at_most:
-            return f"takes values up to {self.at_most:g}"
-        return None
+        sizes = [value, *(map(abs, value.values()) if isinstance(value, Mapping) else ())]
+        numbers = [one for one in sizes if isinstance(one, int | float) and not isinstance(one, bool)]
+        if not numbers or max(numbers) <= self.at_most:
+            return None
+        if isinstance(value, Mapping):
+            return f"takes values from {-self.at_most:g} to {self.at_most:g}"
+        return f"takes values up to {self.at_most:g}"
 
 
 def parameters(*same: str, **renamed: str | Parameter) -> dict[str, Parameter]:
@@ -76,6 +84,7 @@ class Capabilities:
         unstreamed: parameters of `sampling` with which answers never come in pieces.
         unstreamed_tasks: tasks of which they never do.
         beam_search: parameters of `sampling` that are read beside `use_beam_search`, where it takes that.
+        one_greedy_choice: it refuses `n` above 1 at temperature 0.
     """
 
     tasks: frozenset[str]
@@ -92,6 +101,7 @@ class Capabilities:
     unstreamed: frozenset[str] = frozenset()
     unstreamed_tasks: frozenset[str] = frozenset()
     beam_search: frozenset[str] = frozenset()
+    one_greedy_choice: bool = False
 
     def takes(self, task: str) -> Mapping[str, Parameter]:
         """Return the parameters that a task takes; one that is answered with numbers draws nothing."""
@@ -106,7 +116,10 @@ class Capabilities:
             return f"for task {task}"
         asked = [
             name
-            for name in sorted(self.unstreamed)
-            if (value := sampling.get(name)) is not None and value is not False and (name, value) != ("n", 1)
+            for name, value in sorted(sampling.items(), key=lambda one: one[0])
+            if name in self.unstreamed
+            and value is not None
+            and value is not False
+            and (name, value) != ("n", 1)
         ]
         return f"with {', '.join(asked)}" if asked else None

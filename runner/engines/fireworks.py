@@ -49,7 +49,7 @@ KIND = EngineKind(
             temperature=Parameter("temperature", at_most=2.0),
             top_k=Parameter("top_k", at_most=100),
             max_tokens=Parameter("max_tokens", note="lowered to what fits the context"),
-            stop=Parameter("stop", note="at most 4"),
+            stop=Parameter("stop", count=4),
             top_logprobs=Parameter("top_logprobs", at_most=5),
             repetition_penalty=Parameter("repetition_penalty", at_most=2.0),
             reasoning_effort=Parameter("reasoning_effort", note="none, low, medium or high"),

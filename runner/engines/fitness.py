@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from runner.engines.base import EngineKind
 from runner.engines.registry import engine_kinds, takers
+from runner.engines.setting_rules import setting_faults
 from runner.errors import Fault
-from runner.spec import Experiment, Topology
+from runner.spec import Experiment
 
 
 def engine_obstacles(experiment: Experiment, kind: EngineKind) -> list[Fault]:
@@ -31,7 +32,7 @@ def engine_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
         faults.append(
             Fault("task", f"engine {kind.name} can't do {experiment.task}", f"can: {', '.join(others)}")
         )
-    return faults + _topology_faults(experiment, kind)
+    return faults + setting_faults(experiment, kind)
 
 
 def _adapter_faults(kind: EngineKind, task: str) -> list[Fault]:
@@ -41,21 +42,3 @@ def _adapter_faults(kind: EngineKind, task: str) -> list[Fault]:
         problem = f"engine {kind.name} takes none for task {task}"
         return [Fault("model.adapter", problem, "give weights that hold the adapter already")]
     return []
-
-
-def _topology_faults(experiment: Experiment, kind: EngineKind) -> list[Fault]:
-    faults = []
-    if experiment.topology.replicas > 1:
-        faults.append(
-            Fault("topology.replicas", "more than one replica is not built yet", "use several points or jobs")
-        )
-    for name in Topology.model_fields:
-        if (
-            name != "replicas"
-            and getattr(experiment.topology, name) > 1
-            and name not in kind.capabilities.topology
-        ):
-            able = [k.name for k in engine_kinds().values() if name in k.capabilities.topology]
-            hint = f"taken by: {', '.join(able)}" if able else "no engine kind takes it yet"
-            faults.append(Fault(f"topology.{name}", f"engine {kind.name} runs on one device", hint))
-    return faults

@@ -23,6 +23,10 @@ class Google(EmbeddingSettings, ProviderSettings):
     api_version: str = Field("v1beta", pattern=r"^v[0-9][a-z0-9]*$")
     """Version of the API; what is new is often in v1beta alone."""
 
+    def own_headers(self) -> dict[str, str]:
+        """Return the headers that the engine sends by itself; Google has one of its own for the key."""
+        return {"x-goog-api-key": "engine.api_key_env"}
+
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
     """Return the engine that asks Google; raises as `require_ready` does."""
@@ -47,7 +51,7 @@ KIND = EngineKind(
             "passthrough",
             temperature=Parameter("temperature", at_most=2),
             max_tokens=Parameter("max_output_tokens", note="reasoning counts too"),
-            stop=Parameter("stop_sequences", note="at most 5"),
+            stop=Parameter("stop_sequences", count=5),
             n=Parameter("candidate_count", at_most=8, note="not for every model"),
             logprobs=Parameter("response_logprobs", note="not for every model"),
             top_logprobs=Parameter("logprobs", note="not for every model"),

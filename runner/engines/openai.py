@@ -53,14 +53,14 @@ SAMPLING = parameters(
     "top_logprobs",
     "presence_penalty",
     "frequency_penalty",
-    "logit_bias",
     "tools",
     "tool_choice",
     "reasoning_effort",
     "passthrough",
     temperature=Parameter("temperature", at_most=2.0, note="reasoning models take 1 alone"),
+    logit_bias=Parameter("logit_bias", at_most=100),
     max_tokens=Parameter("max_completion_tokens", note="reasoning counts too"),
-    stop=Parameter("stop", note="at most 4; not for reasoning models"),
+    stop=Parameter("stop", count=4, note="not for reasoning models"),
     json_schema=Parameter("response_format", note="every property required, additionalProperties false"),
 )
 

@@ -98,6 +98,7 @@ KIND = EngineKind(
         concurrency=64,
         needs=COMPLETION_NEEDS,
         features=frozenset({"stream"}),
+        one_greedy_choice=True,
     ),
     factory="runner.engines.openllm:create",
     summary="OpenLLM as a server, started by the job or attached to by address",

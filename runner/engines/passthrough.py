@@ -5,28 +5,67 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TypeAlias
 
 from runner.engines.capabilities import Parameter
-from runner.errors import Fault
 from runner.spec.sampling import CONSTRAINTS
 from runner.values import VALUE_TASKS, Json
 
 _SET: Mapping[str, str] = MappingProxyType({
+    **dict.fromkeys(("messages", "prompt", "contents", "system", "system_instruction"), "prompt"),
     "model": "model.name",
-    "messages": "prompt",
-    "prompt": "prompt",
-    "contents": "prompt",
-    "system": "prompt",
-    "system_instruction": "prompt",
     "stream": "engine.stream",
     "stream_options": "engine.stream",
     "lora_path": "model.adapter",
 })
 """Fields of a body that the runner fills -> where one says it."""
 
-_OF_VALUES = dict.fromkeys(("input", "query", "documents", "text", "text_1", "text_2"), "prompt")
-_ALIASES = MappingProxyType({"max_completion_tokens": "max_tokens"})
+_OF_SDKS: Mapping[str, str] = MappingProxyType({
+    "extra_body": "write its fields into sampling.passthrough itself",
+    "extra_headers": "set engine.headers_env instead",
+    "extra_query": "leave it out",
+})
+"""Arguments of SDKs, which no server reads as fields of a body -> what to write."""
+
+_OF_VALUES: Mapping[str, Mapping[str, str]] = MappingProxyType({
+    "embed": dict.fromkeys(("encoding_format", "embed_dtype", "output_dtype", "endianness"), ""),
+    "rerank": {"top_n": "", "top_k": ""},
+    "loglikelihood": dict.fromkeys(
+        (
+            "echo",
+            "sampling_params",
+            "return_logprob",
+            "logprob_start_len",
+            "top_logprobs_num",
+            "input_ids",
+            "truncate_prompt_tokens",
+        ),
+        "",
+    ),
+})
+"""Task that is answered with numbers -> further fields that would make its answer another, or unreadable."""
+
+_INPUTS = (
+    "input",
+    "requests",
+    "content",
+    "query",
+    "queries",
+    "documents",
+    "items",
+    "text",
+    "text_1",
+    "text_2",
+    "data_1",
+    "data_2",
+)
+"""Fields in which servers are sent what such tasks are about."""
+
+_ALIASES = MappingProxyType({
+    "max_completion_tokens": "max_tokens",
+    "functions": "tools",
+    "function_call": "tool_choice",
+})
 _FORMS = frozenset({
     "response_format",
     "response_schema",
@@ -35,52 +74,115 @@ _FORMS = frozenset({
     "structural_tag",
     "regex",
     "ebnf",
+    "grammar",
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "format",
+    "json_schema",
 })
 """How servers can be told what an answer has to obey."""
 
 _BESIDE: Mapping[str, frozenset[str]] = MappingProxyType({
     **dict.fromkeys(CONSTRAINTS, _FORMS),
-    "reasoning_effort": frozenset({"thinking"}),
-    "continue_final_message": frozenset({"add_generation_prompt"}),
+    "max_tokens": frozenset({
+        "max_new_tokens",
+        "max_output_tokens",
+        "max_length",
+        "max_tokens_to_sample",
+        "n_predict",
+        "num_predict",
+    }),
+    "stop": frozenset({"stop_sequences", "stop_strings"}),
+    "seed": frozenset({"random_seed"}),
+    "n": frozenset({"best_of", "candidate_count", "num_return_sequences"}),
+    "repetition_penalty": frozenset({"repeat_penalty"}),
+    "logprobs": frozenset({"return_logprob", "response_logprobs"}),
+    "top_logprobs": frozenset({"top_logprobs_num", "n_probs"}),
+    "reasoning_effort": frozenset({"thinking", "thinking_config", "thinking_budget", "reasoning"}),
+    "tool_choice": frozenset({"tool_config"}),
+    "continue_final_message": frozenset({"add_generation_prompt", "prefix"}),
 })
 """Parameter -> fields beside its own that are sent for it, or that contend with it."""
 
 _TOOLS = frozenset({"tools", "tool_choice"})
 
+_VARIABLES: Mapping[str, str] = MappingProxyType({
+    "messages": "prompt",
+    "conversation": "prompt",
+    "tools": "sampling.tools",
+    "chat_template": "model.chat_template",
+    "continue_final_message": "sampling.continue_final_message",
+    "add_generation_prompt": "sampling.continue_final_message",
+    **dict.fromkeys(("tokenize", "padding", "truncation", "max_length"), ""),
+    **dict.fromkeys(("return_tensors", "return_dict", "return_assistant_tokens_mask"), ""),
+})
+"""Arguments that a chat template's variables share a map with -> where one says it; empty: nowhere."""
 
-def passthrough_faults(
-    place: str, sent: Mapping[str, Json], takes: Mapping[str, Parameter], task: str
-) -> Iterator[Fault]:
-    """Find fields of a passthrough that have a key of their own, or would replace what another one asks for.
+_Found: TypeAlias = tuple[str, str, str]
+"""Place, problem and hint."""
+
+
+def passthrough_findings(
+    passed: Mapping[str, Json],
+    sent: Mapping[str, Json],
+    takes: Mapping[str, Parameter],
+    able: Mapping[str, Parameter],
+    task: str,
+) -> Iterator[_Found]:
+    """Find fields that have a key of their own, or would replace what another one asks for.
 
     Args:
-        place: where the sampling stands that has it.
-        sent: all of the sampling that is sent.
+        passed: the passthrough.
+        sent: all of the sampling that is sent; only iterated over, so that what a row fills is left to it.
         takes: what the engine takes for the task, and how it calls that.
-        task: what is asked.
+        able: what it takes for any task.
+        task: what is requested.
     """
-    passed: Any = sent.get("passthrough")
-    if not isinstance(passed, Mapping):
-        return
-    filled = {**_SET, **(_OF_VALUES if task in VALUE_TASKS else {})}
+    filled = {**_SET, **(dict.fromkeys(_INPUTS, "prompt") if task in VALUE_TASKS else {})}
+    filled |= _OF_VALUES.get(task, {})
+    if task == "loglikelihood":
+        # The request is one that generates a token, with values of the runner's own.
+        filled |= dict.fromkeys({field for name in able for field in _spellings(name, able[name])}, "")
     own = _named(sent, takes)
     asked = {field: name for name in sent if name in takes for field in _fields_of(name, takes[name])}
     for path, field, value in _fields(passed):
-        where = f"{place}.passthrough.{path}"
-        if (key := filled.get(field)) is not None:
-            yield Fault(where, "the runner fills it", f"set {key} instead")
+        where = f"sampling.passthrough.{path}"
+        if (hint := _OF_SDKS.get(path)) is not None:
+            yield where, "an argument of SDKs, which no server reads", hint
+        elif (key := filled.get(field)) is not None:
+            yield where, "the runner fills it", f"set {key} instead" if key else "leave it out"
         elif (name := own.get(field) or _schema(field, value, takes)) is not None:
-            yield Fault(where, "it has a key of its own", f"set {place}.{name} instead")
+            yield where, "it has a key of its own", f"set sampling.{name} instead"
         elif (name := asked.get(field)) is not None:
-            yield Fault(where, f"it would take the place of {place}.{name}", "leave one of them out")
+            yield where, f"it would take the place of sampling.{name}", "leave one of them out"
+
+
+def template_variable_findings(variables: Mapping[str, Json], sent: Mapping[str, Json]) -> Iterator[_Found]:
+    """Find variables of a chat template that have a key of their own, or contend with one that is sent."""
+    for name in variables:
+        where = f"sampling.chat_template_kwargs.{name}"
+        if (key := _VARIABLES.get(name)) is not None:
+            yield where, "no variable of a chat template", f"set {key} instead" if key else "leave it out"
+    effort = "reasoning_effort"
+    if effort in variables and effort in set(sent):
+        place = f"sampling.chat_template_kwargs.{effort}"
+        yield place, f"it would take the place of sampling.{effort}", "leave one of them out"
+
+
+def _spellings(name: str, parameter: Parameter) -> set[str]:
+    """Return the fields that a parameter is known by, in the engine's spelling and in ours."""
+    fields = {name, *_fields_of(name, parameter), *(field for field, own in _ALIASES.items() if own == name)}
+    return fields - {"passthrough"}
 
 
 def _named(sent: Mapping[str, Json], takes: Mapping[str, Parameter]) -> dict[str, str]:
     """Return the fields that are one of our parameters, in the engine's spelling and in ours."""
     # Of tools that aren't functions, such as a provider's search, we have no form.
-    foreign = set() if _openai_form(takes) else _TOOLS - sent.keys()
+    foreign = set() if _openai_form(takes) else _TOOLS.difference(sent)
     ours = {name: own.name for name, own in takes.items() if name not in {"passthrough", *foreign}}
-    own = {field: name for field, name in _ALIASES.items() if name in takes}
+    own = {field: name for field, name in _ALIASES.items() if name in ours}
     for name, field in [*ours.items(), *((name, name) for name in ours)]:
         if field != "response_format":
             own.setdefault(field, name)

@@ -70,6 +70,10 @@ class RemoteSettings(EngineSettings):
         named = (self.api_key_env,) if self.api_key_env else ()
         return (*named, *self.headers_env.values())
 
+    def own_headers(self) -> dict[str, str]:
+        """Return the headers that the engine sends by itself, in lower case -> where one sets them."""
+        return {"authorization": "engine.api_key_env"} if self.api_key_env else {}
+
     def headers(self) -> list[str]:
         """Return the header lines that carry what the named variables hold."""
         lines = [f"Authorization: Bearer {os.environ[self.api_key_env]}"] if self.api_key_env else []

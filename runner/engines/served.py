@@ -124,9 +124,9 @@ class Serving:
         """Find arguments that the job sets itself."""
         owned = {**self.owned, **({self.adapter_flag: "model.adapter"} if model.adapter else {})}
         return [
-            Fault(f"engine.args.{flag}", f"{self.name} is given it by the job", f"set {owned[name]} instead")
+            Fault(f"engine.args.{flag}", f"{self.name} is given it by the job", _instead(owned[name]))
             for flag in args
-            if (name := flag_name(flag)) in owned
+            if (name := _owned_name(flag_name(flag), owned)) is not None
         ]
 
     def body(self, name: str, adapter: Adapter | None) -> Body:
@@ -170,6 +170,15 @@ class Launched:
     folder: Path | None = None
 
 
+def _instead(key: str) -> str:
+    return "leave it out" if key == "nothing" else f"set {key} instead"
+
+
+def _owned_name(flag: str, owned: Mapping[str, str]) -> str | None:
+    """Return which of the flags in *owned* a flag is, or abbreviates, as argparse reads it."""
+    return flag if flag in owned else next((name for name in owned if name.startswith(flag)), None)
+
+
 def _program_faults(settings: ServerSettings) -> list[Fault]:
     """Find that what starts the server isn't here."""
     if isinstance(settings, PythonServer) and settings.python and program(settings.python) is None:
@@ -180,8 +189,18 @@ def _program_faults(settings: ServerSettings) -> list[Fault]:
     return []
 
 
+_OF_STARTED = ("args", "env", "python", "binary", "device", "startup_timeout")
+
+
 def _unused(settings: ServerSettings) -> list[Fault]:
-    given = [name for name in ("args", "env", "python") if getattr(settings, name, None)]
+    """Find settings of a server that the job starts; at their defaults they say nothing."""
+    fields = type(settings).model_fields
+    given = [
+        name
+        for name in _OF_STARTED
+        if name in settings.model_fields_set
+        and getattr(settings, name) != fields[name].get_default(call_default_factory=True)
+    ]
     problem = "only a server that the job starts takes it, and engine.base_url names one that runs already"
     return [Fault(f"engine.{name}", problem, "leave one of them out") for name in given]
 

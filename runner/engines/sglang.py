@@ -37,7 +37,6 @@ from runner.engines.task_wire import SGLANG_WIRES
 from runner.engines.tool_parsers import parser_fault
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
-from runner.spec.sampling import is_template
 from runner.values import Json, canonical_json
 
 GUESSED = re.compile(
@@ -131,6 +130,10 @@ _OWNED = {
     "data-parallel-size": "topology.data_parallel_size",
     "sampling-defaults": "engine.generation_config",
     "device": "engine.device",
+    # Its arguments would not be seen by the plan.
+    "config": "engine.args",
+    "api-key": "nothing",
+    "preferred-sampling-params": "sampling",
 }
 
 NEUTRAL_ARGS = frozenset({
@@ -221,15 +224,15 @@ def adapter_faults(settings: EngineSettings, model: Model) -> list[Fault]:
     ]
 
 
-def lacks(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
-    """Find a missing parser: SGLang would leave reasoning, and calls that nobody forced, in the text."""
+def calls_unread(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
+    """Find tools without a parser: SGLang would leave calls that nobody forced in the text."""
     hint = "name the parser of the model's calls, or auto; a tool_choice that forces one needs none"
-    calls = parser_fault(settings, sampling, _free, hint)
-    return calls + reasoning_fault(settings, sampling, "qwen3, deepseek-r1 or gpt-oss")
+    return parser_fault(settings, sampling, lambda choice: choice is None or choice == "auto", hint)
 
 
-def _free(choice: Any) -> bool:
-    return choice is None or choice == "auto" or is_template(choice)
+def reasoning_unread(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
+    """Find reasoning that would stay in the answer, since no parser is named."""
+    return reasoning_fault(settings, sampling, "qwen3, deepseek-r1 or gpt-oss")
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
@@ -280,6 +283,6 @@ KIND = EngineKind(
     devices=server_devices,
     check=check,
     check_task=SERVING.heads.faults,
-    lacks=lacks,
+    request_checks=(calls_unread, reasoning_unread),
     widened=widened,
 )

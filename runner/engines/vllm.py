@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -33,8 +33,6 @@ from runner.engines.tool_parsers import parser_fault, parser_given
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 from runner.values import Json, canonical_json
-
-_GREEDY_BELOW = 1e-5
 
 
 class Vllm(PythonServer):
@@ -131,10 +129,17 @@ _OWNED = {
     "chat-template": "model.chat_template",
     "dtype": "model.dtype",
     "quantization": "model.quantization",
+    "tp": "topology.tensor_parallel_size",
+    "pp": "topology.pipeline_parallel_size",
+    "dp": "topology.data_parallel_size",
     "tensor-parallel-size": "topology.tensor_parallel_size",
     "pipeline-parallel-size": "topology.pipeline_parallel_size",
     "data-parallel-size": "topology.data_parallel_size",
     "generation-config": "engine.generation_config",
+    # Its arguments would not be seen by the plan.
+    "config": "engine.args",
+    "api-key": "nothing",
+    "override-generation-config": "sampling",
 }
 
 NEUTRAL_ARGS = frozenset({
@@ -169,7 +174,6 @@ SAMPLING = parameters(
     "presence_penalty",
     "frequency_penalty",
     "repetition_penalty",
-    "logit_bias",
     "use_beam_search",
     "length_penalty",
     "tools",
@@ -179,6 +183,8 @@ SAMPLING = parameters(
     "chat_template_kwargs",
     "passthrough",
     temperature=Parameter("temperature", at_most=2.0),
+    # It clips larger ones in silence.
+    logit_bias=Parameter("logit_bias", at_most=100),
     json_schema="response_format",
     regex=Parameter("structured_outputs.regex"),
     choice=Parameter("structured_outputs.choice"),
@@ -225,27 +231,15 @@ def check(settings: EngineSettings, model: Model) -> list[Fault]:
     return SERVING.faults(settings, model)
 
 
-def lacks(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
-    """Find what vLLM would refuse of the requests: several greedy choices, tools without a parser.
-
-    Without a parser of its own, reasoning would stay in the answer.
-    """
+def calls_unread(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
+    """Find tools without a parser, which vLLM would refuse."""
     hint = "name the parser of the model's calls, such as hermes; any does where tool_choice forces one"
-    calls = parser_fault(settings, sampling, lambda choice: choice != "none", hint)
-    return [
-        *_greedy_choices(sampling),
-        *calls,
-        *reasoning_fault(settings, sampling, "qwen3, deepseek_r1 or openai_gptoss"),
-    ]
+    return parser_fault(settings, sampling, lambda choice: choice != "none", hint)
 
 
-def _greedy_choices(sampling: Mapping[str, Any]) -> Iterator[Fault]:
-    temperature, n = sampling.get("temperature"), sampling.get("n")
-    if isinstance(temperature, str) or isinstance(n, str) or sampling.get("use_beam_search"):
-        return  # a row fills it, or it is another matter
-    if temperature is not None and temperature < _GREEDY_BELOW and (n or 1) > 1:
-        problem = f"{n}: vLLM gives one greedy choice, and temperature is {temperature:g}"
-        yield Fault("sampling.n", problem, "leave it out, or give sampling.temperature")
+def reasoning_unread(settings: EngineSettings, sampling: Mapping[str, Any]) -> list[Fault]:
+    """Find reasoning that would stay in the answer, since no parser is named."""
+    return reasoning_fault(settings, sampling, "qwen3, deepseek_r1 or openai_gptoss")
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:
@@ -269,6 +263,7 @@ KIND = EngineKind(
         features=frozenset({"stream", "images", "token_ids", "adapters"}),
         unstreamed=frozenset({"use_beam_search", "prompt_logprobs"}),
         beam_search=BESIDE_BEAM_SEARCH,
+        one_greedy_choice=True,
     ),
     factory="runner.engines.vllm:create",
     summary="vLLM as a server, started by the job or attached to by address",
@@ -280,5 +275,5 @@ KIND = EngineKind(
     devices=server_devices,
     check=check,
     check_task=SERVING.heads.faults,
-    lacks=lacks,
+    request_checks=(calls_unread, reasoning_unread),
 )

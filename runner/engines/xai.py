@@ -42,7 +42,7 @@ KIND = EngineKind(
             "passthrough",
             temperature=Parameter("temperature", at_most=2.0),
             max_tokens=Parameter("max_completion_tokens", note="reasoning doesn't count"),
-            stop=Parameter("stop", note="at most 4; not for reasoning models"),
+            stop=Parameter("stop", count=4, note="not for reasoning models"),
             logprobs=Parameter("logprobs", note="not for Grok 4.20 and later"),
             top_logprobs=Parameter("top_logprobs", at_most=8, note="not for Grok 4.20 and later"),
             presence_penalty=Parameter("presence_penalty", note="not for reasoning models"),

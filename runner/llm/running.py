@@ -13,6 +13,7 @@ import msgspec
 
 from runner.claims import Claims
 from runner.engines.constraints import checked_apart, require_obeyed
+from runner.engines.input_rules import input_findings
 from runner.engines.retrying import Retrying
 from runner.errors import EngineError, IncompleteResponseError, InputError
 from runner.llm.declared import Call, Declared
@@ -64,7 +65,10 @@ def ask_for(declared: Declared, call: Call, given: Input, sample: int) -> Ask:
     """
     point = call.point
     root = declared.places.root
-    return Ask(call, request_input(given, point.experiment.task, point.kind, root), sample)
+    content = request_input(given, point.experiment.task, point.kind, root)
+    for found in input_findings(content, point.sampling, point.experiment.task):
+        raise InputError(f"{found.place}: {found.problem}; {found.hint}")
+    return Ask(call, content, sample)
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

@@ -3,7 +3,7 @@
 from runner.prompts.conversation import Conversation, checked_prompt, compile_prompt
 from runner.prompts.images import illustrated, settled
 from runner.prompts.resolve import resolve_prompt
-from runner.prompts.source import PromptSource, SlotSource, TurnSource
+from runner.prompts.source import PromptSource, SlotSource, TurnSource, final_roles
 
 __all__ = [
     "Conversation",
@@ -12,6 +12,7 @@ __all__ = [
     "TurnSource",
     "checked_prompt",
     "compile_prompt",
+    "final_roles",
     "illustrated",
     "resolve_prompt",
     "settled",

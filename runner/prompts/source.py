@@ -69,3 +69,14 @@ class PromptSource(msgspec.Struct, frozen=True, omit_defaults=True):
     def slots(self) -> tuple[SlotSource, ...]:
         """The answers among the turns, in order."""
         return tuple(turn for turn in self.turns if isinstance(turn, SlotSource))
+
+
+def final_roles(source: PromptSource) -> tuple[str | None, ...]:
+    """Return for each slot whose message is the last before it; None where only a row tells."""
+    roles: list[str | None] = []
+    before: TurnSource | SlotSource | None = None
+    for turn in source.turns:
+        if isinstance(turn, SlotSource):
+            roles.append(before.role if isinstance(before, TurnSource) else None)
+        before = turn
+    return tuple(roles)

@@ -23,6 +23,7 @@ FAILURES: Final = (
     AttributeError,
     LookupError,
     MemoryError,
+    NameError,  # Jinja2 writes a number that is too large into its Python code as inf
     RuntimeError,
     TypeError,
     ValueError,

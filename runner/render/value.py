@@ -69,7 +69,7 @@ class ValueTemplate:
         try:
             found = self._expression(visible)
             if isinstance(found, jinja2.Undefined):
-                str(found)
+                return str(found)  # of an if without else it is the empty text; all others raise
             if isinstance(found, str) and found and not self._bare:
                 return self._text.render(names)
             return list(found) if isinstance(found, Iterator) else found

@@ -40,6 +40,7 @@ Texts: TypeAlias = Annotated[
 ]
 """Several texts, or one that stands for a list of it."""
 _Stop: TypeAlias = Annotated[str, Field(min_length=1)]
+_Token: TypeAlias = Annotated[int, Field(ge=0)]
 _Stops: TypeAlias = Annotated[tuple[_Stop, ...], Field(max_length=16)]
 
 
@@ -92,7 +93,7 @@ class Sampling(Spec, json_schema_extra=_widened):
     """Fewest tokens to generate before the answer may end."""
     stop: Annotated[_Stops, BeforeValidator(_as_list, json_schema_input_type=_Stop | _Stops)] | None = None
     """Strings that end the answer; they are not part of it. One string or a list."""
-    stop_token_ids: tuple[int, ...] | None = None
+    stop_token_ids: tuple[_Token, ...] | None = None
     """Tokens that end the answer, beside the model's own."""
     ignore_eos: bool | None = None
     """Go on past the model's own end, up to max_tokens."""
@@ -114,7 +115,7 @@ class Sampling(Spec, json_schema_extra=_widened):
     """Penalty that grows with each appearance in the answer."""
     repetition_penalty: float | None = Field(None, gt=0)
     """Divides the scores of tokens seen in prompt or answer; 1 is none."""
-    logit_bias: dict[int, float] | None = None
+    logit_bias: dict[_Token, float] | None = None
     """Added to the scores of tokens, by token id."""
     use_beam_search: bool | None = None
     """Search the n likeliest answers instead of drawing."""
@@ -150,7 +151,8 @@ class Sampling(Spec, json_schema_extra=_widened):
             data = {name: value for name, value in data.items() if name not in found}
         sampling = validate(data)
         sampling._templates = found  # noqa: SLF001 - its own
-        given = [name for name in CONSTRAINTS if name in sampling.given()]
+        # Of templates, each row may fill another one.
+        given = [name for name in CONSTRAINTS if getattr(sampling, name) is not None]
         if len(given) > 1:
             raise ValueError(f"an answer obeys one of {', '.join(CONSTRAINTS)}; given: {', '.join(given)}")
         return sampling

@@ -129,7 +129,7 @@ def test_value_that_vllm_would_refuse_is_refused_first(
         ("vllm", "required", "{max-model-len: 512}"),
         ("vllm_offline", "{type: function, function: {name: f}}", "{}"),
         ("sglang", "auto", "{}"),
-        ("sglang_offline", "'{{ row.answer }}'", "{tool-call-parser: false}"),
+        ("sglang_offline", "auto", "{tool-call-parser: false}"),
     ],
 )
 def test_tools_without_a_parser_are_refused_where_calls_would_be_lost(
@@ -167,7 +167,7 @@ def test_tools_are_taken_where_calls_can_be_read(project: Project, engine: str, 
         ("vllm", "reasoning_effort: high"),
         ("vllm_offline", "chat_template_kwargs: {enable_thinking: true}"),
         ("sglang", "chat_template_kwargs: {thinking: true}"),
-        ("sglang_offline", "reasoning_effort: '{{ row.answer }}'"),
+        ("sglang_offline", "reasoning_effort: low"),
     ],
 )
 def test_reasoning_without_a_parser_is_refused_where_it_would_stay_in_the_answer(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -73,6 +74,14 @@ def test_empty_column_leaves_the_parameter_out() -> None:
     assert drawn({"seed": "{{ row.seed }}", "stop": "{{ row.end }}"}, {"seed": None, "end": ""}) == {}
 
 
+def test_condition_without_else_leaves_the_parameter_out() -> None:
+    """As an empty column does."""
+    sampling = {"top_p": "{{ 0.5 if row.narrow }}", "choice": "{{ ['a'] if row.narrow }}"}
+
+    assert drawn(sampling, {"narrow": False}) == {}
+    assert drawn(sampling, {"narrow": True}) == {"top_p": 0.5, "choice": ["a"]}
+
+
 def test_earlier_answer_may_be_used() -> None:
     """A later slot of a conversation can be bound to what the model said before."""
     assert drawn({"choice": "{{ [first, 'other'] }}"}, {}, ("yes",)) == {"choice": ["yes", "other"]}
@@ -103,6 +112,15 @@ def test_samples_have_seeds_of_their_own_beyond_their_choices() -> None:
         ({"seed": "{{ row.s }}"}, {"s": "{{ 7 }}"}, r"sampling\.seed: .*'\{\{ 7 \}\}'"),
         ({"tools": "{{ row.tools }}"}, {"tools": "[{"}, r"sampling\.tools: the row's text is no JSON"),
         ({"passthrough": "{{ row.p }}"}, {"p": [1]}, r"sampling\.passthrough: .*\[1\]"),
+        ({"passthrough": "{{ row.p }}"}, {"p": {"x": [2**64]}}, r"sampling\.passthrough: too large"),
+        ({"passthrough": "{{ row.p }}"}, {"p": {"x": math.nan}}, r"sampling\.passthrough\.x.*: .*NaN"),
+        ({"passthrough": "{{ {'x': 1e999} }}"}, {}, r"sampling\.passthrough: .*inf"),
+        ({"stop_token_ids": "{{ row.p }}"}, {"p": [2**64]}, r"sampling\.stop_token_ids: too large"),
+        (
+            {"json_schema": "{{ row.p }}"},
+            {"p": "x.json"},
+            r"expected the JSON itself, not the name of a file",
+        ),
         (
             {"logprobs": "{{ row.l }}", "top_logprobs": 2},
             {"l": None},
