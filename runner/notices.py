@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from runner.terminal import write_error
 
 _told: set[str] = set()
 
@@ -12,8 +12,7 @@ def notice(text: str) -> None:
     if text in _told:
         return
     _told.add(text)
-    if sys.stderr is not None:  # closed by whoever started this process
-        print(f"note: {text}", file=sys.stderr, flush=True)
+    write_error(f"note: {text}")
 
 
 def forget_notices() -> None:
