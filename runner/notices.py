@@ -1,4 +1,4 @@
-"""Notices: what was damaged and is done without, told once on standard error."""
+"""Notices and warnings, printed once on standard error: what was damaged and is done without, say."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ def notice(text: str) -> None:
         return
     _told.add(text)
     write_error(f"note: {text}")
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error, unless this command has printed the same one already."""
+    if text not in _told:
+        _told.add(text)
+        write_error(f"warning: {text}")
 
 
 def forget_notices() -> None:

@@ -16,7 +16,7 @@ from runner.values import Json
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _SHORTEST = 6
-_UNMISTAKABLE = 16
+UNMISTAKABLE = 16
 """Characters of a value that stands nowhere by chance."""
 
 MASK = "***"
@@ -51,7 +51,7 @@ class Secrets:
         others = [
             name
             for name, value in os.environ.items()
-            if _SECRET_NAME.search(name) and len(value) >= _UNMISTAKABLE
+            if _SECRET_NAME.search(name) and len(value) >= UNMISTAKABLE
         ]
         return cls.of([*named, *others], read)
 
