@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,7 +27,15 @@ class RowGuard:
     def __init__(self, secrets: Secrets) -> None:
         long = {name: value for name, value in secrets.values.items() if len(value) >= UNMISTAKABLE}
         self._long = Secrets(long)
+        self._long_masker = self._long.masker
         self._short = {name: value for name, value in secrets.values.items() if name not in long}
+        # As rows have them: to look for other forms of what is short would cost more than to read it.
+        self._plain = [
+            (name, form)
+            for name, value in secrets.values.items()
+            if name not in long
+            for form in {value.encode(errors="surrogateescape"), json.dumps(value)[1:-1].encode()}
+        ]
         self._met: dict[str, str] = {}
         self._more: set[str] = set()
 
@@ -44,11 +51,11 @@ class RowGuard:
             raw: the row as it was read.
             data: its columns.
         """
-        text = _bytes(raw, data)
-        for name, forms in self._plain:
-            if any(form in text for form in forms):
+        text = raw if isinstance(raw, bytes) else _bytes(raw, data)
+        for name, form in self._plain:
+            if form in text:
                 self._note(f"{path}:{line}", name, data)
-        if not self._long or not self._long.masker.spans(text):
+        if not self._long_masker.suspects(text) or not self._long_masker.spans(text):
             return None
         found = [Secrets({name: secret}) for name, secret in self._long.values.items()]
         one = next(one for one in found if one.masker.spans(text))
@@ -73,18 +80,8 @@ class RowGuard:
                 f"written (from {UNMISTAKABLE} characters on it would be refused)"
             )
 
-    @cached_property
-    def _plain(self) -> list[tuple[str, set[bytes]]]:
-        """The short values as rows have them; looking for other forms of them would cost too much."""
-        return [
-            (name, {value.encode(errors="surrogateescape"), json.dumps(value)[1:-1].encode()})
-            for name, value in self._short.items()
-        ]
-
 
 def _bytes(raw: Any, data: Mapping[str, Any]) -> bytes:
-    if isinstance(raw, bytes):
-        return raw
     if isinstance(raw, list):
         return _BETWEEN.join(raw).encode()
     return msgspec.json.encode(data, enc_hook=repr)

@@ -197,7 +197,7 @@ class Masker:
 
     def spans(self, data: bytes) -> list[tuple[int, int]]:
         """Return where in *data*, a text of its own, values begin and end."""
-        return self.settled(data, last=True)[0]
+        return self.settled(data, last=True)[0] if self.suspects(data) else []
 
     def settled(self, data: bytes, *, last: bool) -> tuple[list[tuple[int, int]], int]:
         """Return the values' places, and from where on *data* may end in the beginning of another.
