@@ -17,13 +17,16 @@ from typing import Any, TextIO, cast
 
 _FLAG = "\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f"
 """The flag of a region, which is spelled in characters that are invisible elsewhere."""
+_JOINS = "[\u200c\u200d]"
+_VARIES = "[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 _UNSHOWN = re.compile(
     f"({_FLAG})|["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
     "\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff"
     "\U000e0000-\U000e007f"
-    "]|[\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"  # one joins or varies what it follows
+    # One of these joins or varies what it follows, and one of each may stand together.
+    f"]|{_JOINS}{{2,}}|{_VARIES}{{2,}}|(?:{_JOINS}|{_VARIES}){{3,}}"
 )
 _BYTES = range(0xDC80, 0xDD00)
 """How Python keeps the bytes of file names that are not UTF-8."""

@@ -1,6 +1,7 @@
 """Show what a run's jobs wrote: the logs of the newest attempt of each, or of one job.
 
-Where a job never began, what its submission left is shown instead.
+Where a job never began, what its submission left is shown instead. Secrets are masked, colours left out, and
+other control characters escaped.
 """
 
 from __future__ import annotations

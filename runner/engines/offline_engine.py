@@ -30,8 +30,8 @@ from runner.errors import AskError, ConnectionFailedError, EngineError, EngineSt
 from runner.extras import pip_install
 from runner.servers import Watch
 from runner.spec import EngineSettings, Model
-from runner.values import Request, Response
 from runner.terminal import write_error
+from runner.values import Request, Response
 
 
 class OfflineEngine:

@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import sys
+from importlib import import_module
 
 
 def _write(fd: int, data: bytes) -> None:
@@ -24,14 +25,13 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)  # it ends when the worker's output does
     sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 - pathlib would take as long as all else
-    from forms import MaskedStream, Masker  # type: ignore[import-not-found] # its own neighbour: the package isn't there
-
-    masker = Masker(json.load(sys.stdin))
+    forms = import_module("forms")  # its neighbour: in a bare interpreter there is no package
+    masker = forms.Masker(json.load(sys.stdin))
     pipes = selectors.DefaultSelector()
     descriptors = [int(text) for text in sys.argv[1:]]
     half = len(descriptors) // 2
     for pipe, file in zip(descriptors[:half], descriptors[half:], strict=True):
-        pipes.register(pipe, selectors.EVENT_READ, (file, MaskedStream(masker)))
+        pipes.register(pipe, selectors.EVENT_READ, (file, forms.MaskedStream(masker)))
     while pipes.get_map():
         for key, _ in pipes.select():
             file, stream = key.data

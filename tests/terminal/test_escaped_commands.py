@@ -64,7 +64,7 @@ class Folder:
     def piped(self, *words: str) -> str:
         """Return what a command writes into pipes."""
         done = subprocess.run(**self._command(words), capture_output=True, check=False)
-        return (done.stdout + done.stderr).decode()
+        return str((done.stdout + done.stderr).decode())
 
     def shown(self, *words: str) -> str:
         """Return what a command writes to a terminal, without rich's own colours and movements."""

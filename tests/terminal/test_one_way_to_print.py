@@ -52,7 +52,7 @@ def _printing(tree: ast.AST) -> list[str]:
 def _annotated(tree: ast.AST) -> set[int]:
     """Return the lines of annotations, which name types and print nothing."""
     named = (getattr(node, name, None) for node in ast.walk(tree) for name in ("annotation", "returns"))
-    return {found.lineno for found in named if isinstance(found, ast.AST)}
+    return {found.lineno for found in named if isinstance(found, ast.expr)}
 
 
 MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
