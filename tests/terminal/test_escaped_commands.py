@@ -178,6 +178,13 @@ def test_json_stays_what_it_is(folder: Folder, case: str) -> None:
     assert UNSEEN.search(json.dumps(values, ensure_ascii=False)) is not None or case == "list --json"
 
 
+def test_config_stays_what_it_is(folder: Folder) -> None:
+    """YAML's own escapes say the same."""
+    config = yaml.safe_load(folder.piped("plan", "e.yaml", "--cfg", "job"))
+
+    assert (config["dataset"]["target"], config["model"]["name"]) == (HOSTILE, f"m{HOSTILE}")
+
+
 def test_what_can_be_shown_is(folder: Folder) -> None:
     """Accents, emoji, right-to-left letters and brackets stay, and what is hostile can be read."""
     printed = folder.piped("render", "e.yaml")
