@@ -38,6 +38,8 @@ import errno
 import re
 from dataclasses import dataclass, field
 
+from runner.terminal import escape
+
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 """Errors of the system's that no file can be written with, whoever asks."""
 
@@ -46,9 +48,12 @@ EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class RunnerError(Exception):
-    """Base of everything raised on purpose."""
+    """Base of everything raised on purpose; its text is fit for a terminal, whatever it quotes."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return escape(super().__str__())
 
 
 class UserError(RunnerError):
@@ -133,7 +138,7 @@ class AskError(RunnerError):
     __hash__ = Exception.__hash__
 
     def __str__(self) -> str:
-        return f"HTTP {self.status}: {self.message}" if self.status else self.message
+        return escape(f"HTTP {self.status}: {self.message}" if self.status else self.message)
 
 
 class EngineError(AskError):

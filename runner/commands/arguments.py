@@ -15,6 +15,7 @@ from runner.commands.console import shown
 from runner.errors import ConfigError, UserError
 from runner.files import expanded, find, impossible, shown_name
 from runner.streams import require_utf8
+from runner.terminal import write
 
 if TYPE_CHECKING:
     from runner.config import Composition
@@ -86,9 +87,9 @@ def print_config(arguments: argparse.Namespace) -> bool:
     if arguments.resolve and arguments.cfg is None:
         raise UserError("--resolve goes with --cfg job")
     if arguments.cfg is not None:
-        print(raw_config(_file(arguments), arguments.overrides, resolve=arguments.resolve), end="")
+        write(raw_config(_file(arguments), arguments.overrides, resolve=arguments.resolve), end="")
     if arguments.info is not None:
-        print(defaults_info(_file(arguments), arguments.overrides))
+        write(defaults_info(_file(arguments), arguments.overrides))
     return arguments.cfg is not None or arguments.info is not None
 
 

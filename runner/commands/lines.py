@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Iterable, Sequence
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from runner.errors import one_line
 from runner.export import Failure, added_up
 from runner.outcome import UNDER_WAY, JobOutcome
+from runner.terminal import write_error
 from runner.values import count
 
 LINE_SECONDS = 10.0
@@ -58,7 +58,7 @@ class JobLines:
         self._said[job.name] = (state, now + LINE_SECONDS)
         said = describe(job, brief=job.state not in UNDER_WAY)
         counts = f" {job.progress.done:,}/{job.progress.total:,}" if job.progress.total else ""
-        print(f"{job.name}: {job.state}{counts}  {said}".rstrip(), file=sys.stderr, flush=True)
+        write_error(f"{job.name}: {job.state}{counts}  {said}".rstrip())
 
 
 def describe(job: JobOutcome, *, brief: bool = False) -> str:

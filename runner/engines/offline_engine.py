@@ -30,6 +30,7 @@ from runner.errors import AskError, ConnectionFailedError, EngineError, EngineSt
 from runner.extras import pip_install
 from runner.servers import Watch
 from runner.spec import EngineSettings, Model
+from runner.terminal import write_error
 from runner.values import Request, Response
 
 
@@ -161,7 +162,7 @@ async def starting(name: str, engine: AbstractAsyncContextManager[_Started]) -> 
         try:
             started = await stack.enter_async_context(engine)
         except _FAILURES as error:
-            traceback.print_exc()
+            write_error(traceback.format_exc().rstrip("\n"))
             line = next((line for line in reversed(str(error).splitlines()) if line.strip()), repr(error))
             raise EngineStartError(f"{name} can't start: {line.strip()}") from error
         yield started

@@ -135,7 +135,7 @@ class ServedEngine:
                 env={**self._serving.env, **settings.env},
                 held=context.held,
                 # It has all of this process's environment, and may print it.
-                secrets=(*context.secrets, *Secrets.of_environment().spellings),
+                secrets=(*context.secrets, *Secrets.of_environment().plain),
             )
         )
         client = self._client = await self._connected(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from runner.screen import Screen
+from runner.terminal import escaped_output
 from runner.values import count
 
 LINE_SECONDS = 30.0
@@ -47,10 +49,11 @@ class Show:
         self._tally = tally
         self._trouble = trouble
         self._wanted = wanted
-        self._console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self._console = Screen(stderr=True)
         self._start = self._said = time.monotonic()
         self._lines = False
         self._bar: Progress | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         if self._wanted and (self._console.is_terminal or self._console.is_jupyter):
@@ -63,6 +66,7 @@ class Show:
             )
             self._bar.add_task("", total=self._tally.total, told="")
             self._bar.start()
+            self._stack.enter_context(escaped_output())  # rich reads colours in what others print above it
         return self
 
     def __exit__(
@@ -70,6 +74,7 @@ class Show:
     ) -> None:
         self.update(last=True)
         if self._bar is not None:
+            self._stack.close()
             self._bar.stop()
 
     def update(self, *, last: bool = False) -> None:

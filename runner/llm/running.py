@@ -299,5 +299,5 @@ class Running:
 
 def _stored(asked: Asked, call: Call, response: Response) -> tuple[bytes, bytes, bytes]:
     """Return the row of the cache that holds a response."""
-    mask = call.secrets.mask_bytes
+    mask = call.secrets.mask_json
     return asked.key, mask(asked.canonical), mask(stored_form(response)[1])

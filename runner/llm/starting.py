@@ -26,6 +26,7 @@ from runner.llm.process import here
 from runner.plan import PlannedPoint
 from runner.secrets import Secrets
 from runner.tasks import engine_start
+from runner.terminal import escape
 
 _log = logging.getLogger("runner")
 LOGS = ".llm"
@@ -83,9 +84,9 @@ async def started(
             settings = settings.model_copy(update={"env": {**devices.environment, **settings.env}})
         elif devices.ids:
             os.environ.update(devices.environment)
-        notes = Notes(lambda message: _log.warning("%s", hidden.mask(message)))
+        notes = Notes(lambda message: _log.warning("%s", escape(hidden.mask(message))))
         context = EngineContext(
-            experiment.topology, folder or Path(), devices.locks, hidden.spellings, experiment.task, notes
+            experiment.topology, folder or Path(), devices.locks, hidden.plain, experiment.task, notes
         )
         bare = kind.create(settings, experiment.model, context)
         engine = Retrying(bare, settings.max_attempts, Limiter(most_in_flight(point)), tell=tell)
