@@ -11,6 +11,8 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
+from runner.as_dict import AsDict
+
 SCHEMA_VERSION = 1
 """Joins every request key; raised when the meaning of a request changes."""
 
@@ -130,7 +132,7 @@ def request_key(canonical: bytes) -> bytes:
     return hashlib.sha256(canonical).digest()
 
 
-class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True):
+class TokenLogprob(AsDict, frozen=True, omit_defaults=True):
     """A chosen token, its log probability, and the most likely alternatives."""
 
     token: str
@@ -139,7 +141,7 @@ class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True):
     top: tuple[tuple[str, float], ...] = ()
 
 
-class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
+class Choice(AsDict, frozen=True, omit_defaults=True):
     """One answer.
 
     ``finish_reason`` is ``stop``, ``length``, ``tool_calls``, ``content_filter`` or what the
@@ -156,7 +158,7 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
     parsed: Json = None
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(AsDict, frozen=True, omit_defaults=True):
     """Tokens: of the prompt (cached ones included), of the answer (reasoning included); None is unknown.
 
     Of cached and reasoning tokens there are none where a server reports none.
@@ -168,7 +170,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     reasoning_tokens: int | None = 0
 
 
-class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
+class Timing(AsDict, frozen=True, omit_defaults=True):
     """How long an answer took.
 
     Attributes:
@@ -184,7 +186,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
     inter_token: float | None = None
 
 
-class Loglikelihood(msgspec.Struct, frozen=True):
+class Loglikelihood(AsDict, frozen=True):
     """How likely one continuation is.
 
     Attributes:
@@ -198,7 +200,7 @@ class Loglikelihood(msgspec.Struct, frozen=True):
     greedy: bool
 
 
-class Response(msgspec.Struct, frozen=True, omit_defaults=True):
+class Response(AsDict, frozen=True, omit_defaults=True):
     """What an engine answered: choices, or the values of a task that is answered with numbers.
 
     Attributes:

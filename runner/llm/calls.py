@@ -12,6 +12,7 @@ from runner.engines.auto import chosen_among
 from runner.errors import ConfigError, Fault
 from runner.llm.batch import Batch
 from runner.llm.declared import Arguments, Call, Declared
+from runner.llm.foreign import converted, is_single, require_column
 from runner.llm.holding import Held, on_loop
 from runner.llm.progress import Show, Tally
 from runner.llm.running import Answer, Running, ask_for
@@ -58,8 +59,7 @@ class Calls:
 
     def _batch(self, call: Call, inputs: Iterable[Any], progress: bool, sample: int = 0) -> Batch:
         """Prepare to have many inputs answered; raises `ConfigError` where one was given."""
-        if isinstance(inputs, str | bytes | Mapping):
-            raise ConfigError([Fault("inputs", "one input given, expected many", "put it into a list")])
+        require_many(inputs)
         declared, running = self._plan(), self._running()
 
         def ask(given: Any) -> Future[Answer]:
@@ -87,10 +87,25 @@ def checked(sample: int) -> int:
     Raises:
         ConfigError: there is none such.
     """
+    sample = converted(sample)
     if type(sample) is int and 0 <= sample < MOST_SAMPLES:
         return sample
     problem = f"{sample!r} given, expected a number from 0 to {MOST_SAMPLES - 1}"
     raise ConfigError([Fault("sample", problem)])
+
+
+def require_many(inputs: Any) -> None:
+    """Refuse what isn't many inputs.
+
+    Raises:
+        ConfigError: it is one, or a table, which has several for each.
+    """
+    require_column(inputs, "inputs")
+    if isinstance(inputs, str | bytes | Mapping):
+        raise ConfigError([Fault("inputs", "one input given, expected many", "put it into a list")])
+    if is_single(inputs) or not isinstance(inputs, Iterable):
+        problem = f"{type(inputs).__name__} given, expected a list or another iterable of inputs"
+        raise ConfigError([Fault("inputs", problem)])
 
 
 def kept(errors: str) -> bool:

@@ -29,6 +29,7 @@ from runner.effective import sampling_faults
 from runner.errors import ConfigError, Fault
 from runner.files import expanded, is_folder, obstacle, shown_name, unreachable
 from runner.identity import make_scope
+from runner.llm.foreign import converted, schema_of
 from runner.places import Places
 from runner.plan import PlannedPoint, make_plan
 from runner.prepare import secret_names
@@ -153,7 +154,7 @@ class Declared:
 def plain(value: Any, place: str, depth: int = 0) -> Json:
     """Return *value* as YAML would have given it: tuples are lists, paths are text.
 
-    Subclasses of text and numbers, such as NumPy's or an enum's, are what they stand for.
+    Values of other libraries are what they stand for: NumPy's numbers, Arrow's columns, pydantic's classes.
 
     Raises:
         ConfigError: it holds something that no file could.
@@ -161,8 +162,12 @@ def plain(value: Any, place: str, depth: int = 0) -> Json:
     if depth > MOST_DEPTH:
         name = place.split(".", maxsplit=1)[0]
         raise ConfigError([Fault(name, f"more than {MOST_DEPTH} lists and maps within each other")])
-    if isinstance(value, Mapping):
-        return {_name(key, place): plain(inner, f"{place}.{key}", depth + 1) for key, inner in value.items()}
+    value = converted(schema_of(value, place))
+    if isinstance(value, dict):
+        return {
+            _name(converted(key), place): plain(inner, f"{place}.{key}", depth + 1)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [plain(inner, f"{place}.{index}", depth + 1) for index, inner in enumerate(value)]
     return _single(value, place)
@@ -171,11 +176,7 @@ def plain(value: Any, place: str, depth: int = 0) -> Json:
 def _single(value: Any, place: str) -> Json:
     if isinstance(value, float) and not isfinite(value):
         raise ConfigError([Fault(place, f"{value} given, expected a number")])
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int | float) and type(value) is not bool:
-        return int(value) if isinstance(value, int) else float(value)
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Path):
         return str(value)
@@ -185,12 +186,13 @@ def _single(value: Any, place: str) -> Json:
 
 def _name(key: Any, place: str) -> str:
     if isinstance(key, str | int):
-        return str.__str__(key) if isinstance(key, str) else str(key)
+        return str(key)
     raise ConfigError([Fault(place, f"{key!r} given as a key, expected text")])
 
 
 def cache_of(given: object) -> tuple[bool | str, str]:
     """Return what a file would say of the cache, and the cache's own file where one was named."""
+    given = converted(given)
     if isinstance(given, bool) or given in _MODES:
         return given, ""
     # A word alone is rather a mode misspelled than a file without a suffix in the working folder.

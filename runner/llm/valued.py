@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any, Literal, TypeAlias, overload
 
+from runner.as_dict import floats
 from runner.errors import AskError
 from runner.llm.calls import Calls, batched, kept
+from runner.llm.foreign import converted, is_single
 from runner.llm.holding import waited
 from runner.valued import value_of
 from runner.values import Json, Response
 
 Errors: TypeAlias = Literal["raise", "return"]
-Vector: TypeAlias = "array[float]"
-"""Of float32; a buffer, which numpy takes as it is."""
+Vector: TypeAlias = list[float]
+"""Each number is exactly its float32: an array of float32 made of them is the vector that was sent."""
 Pair: TypeAlias = tuple[str, str] | list[str]
 Conversation: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -42,7 +42,7 @@ class Valued(Calls):
     async def embed(
         self, texts: Any, *, errors: Errors = "raise", progress: bool = True, **sampling: Any
     ) -> Any:
-        """Return the vector of a text, or a list of those of many; each is an ``array("f")``.
+        """Return the vector of a text, or a list of those of many; each is a list of numbers.
 
         Texts that wait at the same moment share a request, up to ``engine.batch_size`` of them.
         """
@@ -208,9 +208,11 @@ class Valued(Calls):
 
 def _is_one(task: str, given: Any) -> bool:
     """Tell one input from many: a pair is a list that begins with text, a conversation one with a message."""
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str) or is_single(given) or not isinstance(given, Iterable):
         return True
-    first = given[0] if isinstance(given, list | tuple) and given else None
+    if isinstance(given, Mapping) or not isinstance(given, Sized):
+        return False
+    first = converted(next(iter(given), None))
     return isinstance(first, {"score": str, "reward": Mapping}.get(task, ()))
 
 
@@ -220,9 +222,4 @@ def _each(task: str, results: Sequence[Response | AskError]) -> list[Any]:
 
 def _value(task: str, response: Response) -> Any:
     """Return an answer as a line of results.jsonl holds it, and a vector whole."""
-    if task != "embed":
-        return value_of(task, response)
-    vector = array("f", response.embeddings[0])
-    if sys.byteorder == "big":
-        vector.byteswap()
-    return vector
+    return floats(response.embeddings[0]) if task == "embed" else value_of(task, response)
