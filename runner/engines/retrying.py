@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -20,6 +19,7 @@ from tenacity import (
 
 from runner.engines.base import Engine
 from runner.engines.limits import Limiter
+from runner.engines.sending import Sending
 from runner.errors import (
     AskError,
     ConnectionFailedError,
@@ -103,27 +103,27 @@ class Retrying:
     ) -> None:
         await self._engine.__aexit__(kind, error, trace)
 
-    async def generate(self, request: Request) -> Response:
+    async def generate(self, request: Request, sending: Sending | None = None) -> Response:
+        """Answer a request; one of which chunks were handed on is never asked again."""
         answers = self._answers
         try:
             # Nearly all requests succeed at once, and the retry library costs more than sending one.
-            return await self._send(request)
+            return await self._send(request, sending)
         except RetryableError as error:
-            return await self._again(request, error, answers)
+            if sending is not None and sending.heard:
+                raise
+            return await self._again(request, error, answers, sending)
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Pass the text on as it comes; a stream is never asked again."""
-        async with self._limiter, aclosing(self._engine.stream(request)) as texts:
-            async for text in texts:
-                yield text
-
-    async def _send(self, request: Request) -> Response:
+    async def _send(self, request: Request, sending: Sending | None) -> Response:
         limiter = self._limiter
         if not limiter.take():
             await limiter.wait()
         sent_in = limiter.round
         try:
-            response = await self._engine.generate(request)
+            if sending is None:
+                response = await self._engine.generate(request)
+            else:
+                response = await sending.ask(self._engine, request)
         except RateLimitError as error:
             limiter.throttled(sent_in, self._bearable(error))
             self._answers += 1
@@ -139,7 +139,9 @@ class Retrying:
         limiter.answered()
         return response
 
-    async def _again(self, request: Request, first: RetryableError, answers: int) -> Response:
+    async def _again(
+        self, request: Request, first: RetryableError, answers: int, sending: Sending | None
+    ) -> Response:
         failure: RetryableError | None = first
         attempts = 0
 
@@ -150,11 +152,11 @@ class Retrying:
                 # The attempt that brought us here is the library's first.
                 failed, failure = failure, None
                 raise failed
-            return await self._send(request)
+            return await self._send(request, sending)
 
         self._retrying += 1
         try:
-            response: Response = await self._library()(attempt)
+            response: Response = await self._library(sending)(attempt)
         except RetryableError as error:
             raise self._final(error, attempts, answers) from error
         finally:
@@ -164,7 +166,7 @@ class Retrying:
         timing = structs.replace(response.timing, attempts=attempts)
         return structs.replace(response, timing=timing)
 
-    def _library(self) -> AsyncRetrying:
+    def _library(self, sending: Sending | None) -> AsyncRetrying:
         doubling = wait_exponential(multiplier=self._backoff.first, max=self._backoff.longest)
         jitter = wait_random(0, self._backoff.jitter)
 
@@ -179,6 +181,7 @@ class Retrying:
             # Each answer is paid for, and a server that sends two such will send a third.
             malformed = malformed + 1 if isinstance(failure, MalformedResponseError) else 0
             hopeless = _asked(failure) > self._backoff.patience or malformed >= _MOST_MALFORMED
+            hopeless |= sending is not None and sending.heard
             return hopeless or state.attempt_number >= self._max_attempts
 
         return AsyncRetrying(

@@ -22,6 +22,7 @@ from runner.errors import ConnectionFailedError
 from runner.spec import Model
 from runner.values import Request, Response, Scope
 from tests.contract.environments import engine_python
+from tests.engines.chunk_kit import texts_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "models" / "tiny"
@@ -114,11 +115,7 @@ class Subject:
 
     def streamed(self, request: Request) -> list[str]:
         """Return the texts of a streamed answer, in order."""
-
-        async def pieces() -> list[str]:
-            return [text async for text in self.engine.stream(request)]
-
-        return asyncio.run_coroutine_threadsafe(pieces(), self.loop).result(timeout=240)
+        return asyncio.run_coroutine_threadsafe(texts_of(self.engine, request), self.loop).result(timeout=240)
 
     @contextmanager
     def attached(self, **settings: Any) -> Iterator[Subject]:

@@ -275,7 +275,10 @@ def test_batch_that_does_not_fit_the_memory_is_halved_and_begun_again(rows: int)
 
     async def run() -> list[str]:
         requests = {word: wanted(chat_request(f"reverse {word}", **GREEDY), loaded) for word in words}
-        asks = [Ask(one, loaded.text, shown[word].append) for word, one in requests.items()]
+        asks = [
+            Ask(one, loaded.text, lambda chunk, word=word: shown[word].append(chunk.text))
+            for word, one in requests.items()
+        ]
         await asyncio.to_thread(decoder.run, [row for ask in asks for row in ask.rows])
         await asyncio.gather(*(ask.done for ask in asks))
         return [ask.rows[0].text for ask in asks]

@@ -18,7 +18,7 @@ from tests.work.work_kit import Echo, Lab, served
 
 pytestmark = pytest.mark.usefixtures("lab")
 
-_SAMPLING = {"temperature": 0.5, "max_tokens": 7, "stop": ["\n"], "seed": 3}
+_SAMPLING: dict[str, Any] = {"temperature": 0.5, "max_tokens": 7, "stop": ["\n"], "seed": 3}
 
 
 def model(url: str, **keys: Any) -> LLM:

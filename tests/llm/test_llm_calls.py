@@ -230,7 +230,7 @@ def test_token_ids_are_for_engines_that_take_them() -> None:
 
 def test_stream_takes_one_choice() -> None:
     """Several choices can't be told apart in a stream."""
-    with fake() as llm, pytest.raises(ConfigError, match=r"sampling\.n: a stream is one choice"):
+    with fake() as llm, pytest.raises(ConfigError, match=r"sampling\.n: a stream of text is one choice"):
         next(llm.stream_sync("x", n=2))
 
 
