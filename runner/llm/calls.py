@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sized
 from concurrent.futures import Future
 from typing import Any
 
@@ -69,10 +69,15 @@ class Calls:
         """Prepare to stream the answer to one input; return how many choices it has, too."""
         ask = ask_for(self._plan(), call, given, checked(sample), seconds(timeout))
 
-        async def send(hear: Callable[[Chunk], None]) -> Response:
-            return (await self._running().generate(ask, hear)).response
+        def begin() -> Callable[[Callable[[Chunk], None]], Awaitable[Response]]:
+            running = self._running()  # a stream keeps its LLM from being closed for want of use
 
-        return Streaming(send), call.point.sampling.get("n") or 1
+            async def send(hear: Callable[[Chunk], None]) -> Response:
+                return (await running.generate(ask, hear)).response
+
+            return send
+
+        return Streaming(begin), call.point.sampling.get("n") or 1
 
     def _batch(
         self,

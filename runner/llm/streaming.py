@@ -23,11 +23,17 @@ class Streaming:
     waits for the same answer, and never has a server wait.
     """
 
-    def __init__(self, send: Sent) -> None:
-        self._send = send
+    def __init__(self, begin: Callable[[], Sent]) -> None:
+        """Prepare to read; *begin* says by what the request is sent, once it is to be."""
+        self._begin = begin
+        self._send: Sent | None = None
         self._queue: asyncio.Queue[Chunk] = asyncio.Queue()
         self._pump: asyncio.Task[Response] | None = None
         self.response: Response | None = None
+
+    def begin(self) -> None:
+        """Have what runs now send the request; called where the stream is read."""
+        self._send = self._begin()
 
     async def next(self) -> Chunk | None:
         """Return the next chunk, or None at the end; raises what the request raised."""
@@ -54,6 +60,7 @@ class Streaming:
                 self._pump.exception()  # of no interest to whoever stopped reading
 
     async def _read(self) -> Response:
+        assert self._send is not None, "it has begun"
         return await self._send(self._queue.put_nowait)
 
 
@@ -141,6 +148,7 @@ class AsyncStream(_Whole):
 
 
 def _read(streaming: Streaming) -> Generator[Chunk, None, None]:
+    streaming.begin()
     try:
         while (chunk := waited(on_loop(streaming.next()))) is not None:
             yield chunk
@@ -156,6 +164,7 @@ def _texts(chunks: Generator[Chunk, None, None], choices: int) -> Generator[str,
 
 
 async def _read_async(streaming: Streaming) -> AsyncGenerator[Chunk, None]:
+    streaming.begin()
     try:
         while (chunk := await asyncio.wrap_future(on_loop(streaming.next()))) is not None:
             yield chunk
