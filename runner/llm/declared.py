@@ -30,6 +30,7 @@ from runner.errors import ConfigError, Fault
 from runner.files import expanded, is_folder, obstacle, shown_name, unreachable
 from runner.identity import make_scope
 from runner.llm.foreign import converted, schema_of
+from runner.llm.wording import python_words
 from runner.places import Places
 from runner.plan import PlannedPoint, make_plan
 from runner.prepare import secret_names
@@ -94,10 +95,11 @@ class Declared:
         self._reader = Reader(self.places)
         self._chooser = Chooser(self._reader)
         self._finisher = Finisher(_NAME, self._chooser, Files(self._reader), one_engine=True)
-        with environment_reads():
-            self._layers = Front(self._document(arguments), [], self._reader, self._chooser).layers
         self._composed = lru_cache(_CALLS_KEPT)(self._compose)
-        self.plain = self._compose("", b"[]", asks=False)
+        with python_words():
+            with environment_reads():
+                self._layers = Front(self._document(arguments), [], self._reader, self._chooser).layers
+            self.plain = self._compose("", b"[]", asks=False)
 
     def _document(self, arguments: Arguments) -> Document:
         declared = {name: plain(value, name) for name, value in arguments.declared}
@@ -116,8 +118,9 @@ class Declared:
         Raises:
             ConfigError: a task that the engine can't do, values that are none or that it can't honour.
         """
-        values = {name: plain(value, f"sampling.{name}") for name, value in sampling.items()}
-        return self._composed(task, canonical_json(list(values.items())))
+        with python_words(of_call=True):
+            values = {name: plain(value, f"sampling.{name}") for name, value in sampling.items()}
+            return self._composed(task, canonical_json(list(values.items())))
 
     def _compose(self, task: str, values: bytes, *, asks: bool = True) -> Call:
         """Return a call; if it *asks*, all that the engine needs must be given."""

@@ -16,12 +16,13 @@ from runner.engines.chunks import Chunk, whole_chunks
 from runner.engines.constraints import checked_apart, require_obeyed
 from runner.engines.retrying import Retrying
 from runner.engines.sending import Sending
-from runner.errors import EngineError, IncompleteResponseError, InputError
+from runner.errors import AskError, EngineError, IncompleteResponseError, InputError
 from runner.llm.declared import Call, Declared
 from runner.llm.process import here
 from runner.llm.requests import Answer, Ask, Asked
 from runner.llm.shelf import Shelf
 from runner.llm.starting import Started, check_start, log_folder, started, wants_log
+from runner.llm.wording import translate
 from runner.plan import PlannedPoint
 from runner.storable import stored_form
 from runner.values import Request, Response, Row, Scope, decode_response, request_key
@@ -97,8 +98,9 @@ class Running:
         except asyncio.CancelledError:
             self._require_open()
             raise
-        except EngineError:
-            self._failed = True
+        except AskError as error:
+            self._failed |= isinstance(error, EngineError)
+            translate(error)
             raise
         finally:
             self._tasks.discard(task)

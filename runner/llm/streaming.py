@@ -182,4 +182,4 @@ async def _texts_async(chunks: AsyncGenerator[Chunk, None], choices: int) -> Asy
 def _require_one(choices: int) -> None:
     if choices != 1:
         problem = f"a stream of text is one choice, and n is {choices}"
-        raise ConfigError([Fault("sampling.n", problem, "read its .chunks(), each of which has its index")])
+        raise ConfigError([Fault("n", problem, "read its .chunks(), each of which has its index")])
