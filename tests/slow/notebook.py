@@ -21,7 +21,7 @@ llm = LLM("fake:m", engine={"kind": "fake", "template": "{{ last | upper }}"}, c
 """
 
 
-class ThisPython(KernelManager):
+class ThisPython(KernelManager):  # type: ignore[misc] # it has no types where it isn't installed
     """A kernel of this interpreter."""
 
     @property
