@@ -96,7 +96,7 @@ class Calls:
             return on_loop(running.generate(ask_for(declared, call, given, sample, most)))
 
         tally = Tally(len(inputs) if isinstance(inputs, Sized) else None)
-        show = Show(tally, lambda: running.trouble, wanted=progress)
+        show = Show(tally, lambda: running.trouble, wanted=bool(converted(progress)))
         return Batch(ask, max(_LEAST_ROOM, 2 * most_in_flight(call.point)), tally, show)
 
     def _call(self, sampling: Mapping[str, Any], task: str = "") -> Call:
@@ -158,6 +158,7 @@ def kept(errors: str) -> bool:
     Raises:
         ConfigError: it says neither raise nor return.
     """
+    errors = converted(errors)
     if errors not in {"raise", "return"}:
         raise ConfigError([Fault("errors", f"{errors!r} given, expected raise or return")])
     return errors == "return"

@@ -215,7 +215,7 @@ def project_of(given: str | Path | None) -> str:
     Raises:
         ConfigError: there is none.
     """
-    folder = expanded(given or ".").absolute()
+    folder = expanded(converted(given) or ".").absolute()
     if not is_folder(folder):
         why = unreachable(folder)
         raise ConfigError([

@@ -43,8 +43,7 @@ def converted(value: Any) -> Any:
     if type(value) in _PLAIN or isinstance(value, _BUFFERS):
         return value
     if isinstance(value, type):
-        schema = getattr(value, "model_json_schema", None)
-        return value if schema is None else schema()
+        return value
     if isinstance(value, str | int | float):
         base = next(one for one in (str, int, float) if isinstance(value, one))
         return str.__str__(value) if base is str else base(value)
@@ -93,13 +92,15 @@ def is_single(value: Any) -> bool:
 def schema_of(value: Any, place: str) -> Any:
     """Return the JSON Schema of a Python type where *place* takes one; all else as it is.
 
-    A type is a pydantic class, a dataclass, a TypedDict, an enum, or what these are parts of.
+    A type is a pydantic class, which is one anywhere, a dataclass, a TypedDict, an enum, or what these are
+    parts of.
 
     Raises:
         ConfigError: it is a type that has none.
     """
     is_type = isinstance(value, type | TypeAdapter) or get_origin(value) is not None
-    if not is_type or place.rpartition(".")[2] not in _SCHEMAS:
+    is_wanted = place.rpartition(".")[2] in _SCHEMAS or hasattr(value, "model_json_schema")
+    if not (is_type and is_wanted):
         return value
     try:
         return (value if isinstance(value, TypeAdapter) else TypeAdapter(value)).json_schema()

@@ -69,7 +69,10 @@ def _messages(given: Any, folder: Path) -> tuple[Message, ...]:
 
 def _shown(given: Any) -> str:
     """Return what was given as Python writes it, cut if long."""
-    return f"{given!r:.60}"
+    try:
+        return f"{given!r:.60}"
+    except RecursionError:
+        return f"a {type(given).__name__} that is nested too deep"
 
 
 def _text(given: Any, name: str) -> str:

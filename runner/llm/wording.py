@@ -30,6 +30,13 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 )
 _OURS = re.compile(r"(, (?:expected|such as) )")
 """Where a problem goes on from what was given to what is to be given."""
+_METHODS = {
+    "stream": "a stream is asked for by stream(...) or stream_sync(...)",
+    "model": "an LLM is one model: make another",
+    "messages": "the input is given first, without a name",
+    "prompt": "the input is given first, without a name",
+}
+"""Keywords of other libraries' calls -> what does here what they do."""
 _SETTING = re.compile(r"\(set engine\.(\w+)=(\w+)\)")
 
 
@@ -58,11 +65,18 @@ def translate(error: AskError) -> None:
 def _translated(fault: Fault, *, of_call: bool) -> Fault:
     # What was given is shown as it was given.
     given, *ours = _OURS.split(fault.problem, maxsplit=1)
-    problem = given.replace(_TEMPLATE, "") + in_python("".join(ours))
+    problem = _given(given.replace(_TEMPLATE, "")) + in_python("".join(ours))
     place, source = fault.place, fault.source
     if of_call and source in {"", "call"}:
         place, source = place.removeprefix("sampling."), ""
-    return replace(fault, place=place, problem=problem, hint=in_python(fault.hint), source=source)
+    hint = _METHODS.get(place) if of_call and fault.problem == "unknown key" else None
+    return replace(fault, place=place, problem=problem, hint=hint or in_python(fault.hint), source=source)
+
+
+def _given(text: str) -> str:
+    """Return what was given, where JSON and Python write it differently."""
+    word, _, rest = text.partition(" ")
+    return f"{_CONSTANTS[word]} {rest}" if word in _CONSTANTS else text
 
 
 def _literal(value: str) -> str:

@@ -68,6 +68,14 @@ def untitled(schema: Any) -> Any:
     return [untitled(one) for one in schema] if isinstance(schema, list) else schema
 
 
+def deeper(times: int) -> list[Any]:
+    """Return lists within each other."""
+    found: list[Any] = []
+    for _ in range(times):
+        found = [found]
+    return found
+
+
 @pytest.mark.parametrize(
     ("given", "schema"),
     [
@@ -153,6 +161,21 @@ def test_sampling_and_sample_take_scalars_of_other_libraries() -> None:
     assert body["logit_bias"] == {"5": 1.5}
     with fake("{{ sample }}", sampling={"max_tokens": pa.scalar(5)}, cache=pa.scalar(value=False)) as llm:
         assert llm.generate_sync("x", sample=pa.scalar(2)).text == "2"
+
+
+def test_every_other_argument_takes_scalars_too() -> None:
+    """Errors, progress, the project and the model."""
+    with LLM(pa.scalar("fake:m"), project=pa.scalar(".")) as llm:
+        errors, progress = pa.scalar("return"), pa.scalar(value=False)
+        (answer,) = llm.batch(["a"], errors=errors, progress=progress, timeout=pa.scalar(9.5))
+    assert answer.text == "a"
+
+
+@pytest.mark.parametrize("given", [str, Answer, pydantic.BaseModel, Label, range(0), deeper(2000)])
+def test_what_is_no_input_is_told(given: Any) -> None:
+    """Whatever it is."""
+    with fake() as llm, pytest.raises(InputError, match="expected"):
+        llm.generate_sync(given)
 
 
 @pytest.mark.parametrize("given", [pa.table({"q": ["a"], "a": ["b"]}), pa.table({"q": ["a"]})])

@@ -35,6 +35,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         "add logprobs=True",
     ),
     "value out of range": (lambda: LLM("fake:m").generate_sync("x", top_p=2), "top_p: 2 given, expected"),
+    "another library's call": (lambda: LLM("fake:m").generate_sync("x", stream=True), "stream_sync(...)"),
+    "constant": (lambda: LLM("fake:m").generate_sync("x", n=True), "n: True given, expected"),
     "stream of choices": (lambda: list(LLM("fake:m").stream_sync("x", n=2)), "n: a stream of text"),
     "no model": (lambda: LLM(None), 'LLM("tiny")'),  # type: ignore[arg-type]
     "revision": (lambda: LLM({"name": "a", "revision": "b"}, engine="openllm"), 'model={"name": "a:b"}'),
