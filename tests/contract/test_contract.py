@@ -8,9 +8,11 @@ import pytest
 
 from runner.engines.registry import engine_kinds
 from runner.errors import ContextLengthError, RowError
+from runner.values import Choice
 from tests.contract.effects import SHOWN
 from tests.contract.subjects import SETTINGS, Subject, chat, complete, messages
 from tests.contract.tool_effects import call, called
+from tests.engines.chunk_kit import added_up
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow]
 
@@ -92,6 +94,37 @@ def test_stream_brings_the_same_text(subject: Subject) -> None:
         assert "".join(pieces) == subject.ask(request)[0].text == "gfedcba"
         # mistral.rs streams no raw prompts.
         assert (len(pieces) == 1) == ((subject.kind.name, task) == ("mistralrs", "complete"))
+
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+def test_chunks_add_up_to_the_answer_in_one_piece(subject: Subject) -> None:
+    """All that is told beside the text comes in chunks as well: choices, log probabilities and token ids."""
+    for task in ("chat", "complete"):
+        subject = subject.put(task)
+        wanted: dict[str, Any] = {"n": 2, "logprobs": True, "top_logprobs": 1, "return_token_ids": True}
+        given = {name: value for name, value in wanted.items() if name in subject.takes}
+        given = {k: v for k, v in given.items() if not subject.kind.capabilities.no_pieces(task, {k: v})}
+        request = subject.asking("reverse abcdefg", temperature=0.0, max_tokens=16, **given)
+        if subject.kind.capabilities.no_pieces(task, request.sampling):
+            continue
+        chunks, streamed = subject.chunks(request)
+        whole = subject.ask(request)[0]
+
+        assert [(one.text, one.finish_reason) for one in streamed.choices] == [
+            (one.text, one.finish_reason) for one in whole.choices
+        ]
+        assert [told(one) for one in added_up(chunks)] == [told(one) for one in streamed.choices]
+        assert [len(told(one)[1] or ()) for one in streamed.choices] == [
+            len(told(one)[1] or ()) for one in whole.choices
+        ]
+        assert [one.token_ids for one in streamed.choices] == [one.token_ids for one in whole.choices]
+        assert chunks[-1].usage == streamed.usage
+        assert streamed.usage.completion_tokens == whole.usage.completion_tokens
+
+
+def told(choice: Choice) -> tuple[Any, ...]:
+    """Return all that chunks tell of a choice."""
+    return choice.text, choice.logprobs, choice.token_ids, choice.finish_reason, choice.reasoning
 
 
 @pytest.mark.parametrize("subject", ["vllm", "sglang"], indirect=True)
