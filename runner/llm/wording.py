@@ -57,6 +57,11 @@ def python_words(*, of_call: bool = False) -> Iterator[None]:
         raise ConfigError([_translated(fault, of_call=of_call) for fault in error.faults]) from None
 
 
+def about_devices(text: str) -> str:
+    """Return what is said of a run's GPUs as it is true of an LLM, which has no cluster."""
+    return text.replace("a job takes", "the LLM takes").replace("see cluster.devices and", "see")
+
+
 def translate(error: AskError) -> None:
     """Have an error of an engine name a setting as Python does; what a server said stays."""
     error.message = _SETTING.sub(r'(set engine={..., "\1": "\2"})', error.message)

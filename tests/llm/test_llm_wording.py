@@ -65,6 +65,14 @@ def test_damaged_cache_is_told_in_python(tmp_path: Path) -> None:
         llm.generate_sync("x")
 
 
+def test_lack_of_gpus_is_told_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An LLM is no job, and has no cluster to set."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    said = r"the LLM takes 2 GPUs .* or see CUDA_VISIBLE_DEVICES$"
+    with LLM("fake:m", engine={"kind": "fake", "gpus": 2}) as llm, pytest.raises(RunnerError, match=said):
+        llm.generate_sync("x")
+
+
 def test_setting_that_a_server_wants_is_told_in_python() -> None:
     """The server's own words stay as they are."""
     refusal = b'{"error": {"message": "model=gpt: max_tokens is not supported, use max_completion_tokens"}}'
