@@ -96,30 +96,41 @@ def test_stream_brings_the_same_text(subject: Subject) -> None:
         assert (len(pieces) == 1) == ((subject.kind.name, task) == ("mistralrs", "complete"))
 
 
-@pytest.mark.parametrize("subject", KINDS, indirect=True)
-def test_chunks_add_up_to_the_answer_in_one_piece(subject: Subject) -> None:
-    """All that is told beside the text comes in chunks as well: choices, log probabilities and token ids."""
-    for task in ("chat", "complete"):
-        subject = subject.put(task)
-        wanted: dict[str, Any] = {"n": 2, "logprobs": True, "top_logprobs": 1, "return_token_ids": True}
-        given = {name: value for name, value in wanted.items() if name in subject.takes}
-        given = {k: v for k, v in given.items() if not subject.kind.capabilities.no_pieces(task, {k: v})}
-        request = subject.asking("reverse abcdefg", temperature=0.0, max_tokens=16, **given)
-        if subject.kind.capabilities.no_pieces(task, request.sampling):
-            continue
-        chunks, streamed = subject.chunks(request)
-        whole = subject.ask(request)[0]
+def streamable(subject: Subject, **wanted: Any) -> dict[str, Any]:
+    """Return what of these the engine takes, and may be asked for in pieces."""
+    able = subject.kind.capabilities
+    taken = {name: value for name, value in wanted.items() if name in subject.takes}
+    return {k: v for k, v in taken.items() if not able.no_pieces(subject.task, {k: v})}
 
-        assert [(one.text, one.finish_reason) for one in streamed.choices] == [
-            (one.text, one.finish_reason) for one in whole.choices
-        ]
-        assert [told(one) for one in added_up(chunks)] == [told(one) for one in streamed.choices]
-        assert [len(told(one)[1] or ()) for one in streamed.choices] == [
-            len(told(one)[1] or ()) for one in whole.choices
-        ]
-        assert [one.token_ids for one in streamed.choices] == [one.token_ids for one in whole.choices]
-        assert chunks[-1].usage == streamed.usage
-        assert streamed.usage.completion_tokens == whole.usage.completion_tokens
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+@pytest.mark.parametrize("task", ["chat", "complete"])
+def test_chunks_add_up_to_the_answer_in_one_piece(subject: Subject, task: str) -> None:
+    """All that is told beside the text comes in chunks as well: log probabilities, token ids, counts."""
+    subject = subject.put(task)
+    given = streamable(subject, logprobs=True, top_logprobs=1, return_token_ids=True)
+    request = subject.asking("reverse abcdefg", temperature=0.0, max_tokens=16, **given)
+    chunks, streamed = subject.chunks(request)
+    whole = subject.ask(request)[0]
+
+    assert [told(one) for one in added_up(chunks)] == [told(one) for one in streamed.choices]
+    for (text, logprobs, *ids), one in zip(map(told, streamed.choices), whole.choices, strict=True):
+        assert (text, ids[0], ids[1]) == (one.text, one.token_ids, one.finish_reason)
+        assert len(logprobs or ()) == len(one.logprobs or ())
+    assert chunks[-1].usage == streamed.usage
+    assert streamed.usage.completion_tokens == whole.usage.completion_tokens
+
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+def test_every_choice_comes_in_chunks(subject: Subject) -> None:
+    """Each has its index, and adds up to its own."""
+    given = streamable(subject, logprobs=True)
+    chunks, streamed = subject.chunks(
+        subject.asking("reverse abcdefg", temperature=1.0, max_tokens=16, n=2, **given)
+    )
+
+    assert len(streamed.choices) == 2
+    assert [told(one) for one in added_up(chunks)] == [told(one) for one in streamed.choices]
 
 
 def told(choice: Choice) -> tuple[Any, ...]:
