@@ -114,7 +114,11 @@ class Show:
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[told]}", markup=False),
             )
-            self._bar = TextBar(*columns) if text_only else Progress(*columns, console=self._console)
+            if text_only:
+                # Without colour, a bar that only pulses would look full.
+                self._bar = TextBar(*columns[self._tally.total is None :])
+            else:
+                self._bar = Progress(*columns, console=self._console)
             self._bar.add_task("", total=self._tally.total, told="")
             self._bar.start()
         return self
