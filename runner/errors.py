@@ -24,7 +24,7 @@ RunnerError
 └── RetryableError             asked again, up to engine.max_attempts
     ├── RateLimitError         429
     ├── ServerError            5xx, 408, 409; an answer that says that the server failed
-    ├── RequestTimeoutError    no answer within engine.timeout
+    ├── RequestTimeoutError    no answer within engine.timeout, or the timeout of a call
     ├── ConnectionFailedError  refused, not had in time, reset, cut in mid-body or in mid-stream
     └── MalformedResponseError 2xx, but not what the API documents; asked again once
 
@@ -231,7 +231,7 @@ class ServerError(RetryableError):
 
 
 class RequestTimeoutError(RetryableError):
-    """Raised when no answer came within engine.timeout."""
+    """Raised when no answer came within engine.timeout, or within the time-out of a call of an LLM."""
 
 
 class ConnectionFailedError(RetryableError):

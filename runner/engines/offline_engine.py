@@ -22,6 +22,7 @@ from typing import NoReturn, Self, TypeVar
 
 from runner.engines.asgi import App, AsgiClient
 from runner.engines.base import EngineContext
+from runner.engines.chunks import Chunk
 from runner.engines.offline import Offline, OfflineSettings, Running
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.readiness import smallest
@@ -96,13 +97,13 @@ class OfflineEngine:
         with self._alive():
             return await self._client.generate(request)
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Yield the answer's text as it comes."""
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        """Yield chunks as they come, and the response."""
         assert self._client is not None, "the engine is not started"
         with self._alive():
-            async with aclosing(self._client.stream(request)) as texts:
-                async for text in texts:
-                    yield text
+            async with aclosing(self._client.stream(request)) as items:
+                async for item in items:
+                    yield item
 
     @contextmanager
     def _alive(self) -> Iterator[None]:

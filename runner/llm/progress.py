@@ -1,20 +1,38 @@
-"""How far a batch is: a bar on a terminal or in a notebook, now and then a line elsewhere."""
+"""How far a batch is: a bar on a terminal or in a notebook, now and then a line elsewhere.
+
+In a notebook rich draws its bar with ipywidgets; where these aren't installed, the bar is a line of text.
+"""
 
 from __future__ import annotations
 
+import io
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from runner.screen import Screen
 from runner.terminal import escaped_output
 from runner.values import count
 
+_TEXT_WIDTH = 100
+_TEXT_SECONDS = 0.1
+"""Between two states of a bar of text."""
 LINE_SECONDS = 30.0
 """Between two lines, where there is no terminal."""
 
@@ -34,6 +52,42 @@ class Tally:
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += [f"{(self.done - self.cached) / seconds:.1f}/s"] if seconds > 0 else []
         return ", ".join([*parts, trouble] if trouble else parts)
+
+
+class TextBar(Progress):
+    """A bar of plain text on standard error, each state written over the one before with a carriage return.
+
+    A notebook has no cursor that could be moved, and rich shows an empty widget where it has no ipywidgets.
+    """
+
+    def __init__(self, *columns: ProgressColumn) -> None:
+        console = Console(file=io.StringIO(), width=_TEXT_WIDTH, color_system=None, force_jupyter=False)
+        super().__init__(*columns, console=console, auto_refresh=False)
+        self._shown = 0
+        self._due = 0.0
+
+    def start(self) -> None:
+        """Show the empty bar."""
+        self._write()
+
+    def update(self, task_id: TaskID, **state: Any) -> None:
+        """Take the state, and show it if none was shown just now."""
+        super().update(task_id, **state)
+        if time.monotonic() >= self._due:
+            self._write()
+
+    def stop(self) -> None:
+        """Show the last state, and end the line."""
+        self._write()
+        print(file=sys.stderr, flush=True)
+
+    def _write(self) -> None:
+        self._due = time.monotonic() + _TEXT_SECONDS
+        with self.console.capture() as captured:
+            self.console.print(self.make_tasks_table(self.tasks))
+        line = " ".join(captured.get().split())
+        print(f"\r{line:<{self._shown}}", end="", file=sys.stderr, flush=True)
+        self._shown = len(line)
 
 
 class Show:
@@ -57,13 +111,18 @@ class Show:
 
     def __enter__(self) -> Self:
         if self._wanted and (self._console.is_terminal or self._console.is_jupyter):
-            self._bar = Progress(
+            text_only = self._console.is_jupyter and find_spec("ipywidgets") is None
+            columns = (
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[told]}", markup=False),
-                console=self._console,
             )
+            if text_only:
+                # Without colour, a bar that only pulses would look full.
+                self._bar = TextBar(*columns[self._tally.total is None :])
+            else:
+                self._bar = Progress(*columns, console=self._console)
             self._bar.add_task("", total=self._tally.total, told="")
             self._bar.start()
             self._stack.enter_context(escaped_output())  # rich reads colours in what others print above it

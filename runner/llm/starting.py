@@ -23,6 +23,7 @@ from runner.engines.sleeping import SLEEPERS, Sleeper
 from runner.errors import ConfigError, EngineStartError, Fault, UserError
 from runner.launch.gpus import Devices, offered_devices, take_devices
 from runner.llm.process import here
+from runner.llm.wording import about_devices
 from runner.plan import PlannedPoint
 from runner.secrets import Secrets
 from runner.tasks import engine_start
@@ -167,7 +168,7 @@ async def _devices(count: int) -> Devices:
         try:
             devices = take_devices(count, offered_devices())
         except UserError as error:
-            loop.call_soon_threadsafe(_refuse, taken, error)
+            loop.call_soon_threadsafe(_refuse, taken, UserError(about_devices(str(error))))
         else:
             loop.call_soon_threadsafe(_give, taken, devices)
 
