@@ -13,7 +13,6 @@ from functools import partial
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from statistics import fmean, median
 from typing import Self
 
 from runner.cache import (
@@ -24,6 +23,7 @@ from runner.cache import (
 )
 from runner.checksums import checksum, intact
 from runner.records import ERROR, MISSING, OK, STEP, Record, stored_key
+from runner.response_times import response_times
 from runner.sqlite_errors import REMAKE, CacheDamagedError, usable
 from runner.values import response_stored
 
@@ -54,14 +54,6 @@ _AT_ONCE = 50
 """Rows in one statement: one by one they cost a third more."""
 
 _STATES = frozenset({OK, ERROR, MISSING})
-
-_OF_PIECES = ("first_token", "inter_token")
-_TIMES = """
-SELECT value FROM (
-  SELECT json_extract(CAST(response AS TEXT), '$.timing.' || ?) AS value FROM responses
-    WHERE json_valid(CAST(response AS TEXT)))
-  WHERE typeof(value) IN ('integer', 'real')
-"""
 
 
 class PointRecords:
@@ -236,6 +228,25 @@ class PointRecords:
         for _, line in self._lines(which, (OK, first, end)):
             yield line
 
+    def of_row(self, row: str) -> list[tuple[str, bytes]]:
+        """Return the state and the line of each result of a row, by sample."""
+        return list(self._lines("WHERE step = ? AND id = ? ORDER BY sample", (STEP, row)))
+
+    def position(self, row: str) -> int | None:
+        """Return a row's place in the dataset, if it has a result."""
+        query = "SELECT position FROM results WHERE step = ? AND id = ?"
+        found = self._db.execute(query, (STEP, row)).fetchone()
+        return None if found is None else int(found[0])
+
+    def ids(self, most: int) -> list[str]:
+        """Return the ids of some rows that have a result."""
+        return [row for (row,) in self._db.execute("SELECT DISTINCT id FROM results LIMIT ?", (most,))]
+
+    def requests(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the canonical requests that are stored under *keys*."""
+        query = f"SELECT key, request FROM responses WHERE key IN ({marks(keys)})"
+        return {key: bytes(request) for key, request in self._db.execute(query, list(keys))}
+
     def counts(self) -> dict[str, int]:
         """Return how many results are in each state.
 
@@ -249,13 +260,8 @@ class PointRecords:
         return found
 
     def times(self) -> dict[str, dict[str, float]]:
-        """Return of each time that answers in pieces have: mean and median in seconds, and of how many."""
-        found = {name: [value for (value,) in self._db.execute(_TIMES, (name,))] for name in _OF_PIECES}
-        return {
-            name: {"mean": fmean(values), "median": median(values), "responses": len(values)}
-            for name, values in found.items()
-            if values
-        }
+        """Return of each time of streamed responses: mean, median, of how many, how many are cached."""
+        return response_times(self._db)
 
     def responses(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Yield (key, request, response) of everything asked."""

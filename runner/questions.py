@@ -19,6 +19,7 @@ from runner.progress import Source
 from runner.prompts import compile_prompt, illustrated, settled
 from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result, stored_key
 from runner.results import ErrorLine, ResultLine, ScoreLine
+from runner.row_columns import row_columns
 from runner.scoring.bound import BoundScorer
 from runner.scoring.targets import Targets
 from runner.storable import stored_form
@@ -33,12 +34,16 @@ from runner.values import (
     Response,
     Row,
     Scope,
+    Usage,
     decode_response,
     request_key,
     response_json,
 )
 
 _encode = msgspec.json.Encoder().encode
+
+_SOURCES = {Source.CACHED: "cached", Source.SHARED: "shared"}
+"""What a line says of an answer that another result's request brought."""
 
 
 class OpenPoint:
@@ -55,6 +60,7 @@ class OpenPoint:
             BoundScorer(name, settings, self.experiment.dataset.target, self.slots)
             for name, settings in self.experiment.scorers.items()
         ]
+        self.columns = self.experiment.output.columns
         self.bounded = all(scorer.bounded for scorer in self.scorers)
         """Whether scoring a row takes a bounded, short time."""
         self._kind = engine_kinds()[self.experiment.engine.kind]
@@ -105,15 +111,19 @@ class Question:
         "finish",
         "key",
         "keys",
+        "latency",
         "owner",
         "point",
         "request",
+        "retries",
         "row",
         "sample",
         "source",
+        "sources",
         "stored_key",
         "targets",
         "unsaved",
+        "usage",
         "value",
     )
 
@@ -129,6 +139,10 @@ class Question:
         self.keys: list[str] = []
         self.unsaved: list[Answer] = []
         self.source = Source.CACHED
+        self.sources: dict[str, str] = {}
+        self.usage: Usage | None = None
+        self.latency: float | None = None
+        self.retries = 0
         self.request: Request
         self.canonical: bytes
         self.key: bytes
@@ -154,8 +168,9 @@ class Question:
         self.key = request_key(self.canonical)
         self.stored_key = stored_key(self.key, point.spec.index, self.owner)
 
-    def take_stored(self, data: bytes) -> bool:
+    def take_stored(self, data: bytes, source: Source = Source.CACHED) -> bool:
         """Take a stored response for the prepared slot; True if that was the last slot."""
+        self.sources[self.point.slots[len(self.answers)]] = _SOURCES[source]
         return self._take(decode_response(data), data)
 
     def take(self, response: Response) -> bool:
@@ -168,10 +183,20 @@ class Question:
             self.answers.append(spoken(self.value))
         else:
             self._take_choice(response.choices[0])
+        self._spend(response)
         self.keys.append(self.stored_key.hex())
         self.unsaved.append(self._answer(data))
         self.complete = len(self.answers) == len(self.point.slots)
         return self.complete
+
+    def _spend(self, response: Response) -> None:
+        """Count what a response took."""
+        timing = response.timing
+        self.retries += timing.attempts - 1
+        if self.usage is None or self.latency is None:
+            self.usage, self.latency = response.usage, timing.seconds
+        else:
+            self.usage, self.latency = self.usage.plus(response.usage), self.latency + timing.seconds
 
     def _answer(self, data: bytes, *, verified: bool = True) -> Answer:
         return Answer(self.key.hex(), msgspec.Raw(self.canonical), response_json(data), verified)
@@ -230,8 +255,11 @@ class Question:
             return self._result(ERROR, self._fault(error))
         return self._result(OK, self._line(scores))
 
-    def _line(self, scores: dict[str, ScoreLine] | None = None, error: ErrorLine | None = None) -> bytes:
+    def _line(
+        self, scores: dict[str, ScoreLine] | None = None, error: ErrorLine | None = None, retries: int = 0
+    ) -> bytes:
         slots = self.point.slots
+        row, omitted = row_columns(self.row.data, self.point.columns)
         return _encode(
             ResultLine(
                 id=self.row.id,
@@ -241,15 +269,27 @@ class Question:
                 value=self.value,
                 finish=self.finish,
                 scores=scores or {},
+                usage=self.usage,
+                latency=None if self.latency is None else round(self.latency, 6),
+                retries=self.retries + retries,
+                cached=bool(self.sources) and self._is_cached(),
+                sources=self.sources,
+                row=row,
+                row_omitted=omitted,
                 keys=dict(zip(slots, self.keys, strict=False)),
                 error=error,
             )
         )
 
+    def _is_cached(self) -> bool:
+        sources = self.sources.values()
+        return self.complete and len(sources) == len(self.answers) and set(sources) == {"cached"}
+
     def _fault(self, error: AskError) -> bytes:
         """Return a failed row's line; its message may come from a user's code, and be no Unicode."""
         message = error.message.encode(errors="replace").decode()
-        return self._line(error=ErrorLine(type(error).__name__, message, error.status))
+        line = ErrorLine(type(error).__name__, message, error.status)
+        return self._line(error=line, retries=error.attempts - 1)
 
     def _result(self, state: str, line: bytes) -> Result:
         return Result(self.row.id, self.sample, self.row.position, state, msgspec.Raw(line))
