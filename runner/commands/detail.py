@@ -14,7 +14,7 @@ from runner.commands.console import cell
 from runner.commands.labelled import Printer
 from runner.commands.token_logprobs import print_logprobs
 from runner.details import Detail
-from runner.errors import one_line
+from runner.errors import RenderError, one_line
 from runner.records import ERROR
 from runner.results import ResultLine
 from runner.values import Choice, Json, Response, Usage, count
@@ -58,12 +58,14 @@ def print_detail(out: Console, detail: Detail, *, with_point: bool, full: bool, 
     sample = f"  sample {detail.sample}" if detail.sample else ""
     point = f"  point {detail.point}" if with_point else ""
     out.print(Text.assemble(("row ", "dim"), (detail.row, "bold"), sample, point))
-    if detail.problem:
+    if detail.problem and not _tells_it(line):
         printer.text("prompt", f"can't be rendered: {detail.problem}", "red")
-    for role, text in _prompt(detail):
-        printer.text(role, text)
+    shown = set()
+    for role, text, slot in _prompt(detail):
+        shown.add(slot)
+        printer.text(slot or role, text, "cyan" if slot else "")
     for slot, response in detail.responses.items():
-        _print_response(printer, slot, response, detail)
+        _print_response(printer, slot, response, detail, in_prompt=slot in shown)
     if line is None:
         printer.text("result", "none yet")
         return
@@ -76,17 +78,24 @@ def print_detail(out: Console, detail: Detail, *, with_point: bool, full: bool, 
         print_logprobs(printer, detail.responses)
 
 
-def _prompt(detail: Detail) -> Iterator[tuple[str, str]]:
-    """Yield role and text of each message of the longest prompt that was, or will be, sent."""
+def _tells_it(line: ResultLine | None) -> bool:
+    """Tell whether a result's error says already why its prompt can't be rendered."""
+    return line is not None and line.error is not None and line.error.kind == RenderError.__name__
+
+
+def _prompt(detail: Detail) -> Iterator[tuple[str, str, str]]:
+    """Yield of each message of the longest prompt: role, text, and the slot if it is an answer."""
+    # An answer stands where the request that brought it ended.
+    slots = {len(request["input"]): slot for slot, request in detail.requests.items()}
     sent = [request["input"] for request in detail.requests.values()]
     given = detail.prompt if detail.prompt is not None else sent[-1] if sent else None
     if isinstance(given, dict):
-        yield from ((name, cell(text)) for name, text in given.items())
+        yield from ((name, cell(text), "") for name, text in given.items())
     elif isinstance(given, list) and given and isinstance(given[0], dict):
-        for message in given:
-            yield str(message.get("role", "message")), _content(message)
+        for place, message in enumerate(given):
+            yield str(message.get("role", "message")), _content(message), slots.get(place, "")
     elif given is not None:
-        yield "prompt", cell(given)
+        yield "prompt", cell(given), ""
 
 
 def _content(message: dict[str, Json]) -> str:
@@ -116,13 +125,15 @@ def _call(call: Json) -> str:
     return f"{cell(function.get('name'))}({cell(function.get('arguments'))})"
 
 
-def _print_response(printer: Printer, slot: str, response: Response, detail: Detail) -> None:
+def _print_response(
+    printer: Printer, slot: str, response: Response, detail: Detail, *, in_prompt: bool
+) -> None:
     if not response.choices:
         value = detail.line.value if detail.line is not None else None
         printer.text(slot, _values(response) or cell(value), "cyan")
     for number, choice in enumerate(response.choices, 1):
         label = slot if len(response.choices) == 1 else f"{slot} {number} of {len(response.choices)}"
-        _print_choice(printer, label, choice)
+        _print_choice(printer, label, choice, text=number > 1 or not in_prompt)
 
 
 def _values(response: Response) -> str:
@@ -135,10 +146,11 @@ def _values(response: Response) -> str:
     return "\n".join(texts)
 
 
-def _print_choice(printer: Printer, label: str, choice: Choice) -> None:
+def _print_choice(printer: Printer, label: str, choice: Choice, *, text: bool) -> None:
     if choice.reasoning:
         printer.text(f"{label}, reasoning", choice.reasoning, "dim")
-    printer.text(label, choice.text, "cyan")
+    if text:
+        printer.text(label, choice.text, "cyan")
     for call in choice.tool_calls:
         printer.text(f"{label}, tool call", _call(call), "cyan")
 
@@ -150,9 +162,13 @@ def _print_scores(printer: Printer, line: ResultLine) -> None:
         text = target if isinstance(target, str) else " or ".join(target)
         printer.text("target" if same else f"target of {name}", text)
     for name, score in line.scores.items():
-        found = "nothing extracted" if score.answer is None else f"extracted {score.answer!r}"
+        found = ""
+        if score.answer is None:
+            found = " (nothing extracted)"
+        elif score.answer not in line.slots.values():
+            found = f" (extracted {score.answer!r})"
         style = "green" if score.value >= 1 else "red"
-        printer.text(name, f"{score.value:g} ({found})", style)
+        printer.text(name, f"{score.value:g}{found}", style)
 
 
 def _print_error(printer: Printer, state: str, line: ResultLine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.console import Console
 from runner.errors import one_line
 from runner.export import Failure, added_up
 from runner.outcome import UNDER_WAY, JobOutcome
+from runner.progress import Progress
 from runner.values import count
 
 LINE_SECONDS = 10.0
@@ -82,6 +84,7 @@ def describe(job: JobOutcome, *, brief: bool = False) -> str:
     counted = {
         "cached": progress.cached,
         "shared": progress.shared,
+        "retries": sum(progress.retries.values()),
         "failed": progress.failed,
         "missing": progress.missing,
     }
@@ -102,6 +105,30 @@ def _rates(job: JobOutcome) -> str:
     return (
         f"{progress.requests / seconds:.0f} requests/s, {progress.completion_tokens / seconds:.0f} tokens/s"
     )
+
+
+_RETRIED = {
+    "rate_limit": ("rate limit", "rate limits"),
+    "server_error": ("server error", "server errors"),
+    "timeout": ("time-out", "time-outs"),
+    "connection": ("connection failure", "connection failures"),
+    "malformed": ("malformed response", "malformed responses"),
+}
+"""Kinds of `Progress.retries`, in words."""
+
+
+def retried(progress: Iterable[Progress]) -> str:
+    """Say how many retries there were, and why; nothing where there were none."""
+    kinds: Counter[str] = Counter()
+    for one in progress:
+        kinds.update(one.retries)
+    if not kinds.total():
+        return ""
+    said = (
+        f"{number:,} {_RETRIED.get(kind, (kind, kind))[number != 1]}" for kind, number in kinds.most_common()
+    )
+    noun = "retry" if kinds.total() == 1 else "retries"
+    return f"{kinds.total():,} {noun} ({', '.join(said)})"
 
 
 def print_failures(out: Console, failures: Iterable[Failure]) -> None:
