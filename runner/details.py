@@ -21,6 +21,7 @@ from runner.questions import OpenPoint
 from runner.records import MISSING
 from runner.results import ResultLine
 from runner.runs import RunFolder
+from runner.secrets import Secrets
 from runner.values import Input, Json, Response, Row, by_content, decode_response
 
 _decode = msgspec.json.Decoder(ResultLine).decode
@@ -58,8 +59,10 @@ class PointDetails:
     Nothing is written, and no engine is used. `results` streams a file of any length, and `of_row` looks up.
     """
 
-    def __init__(self, run: RunFolder, spec: PointSpec) -> None:
+    def __init__(self, run: RunFolder, spec: PointSpec, secrets: Secrets) -> None:
+        """Read a point of *run*, masking *secrets* in what is rendered anew: all else is masked already."""
         self.spec = spec
+        self._secrets = secrets
         self._run = run
         self._folder = run.point(spec.name)
         self._stack = ExitStack()
@@ -154,7 +157,8 @@ class PointDetails:
             prompt: Input = self._point().input(row, answers)
         except RenderError as error:
             return msgspec.structs.replace(detail, problem=str(error))
-        return msgspec.structs.replace(detail, prompt=by_content(prompt))
+        shown = self._secrets.mask_bytes(msgspec.json.encode(by_content(prompt)))
+        return msgspec.structs.replace(detail, prompt=msgspec.json.decode(shown))
 
     def _point(self) -> OpenPoint:
         if self._open is None:

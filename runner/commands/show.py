@@ -28,6 +28,7 @@ from runner.jobs import PointSpec
 from runner.resolved import check_whole
 from runner.results import ResultLine
 from runner.runs import RunFolder
+from runner.secrets import Secrets
 from runner.start import jobs_of
 from runner.values import count
 
@@ -67,8 +68,9 @@ def main(arguments: argparse.Namespace) -> int:
             f"{run.name} has no scorers, so no result is wrong; runner show without --wrong shows all"
         )
     counts = fold_run(run)
+    secrets = Secrets.of_environment(name for job in jobs for name in job.secret_env)
     with ExitStack() as stack:
-        points = [stack.enter_context(PointDetails(run, spec)) for spec in specs]
+        points = [stack.enter_context(PointDetails(run, spec, secrets)) for spec in specs]
         found = _of_row(run, points, arguments) if arguments.id is not None else _first(points, arguments)
         if arguments.json:
             for detail in found:
