@@ -14,7 +14,7 @@ from runner.errors import RenderError
 from runner.jobs import PointSpec
 from runner.points import PointRecords
 from runner.records import ERROR, OK, STEP
-from runner.results import ResultLine
+from runner.results import CountedLine
 from runner.runs import naming, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import FAILED, Failed, Metrics
@@ -27,7 +27,7 @@ _MOST_FAULTS = 20
 _LONGEST_END = 80
 """Characters of an answer that a scorer found nothing in."""
 
-_decode = msgspec.json.Decoder(ResultLine)
+_decode = msgspec.json.Decoder(CountedLine)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -114,7 +114,7 @@ def _in_pieces(experiment: Experiment) -> bool:
     return bool(getattr(experiment.engine, "stream", False)) and experiment.task not in VALUE_TASKS
 
 
-def note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[ResultLine]) -> None:
+def note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[CountedLine]) -> None:
     """Count results without an answer by their `Failure.fault`; beyond twenty of a class as its first."""
     for line in lines:
         if (error := line.error) is not None:
@@ -137,7 +137,7 @@ def added_up(failures: Iterable[Failure]) -> tuple[Failure, ...]:
 
 
 def _note_unmatched(
-    unmatched: dict[str, Unmatched], scorer: str, slot: str | None, lines: Iterable[ResultLine]
+    unmatched: dict[str, Unmatched], scorer: str, slot: str | None, lines: Iterable[CountedLine]
 ) -> None:
     for line in lines:
         score = line.scores.get(scorer)
@@ -152,7 +152,7 @@ def _note_unmatched(
         unmatched[scorer] = msgspec.structs.replace(known, count=known.count + 1)
 
 
-def _written(records: PointRecords, out: BinaryIO) -> Iterator[tuple[str, ResultLine]]:
+def _written(records: PointRecords, out: BinaryIO) -> Iterator[tuple[str, CountedLine]]:
     """Write each line; yield its state and what it holds."""
     for state, line in records.lines():
         try:
@@ -163,7 +163,7 @@ def _written(records: PointRecords, out: BinaryIO) -> Iterator[tuple[str, Result
         yield state, decoded
 
 
-def _score(state: str | None, line: ResultLine | None, scorer: str) -> Score | Failed | None:
+def _score(state: str | None, line: CountedLine | None, scorer: str) -> Score | Failed | None:
     """Return what a scorer made of a result; None where a resume may bring an answer."""
     if line is None or state not in {OK, ERROR}:
         return None

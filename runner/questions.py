@@ -42,6 +42,9 @@ from runner.values import (
 
 _encode = msgspec.json.Encoder().encode
 
+_OWN: dict[str, str] = {}
+"""`Question.sources` of one whose own requests brought all its answers, as with nearly all."""
+
 _SOURCES = {Source.CACHED: "cached", Source.SHARED: "shared"}
 """What a line says of an answer that another result's request brought."""
 
@@ -111,19 +114,17 @@ class Question:
         "finish",
         "key",
         "keys",
-        "latency",
         "owner",
         "point",
         "request",
-        "retries",
         "row",
         "sample",
         "source",
         "sources",
         "stored_key",
+        "taken",
         "targets",
         "unsaved",
-        "usage",
         "value",
     )
 
@@ -139,10 +140,8 @@ class Question:
         self.keys: list[str] = []
         self.unsaved: list[Answer] = []
         self.source = Source.CACHED
-        self.sources: dict[str, str] = {}
-        self.usage: Usage | None = None
-        self.latency: float | None = None
-        self.retries = 0
+        self.sources = _OWN
+        self.taken: tuple[Response, ...] = ()
         self.request: Request
         self.canonical: bytes
         self.key: bytes
@@ -170,7 +169,7 @@ class Question:
 
     def take_stored(self, data: bytes, source: Source = Source.CACHED) -> bool:
         """Take a stored response for the prepared slot; True if that was the last slot."""
-        self.sources[self.point.slots[len(self.answers)]] = _SOURCES[source]
+        self.sources = {**self.sources, self.point.slots[len(self.answers)]: _SOURCES[source]}
         return self._take(decode_response(data), data)
 
     def take(self, response: Response) -> bool:
@@ -183,20 +182,11 @@ class Question:
             self.answers.append(spoken(self.value))
         else:
             self._take_choice(response.choices[0])
-        self._spend(response)
+        self.taken += (response,)
         self.keys.append(self.stored_key.hex())
         self.unsaved.append(self._answer(data))
         self.complete = len(self.answers) == len(self.point.slots)
         return self.complete
-
-    def _spend(self, response: Response) -> None:
-        """Count what a response took."""
-        timing = response.timing
-        self.retries += timing.attempts - 1
-        if self.usage is None or self.latency is None:
-            self.usage, self.latency = response.usage, timing.seconds
-        else:
-            self.usage, self.latency = self.usage.plus(response.usage), self.latency + timing.seconds
 
     def _answer(self, data: bytes, *, verified: bool = True) -> Answer:
         return Answer(self.key.hex(), msgspec.Raw(self.canonical), response_json(data), verified)
@@ -260,6 +250,7 @@ class Question:
     ) -> bytes:
         slots = self.point.slots
         row, omitted = row_columns(self.row.data, self.point.columns)
+        usage, seconds, again = _spent(self.taken)
         return _encode(
             ResultLine(
                 id=self.row.id,
@@ -269,10 +260,10 @@ class Question:
                 value=self.value,
                 finish=self.finish,
                 scores=scores or {},
-                usage=self.usage,
-                latency=None if self.latency is None else round(self.latency, 6),
-                retries=self.retries + retries,
-                cached=bool(self.sources) and self._is_cached(),
+                usage=usage,
+                latency=None if seconds is None else round(seconds, 6),
+                retries=again + retries,
+                cached=self.sources is not _OWN and self._is_cached(),
                 sources=self.sources,
                 row=row,
                 row_omitted=omitted,
@@ -293,3 +284,16 @@ class Question:
 
     def _result(self, state: str, line: bytes) -> Result:
         return Result(self.row.id, self.sample, self.row.position, state, msgspec.Raw(line))
+
+
+def _spent(responses: Sequence[Response]) -> tuple[Usage | None, float | None, int]:
+    """Return what some responses took: tokens, seconds and retries."""
+    if not responses:
+        return None, None, 0
+    usage, timing = responses[0].usage, responses[0].timing
+    if len(responses) == 1:
+        return usage, timing.seconds, timing.attempts - 1
+    for response in responses[1:]:
+        usage = usage.plus(response.usage)
+    times = [response.timing for response in responses]
+    return usage, sum(one.seconds for one in times), sum(one.attempts - 1 for one in times)

@@ -60,3 +60,14 @@ class ResultLine(msgspec.Struct, frozen=True, omit_defaults=True):
     row_omitted: tuple[str, ...] = ()
     keys: dict[str, str] = {}
     error: ErrorLine | None = None
+
+
+class CountedLine(msgspec.Struct, frozen=True):
+    """What of a line is counted; all else is passed over undecoded, as there is a line for each result."""
+
+    id: str
+    sample: int
+    slots: dict[str, str] = {}
+    finish: dict[str, str] = {}
+    scores: dict[str, ScoreLine] = {}
+    error: ErrorLine | None = None

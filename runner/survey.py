@@ -18,10 +18,10 @@ from runner.points import PointRecords
 from runner.progress import Source
 from runner.questions import OpenPoint, Question
 from runner.records import Record
-from runner.results import ResultLine
+from runner.results import CountedLine
 from runner.values import VALUE_TASKS, Request
 
-_decode = msgspec.json.Decoder(ResultLine).decode
+_decode = msgspec.json.Decoder(CountedLine).decode
 
 TokenCount = Callable[[Request], int]
 
@@ -197,7 +197,7 @@ def _look_up(questions: list[Question], cache: ResponseCache | None) -> Serving:
     return serving
 
 
-def _lines(serving: Serving) -> Iterator[ResultLine]:
+def _lines(serving: Serving) -> Iterator[CountedLine]:
     return (_decode(record.result.line) for _, record in serving.failed if record.result is not None)
 
 
