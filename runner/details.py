@@ -68,6 +68,8 @@ class PointDetails:
         self._stack = ExitStack()
         self._records: PointRecords | None = None
         self._open: OpenPoint | None = None
+        self._rows: dict[str, Row] = {}
+        """Rows that are to be rendered anew."""
         self._changed: str | None = None
         """Why rows can't be rendered anew: empty where they can, None where that isn't known yet."""
 
@@ -94,8 +96,9 @@ class PointDetails:
         with file.open("rb") as stream:
             return list(islice(filter(wanted, _lines(file, stream)), most))
 
-    def details(self, lines: Iterable[ResultLine]) -> Iterator[Detail]:
+    def details(self, lines: Sequence[ResultLine]) -> Iterator[Detail]:
         """Yield the details of results."""
+        self._read_columns(line.id for line in lines if line.error is not None)
         for line in lines:
             state = MISSING if line.error is not None else "ok"
             for known, data in self._records.of_row(line.id) if self._records is not None else ():
@@ -111,6 +114,7 @@ class PointDetails:
         """
         found = self._records.of_row(row) if self._records is not None else []
         if found:
+            self._read_columns([row for _, data in found if _decode(data).error is not None])
             return [self._detail(_decode(data), state) for state, data in found]
         if problem := self._change():
             raise UserError(f"row {row!r} has no result yet; whether there is one: {problem}")
@@ -144,13 +148,20 @@ class PointDetails:
         if problem := self._change():
             return msgspec.structs.replace(detail, problem=problem)
         point = self._point()
-        position = self._records.position(detail.row) if self._records is not None else None
-        if position is None or len(answers) >= len(point.slots):
+        row = self._rows.get(detail.row)
+        if row is None or len(answers) >= len(point.slots):
             return detail
-        columns = point.rows().columns_at([position]).get(position)
-        if columns is None:
-            return msgspec.structs.replace(detail, problem=f"the dataset has no row {position} any more")
-        return self._rendered(detail, Row(detail.row, position, columns), answers)
+        return self._rendered(detail, row, answers)
+
+    def _read_columns(self, ids: Iterable[str]) -> None:
+        """Read what rows hold, all in one pass over their file."""
+        if self._records is None or not (wanted := set(ids)) or self._change():
+            return
+        places = {row: place for row in wanted if (place := self._records.position(row)) is not None}
+        columns = self._point().rows().columns_at(set(places.values()))
+        self._rows = {
+            row: Row(row, place, columns[place]) for row, place in places.items() if place in columns
+        }
 
     def _rendered(self, detail: Detail, row: Row, answers: Sequence[str]) -> Detail:
         try:
