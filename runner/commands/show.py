@@ -74,7 +74,7 @@ def main(arguments: argparse.Namespace) -> int:
         found = _of_row(run, points, arguments) if arguments.id is not None else _first(points, arguments)
         if arguments.json:
             for detail in found:
-                print_json(as_json(detail).decode())
+                print_json(secrets.mask(as_json(detail).decode()))
             return 0
         _print(run, specs, found, counts, arguments)
     return 0

@@ -12,6 +12,8 @@ import pytest
 from tests.commands.commands_kit import Outcome, Project
 from tests.commands.conftest import MakeProject
 from tests.http_server import HttpServer, answers
+from tests.work.embedding_server import Embeddings
+from tests.work.test_work_values import classify
 
 CHAT = "/v1/chat/completions"
 TURNS = (
@@ -348,3 +350,35 @@ def strip_lines(made: Project) -> None:
                 record["result"]["line"].pop(name, None)
         log.write_text("".join(json.dumps(record) + "\n" for record in records))
     shutil.rmtree(made.last.point("0"))
+
+
+def test_answers_that_are_numbers_are_shown(project: MakeProject) -> None:
+    """Of a vector the first numbers, and all of them as JSON; of a class its value."""
+    made = project({})
+    with HttpServer({"/v1/embeddings": Embeddings(), "/classify": classify}) as server:
+        engine = f"engine={{kind: vllm, base_url: '{server.url('/v1')}'}}"
+        words = ("run", "sums.yaml", engine, "sampling={}", "dataset.limit=1")
+        made.ran(*words, "task=embed", "scorers=[]")
+        vectors, (line,) = made.ran("show"), made.ran("show", "--json").lines
+        made.ran(*words, "task=classify", "dataset.target=short")
+        classes = made.ran("show")
+
+    assert shown(vectors, "prompt") == ["0"]
+    assert shown(vectors, "answer")[0].startswith("8 numbers: 0.")
+    assert len(json.loads(line)["responses"]["answer"]["embeddings"][0]) == 8
+    assert json.loads(shown(classes, "answer")[0]) == {"label": "short", "probs": [1.0, 0.0]}
+    assert shown(classes, "exact_match") == ["1 (extracted 'short')"]
+
+
+def test_secrets_are_masked_in_what_is_rendered_anew(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are in what was recorded."""
+    made = project({"rows.jsonl": '{"id": "a", "question": "it is hunter2-hunter2", "answer": "1"}\n'})
+    made.ran("run", "sums.yaml", "engine.error=context_length", "engine.error_rate=1", code=3)
+    monkeypatch.setenv("LAB_TOKEN", "hunter2-hunter2")
+
+    outcome = made.ran("show", "--json")
+
+    assert json.loads(outcome.out)["prompt"][0]["content"].startswith("it is ")
+    assert "hunter2" not in outcome.out
