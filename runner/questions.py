@@ -34,6 +34,7 @@ from runner.values import (
     Response,
     Row,
     Scope,
+    Timing,
     Usage,
     decode_response,
     request_key,
@@ -141,7 +142,7 @@ class Question:
         self.unsaved: list[Answer] = []
         self.source = Source.CACHED
         self.sources = _OWN
-        self.taken: tuple[Response, ...] = ()
+        self.taken: tuple[tuple[Usage, Timing], ...] = ()
         self.request: Request
         self.canonical: bytes
         self.key: bytes
@@ -182,7 +183,7 @@ class Question:
             self.answers.append(spoken(self.value))
         else:
             self._take_choice(response.choices[0])
-        self.taken += (response,)
+        self.taken += ((response.usage, response.timing),)
         self.keys.append(self.stored_key.hex())
         self.unsaved.append(self._answer(data))
         self.complete = len(self.answers) == len(self.point.slots)
@@ -286,14 +287,13 @@ class Question:
         return Result(self.row.id, self.sample, self.row.position, state, msgspec.Raw(line))
 
 
-def _spent(responses: Sequence[Response]) -> tuple[Usage | None, float | None, int]:
+def _spent(taken: Sequence[tuple[Usage, Timing]]) -> tuple[Usage | None, float | None, int]:
     """Return what some responses took: tokens, seconds and retries."""
-    if not responses:
+    if not taken:
         return None, None, 0
-    usage, timing = responses[0].usage, responses[0].timing
-    if len(responses) == 1:
+    usage, timing = taken[0]
+    if len(taken) == 1:
         return usage, timing.seconds, timing.attempts - 1
-    for response in responses[1:]:
-        usage = usage.plus(response.usage)
-    times = [response.timing for response in responses]
-    return usage, sum(one.seconds for one in times), sum(one.attempts - 1 for one in times)
+    for further, _ in taken[1:]:
+        usage = usage.plus(further)
+    return usage, sum(timing.seconds for _, timing in taken), sum(timing.attempts - 1 for _, timing in taken)

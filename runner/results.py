@@ -37,7 +37,7 @@ class ResultLine(msgspec.Struct, frozen=True, omit_defaults=True):
         retries: how often its requests were sent again.
         cached: whether an earlier run has all its answers. This and the three before it are unset in a line
             that an earlier version of the runner wrote.
-        sources: ``cached`` or ``shared`` by slot, where another result's request brought the answer.
+        sources: ``cached`` or ``shared`` by slot, where no request of this result brought the answer.
         row: the row's columns, as `output.columns` says.
         row_omitted: columns that are left out since they are long.
         keys: what the responses are stored under in the point's file, by slot (hex).

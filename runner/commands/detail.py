@@ -213,7 +213,7 @@ def _usage(usage: Usage) -> str:
 def _sources(sources: dict[str, str]) -> str:
     meant = {
         "cached": "cached: an earlier run sent the request; usage, latency and retries are of that run",
-        "shared": "shared: another result's equal request brought the answer",
+        "shared": "shared: an equal request of this run brought the answer",
     }
     kinds = dict.fromkeys(sources.values())
     if len(kinds) == 1:

@@ -79,23 +79,25 @@ def describe(job: JobOutcome, *, brief: bool = False) -> str:
         return progress.phase or job.reason
     trouble = progress.trouble if job.state == "running" else ""
     said = [trouble.partition(":")[0] if brief else trouble] if trouble else []
+    done = progress if job.state in UNDER_WAY else job.spent  # of all attempts, as the end of a run counts
     answered = progress.completion_tokens or progress.uncounted
-    rates = [_rates(job)] if progress.requests and (answered or not said) else []
+    rates = [_rates(job)] if done.requests and (answered or not said) else []
     counted = {
-        "cached": progress.cached,
-        "shared": progress.shared,
-        "retries": sum(progress.retries.values()),
+        "cached": done.cached,
+        "shared": done.shared,
         "failed": progress.failed,
         "missing": progress.missing,
     }
-    told = [*rates, *(f"{number:,} {name}" for name, number in counted.items() if number), *said]
+    again = sum(done.retries.values())
+    retries = [f"{again:,} {_retries(again)}"] if again else []
+    told = [*rates, *retries, *(f"{number:,} {name}" for name, number in counted.items() if number), *said]
     return ", ".join(told) or progress.phase or job.reason
 
 
 def _rates(job: JobOutcome) -> str:
     progress = job.progress
     if job.state != "running" or progress.started is None:
-        return count(progress.requests, "request")
+        return count(job.spent.requests, "request")
     if not progress.completion_tokens and not progress.uncounted:
         return f"{count(progress.requests, 'request')} sent"
     seconds = max(time.time() - progress.started, 0.001)
@@ -127,8 +129,11 @@ def retried(progress: Iterable[Progress]) -> str:
     said = (
         f"{number:,} {_RETRIED.get(kind, (kind, kind))[number != 1]}" for kind, number in kinds.most_common()
     )
-    noun = "retry" if kinds.total() == 1 else "retries"
-    return f"{kinds.total():,} {noun} ({', '.join(said)})"
+    return f"{kinds.total():,} {_retries(kinds.total())} ({', '.join(said)})"
+
+
+def _retries(number: int) -> str:
+    return "retry" if number == 1 else "retries"
 
 
 def print_failures(out: Console, failures: Iterable[Failure]) -> None:

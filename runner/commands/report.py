@@ -196,12 +196,12 @@ def _print_counts(out: Console, outcome: RunOutcome) -> None:
 
 
 def _generated(tokens: int, uncounted: int) -> str:
-    """Say how many tokens were generated, where the server reports them for all answers or for some."""
+    """Say how many tokens were generated, where the server reports them for all responses or for some."""
     if not uncounted:
         return f"{count(tokens, 'token')} generated"
     if not tokens:
         return "an unknown number of tokens generated"
-    return f"at least {count(tokens, 'token')} generated (unknown for {count(uncounted, 'answer')})"
+    return f"at least {count(tokens, 'token')} generated (unknown for {count(uncounted, 'response')})"
 
 
 def _print_job(out: Console, job: JobOutcome) -> None:

@@ -167,6 +167,9 @@ class Retrying:
             response: Response = await self._library()(attempt)
         except RetryableError as error:
             raise self._final(error, attempts, answers) from error
+        except AskError as error:
+            error.attempts = attempts
+            raise
         finally:
             self._retrying -= 1
             if not self._retrying:

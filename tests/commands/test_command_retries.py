@@ -7,7 +7,7 @@ from collections import Counter
 
 from tests.commands.commands_kit import Outcome, Project
 from tests.commands.conftest import MakeProject
-from tests.http_server import Behaviour, Exchange, HttpServer, answers, chats
+from tests.http_server import Behaviour, Exchange, HttpServer, answers, chats, in_turn
 
 CHAT = "/v1/chat/completions"
 
@@ -101,3 +101,34 @@ def test_times_of_cached_responses_are_told_apart(project: MakeProject) -> None:
     assert f"times: all 6 responses {times}" in made.ran("status").lines
     metrics = json.loads((made.last.point("0") / "metrics.json").read_text())
     assert metrics["times"]["first_token"]["cached"] == metrics["times"]["first_token"]["responses"] > 0
+
+
+def test_final_error_after_a_retry_counts_it(project: MakeProject) -> None:
+    """Its line has as many retries as the run."""
+    made = project({})
+    with HttpServer({
+        CHAT: in_turn(answers(b"", 500), answers(b'{"error": {"message": "no"}}', 400))
+    }) as server:
+        engine = f"engine={{kind: openai_compatible, base_url: '{server.url('/v1')}'}}"
+        outcome = made.ran("run", "sums.yaml", engine, "dataset.limit=1", code=3)
+
+    assert "1 request, 1 retry (1 server error), 0 tokens generated" in outcome.out
+    (line,) = (made.last.point("0") / "results.jsonl").read_text().splitlines()
+    assert (json.loads(line)["error"]["kind"], json.loads(line)["retries"]) == ("BadRequestError", 1)
+    assert "  retries: 1" in made.ran("show", "--errors").lines
+
+
+def test_resume_adds_to_what_a_run_took(project: MakeProject) -> None:
+    """The table of jobs and the summary count all attempts, in status and at the end of a resume alike."""
+    made = project({})
+    failing = ("engine.error=rate_limit", "engine.error_rate=1", "engine.max_attempts=2", "dataset.limit=2")
+    made.ran("run", "sums.yaml", *failing, code=3)
+
+    resumed = made.ran("resume", code=3)
+    status = made.ran("status", code=3)
+
+    (summary,) = (line for line in resumed.lines if line.startswith("incomplete"))
+    assert summary.startswith("incomplete: 4 requests, 4 retries (4 rate limits)")
+    assert summary in status.lines
+    (job,) = (line for line in status.lines if line.startswith("0-parrot"))
+    assert "4 requests, 4 retries" in job
