@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from tests.commands.commands_kit import Project
 from tests.commands.conftest import MakeProject
+from tests.http_server import HttpServer
+from tests.work.embedding_server import Embeddings
 
 LONG = "x" * 2000
 ROW = {"id": "a", "question": "one two", "answer": "1", "level": 3, "tags": ["x"], "document": LONG}
@@ -142,3 +145,22 @@ def test_columns_of_csv_and_rows_without_an_id(project: MakeProject) -> None:
 
     assert line["row"] == {"question": "1", "answer": "1", "sample": "seven", "error": "none"}
     assert line["sample"] == 0
+
+
+def test_vectors_have_the_rows_columns_too(project: MakeProject) -> None:
+    """As JSON, beside each vector; none where none are wanted."""
+    made = project({})
+    words = ("run", "sums.yaml", "task=embed", "scorers=[]", "sampling={}", "dataset.limit=2")
+    found = []
+    with HttpServer({"/v1/embeddings": Embeddings()}) as server:
+        engine = f"engine={{kind: openai_compatible, base_url: '{server.url('/v1')}'}}"
+        for output in ("{dtype: float32}", "{columns: [answer]}", "{columns: []}"):
+            made.ran(*words, engine, f"output={output}", "cache=false")
+            table = pyarrow.parquet.read_table(made.last.point("0") / "vectors-00000.parquet")
+            found.append([text and json.loads(text) for text in table.column("row").to_pylist()])
+
+    assert found == [
+        [{"id": "r0", "question": "0", "answer": "0"}, {"id": "r1", "question": "1", "answer": "1"}],
+        [{"answer": "0"}, {"answer": "1"}],
+        [None, None],
+    ]
