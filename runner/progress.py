@@ -42,7 +42,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
             ``timeout``, ``connection``, ``malformed``.
         prompt_tokens: tokens sent.
         completion_tokens: tokens received.
-        uncounted: answers to requests of which the server doesn't report how many tokens they took.
+        uncounted: responses of which the server doesn't report how many tokens they took.
         started: Unix time when the first request could be sent.
         phase: what the job is about, such as ``waiting for a GPU``.
         trouble: why requests wait to be sent again, where some do.

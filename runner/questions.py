@@ -252,24 +252,25 @@ class Question:
         slots = self.point.slots
         row, omitted = row_columns(self.row.data, self.point.columns)
         usage, seconds, again = _spent(self.taken)
+        # By position, in the order of the fields: names would take longer to match than all else here.
         return _encode(
             ResultLine(
-                id=self.row.id,
-                sample=self.sample,
-                step=STEP,
-                slots=dict(zip(slots, self.answers, strict=False)) if self.value is None else {},
-                value=self.value,
-                finish=self.finish,
-                scores=scores or {},
-                usage=usage,
-                latency=None if seconds is None else round(seconds, 6),
-                retries=again + retries,
-                cached=self.sources is not _OWN and self._is_cached(),
-                sources=self.sources,
-                row=row,
-                row_omitted=omitted,
-                keys=dict(zip(slots, self.keys, strict=False)),
-                error=error,
+                self.row.id,
+                self.sample,
+                STEP,
+                dict(zip(slots, self.answers, strict=False)) if self.value is None else {},
+                self.value,
+                self.finish,
+                scores or {},
+                usage,
+                None if seconds is None else round(seconds, 6),
+                again + retries,
+                self.sources is not _OWN and self._is_cached(),
+                self.sources,
+                row,
+                omitted,
+                dict(zip(slots, self.keys, strict=False)),
+                error,
             )
         )
 

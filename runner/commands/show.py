@@ -168,4 +168,4 @@ def _print_rest(out: Console, run: RunFolder, shown: int, arguments: argparse.Na
             *([f"--{which}"] if which else []),
         ]
         out.print()
-        out.print(f"the first {shown:,}; more: runner show {' '.join(words)} -n {10 * shown}")
+        out.print(f"{count(shown, 'result')} shown; more: runner show {' '.join(words)} -n {10 * shown}")
