@@ -57,6 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.n is not None and arguments.n < 1:
         raise UserError("-n takes a number from 1")
     run, given = run_and_point(runs_folder(arguments), arguments.run, arguments.point)
+    arguments.point = given
     check_whole(run)
     jobs = jobs_of(run)
     specs = sorted((spec for job in jobs for spec in job.points), key=lambda spec: spec.index)

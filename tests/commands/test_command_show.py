@@ -96,6 +96,7 @@ def test_row_is_shown_in_every_point_and_sample(project: MakeProject) -> None:
         for sample in ("", "  sample 1")
     ]
     assert heads(one) == ["row r3", "row r3  sample 1"]
+    assert made.ran("show", f"{made.last.name}/1", "-n", "1").lines[-1].endswith(" 1 -n 10")
     assert heads(same) == ["row r3"]
 
 
