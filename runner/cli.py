@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "show what a run would do: jobs, requests, cache hits, tokens",
     "render": "show the messages of some rows as they would be sent",
     "status": "show how a run stands, from any terminal, at any time",
+    "show": "show single results: prompt, answer, target, scores",
     "logs": "show the logs of a run's jobs",
     "cancel": "cancel a run or one of its points",
     "resume": "ask what a run is missing",
@@ -37,7 +38,7 @@ COMMANDS = {
 }
 """Every command with its one-line summary; `runner.commands.NAME` holds it."""
 
-_STREAMS = frozenset({"logs", "render"})
+_STREAMS = frozenset({"logs", "render", "show"})
 """Commands that end with their reader, as with ``| head``; all others do what they are for, read or not."""
 
 _INTERRUPTED = 130

@@ -128,12 +128,14 @@ class AskError(RunnerError):
         status: HTTP status where there was one.
         code: the provider's own error code where it gave one.
         retry_after: seconds the server asked to wait, where it did.
+        attempts: how often the request was sent.
     """
 
     message: str
     status: int | None = None
     code: str | None = None
     retry_after: float | None = field(default=None, compare=False)
+    attempts: int = field(default=1, compare=False)
 
     __hash__ = Exception.__hash__
 

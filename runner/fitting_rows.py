@@ -97,6 +97,8 @@ def _column_faults(planned: PlannedPoint, there: Sequence[str]) -> list[Fault]:
     drawn = Drawing(planned.sampling, ()).columns - set(there)
     faults = [_lacking("prompt", experiment.dataset, name, there) for name in sorted(missing)]
     faults += [_lacking("sampling", experiment.dataset, name, there) for name in sorted(drawn)]
+    unknown = dict.fromkeys(name for name in experiment.output.columns or () if name not in there)
+    faults += [_lacking("output.columns", experiment.dataset, name, there) for name in unknown]
     faults += bare_prompts(experiment, planned.prompt, there)
     return faults + target_column_faults(experiment, there)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -163,7 +164,10 @@ def _spent(folder: Path) -> Progress:
     states = [state for attempt in attempts(folder) if (state := read_state(attempt)) is not None]
     known = [_progress(folder, state) for state in states]
     names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens", "uncounted")
-    return Progress(**{name: sum(getattr(one, name) for one in known) for name in names})
+    retries: Counter[str] = Counter()
+    for one in known:
+        retries.update(one.retries)
+    return Progress(**{name: sum(getattr(one, name) for one in known) for name in names}, retries=retries)
 
 
 def _progress(folder: Path, state: State) -> Progress:

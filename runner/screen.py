@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Iterable
 from typing import IO, Any
 
@@ -10,6 +12,20 @@ from rich.segment import Segment
 from rich.text import Text
 
 from runner.terminal import Escaping, escape
+
+_TEXT_WIDTH = 100
+
+
+def text_console() -> Console:
+    """Return a console whose text is captured, without colours: what it renders is for `rewrite`."""
+    return Console(file=io.StringIO(), width=_TEXT_WIDTH, color_system=None, force_jupyter=False)
+
+
+def rewrite(line: str, shown: int) -> None:
+    """Write a line on standard error over the one before, of which *shown* characters are there."""
+    file: Any = sys.stderr.raw if isinstance(sys.stderr, Escaping) else sys.stderr
+    file.write(f"\r{escape(line):<{shown}}")
+    file.flush()
 
 
 class Screen(Console):

@@ -169,6 +169,11 @@ class Usage(AsDict, frozen=True, omit_defaults=True, gc=False):
     cached_tokens: int | None = 0
     reasoning_tokens: int | None = 0
 
+    def plus(self, other: Usage) -> Usage:
+        """Return the sum of both; unknown where one is."""
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return Usage(*(None if one is None or two is None else one + two for one, two in pairs))
+
 
 class Timing(AsDict, frozen=True, omit_defaults=True, gc=False):
     """How long an answer took.

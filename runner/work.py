@@ -220,6 +220,7 @@ class _Worker:
             experiment.engine.max_attempts,
             Limiter(cap),
             tell=lambda trouble: self._counter.tell(self._secrets.mask(trouble)),
+            retried=self._counter.retry,
         )
         earlier = [path for path in logs_of(self._folder) if path.parent != self._attempt.path]
         with (

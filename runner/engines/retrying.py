@@ -24,6 +24,7 @@ from runner.errors import (
     RateLimitError,
     RequestTimeoutError,
     RetryableError,
+    ServerError,
 )
 from runner.values import Request, Response
 
@@ -64,6 +65,7 @@ class Retrying:
         limiter: Limiter,
         backoff: Backoff | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        retried: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Stand in front of *engine*.
 
@@ -73,12 +75,14 @@ class Retrying:
             limiter: gives the permits.
             backoff: how long to wait before asking again.
             tell: is told why a request is about to be sent again, and nothing once none waits for that.
+            retried: is called with the `RETRY_KINDS` of what failed whenever a request is sent again.
         """
         self._engine = engine
         self._limiter = limiter
         self._max_attempts = max_attempts
         self._backoff = backoff or Backoff()
         self._tell = tell
+        self._retried = retried
         self._answers = 0
         self._retrying = 0
         """Requests whose first attempt failed and that are neither answered nor given up."""
@@ -158,10 +162,14 @@ class Retrying:
                 raise self._final(failure, attempts, answers) from failure
             await self._wait(failure, attempts)
             attempts += 1
+            self._retried(_kind(failure))
             try:
                 response = await self._send(request, sending)
             except RetryableError as error:
                 failure = error
+            except AskError as error:
+                error.attempts = attempts
+                raise
             else:
                 timing = structs.replace(response.timing, attempts=attempts)
                 return structs.replace(response, timing=timing)
@@ -192,17 +200,30 @@ class Retrying:
         said = f"{error.message} (after {attempts} attempt{'s' * (attempts > 1)})"
         if _asked(error) > self._backoff.patience:
             said = f"{said}; the server asks to wait {_asked(error):.0f} s"
-            return EngineError(said, error.status, error.code, error.retry_after)
+            return EngineError(said, error.status, error.code, error.retry_after, attempts)
         if isinstance(error, MalformedResponseError):
-            return MalformedError(said, error.status, error.code)
+            return MalformedError(said, error.status, error.code, attempts=attempts)
         if isinstance(error, ConnectionFailedError) and answers == self._answers:
-            return EngineUnreachableError(said)
-        return replace(error, message=said)
+            return EngineUnreachableError(said, attempts=attempts)
+        return replace(error, message=said, attempts=attempts)
 
 
 _MOST_DOUBLINGS = 60
 _MOST_MALFORMED = 2
 """Malformed answers in a row that end a request."""
+
+RETRY_KINDS = {
+    RateLimitError: "rate_limit",
+    ServerError: "server_error",
+    RequestTimeoutError: "timeout",
+    ConnectionFailedError: "connection",
+    MalformedResponseError: "malformed",
+}
+"""Why a request is sent again -> the name under which such retries are counted."""
+
+
+def _kind(error: RetryableError) -> str:
+    return next((name for kind, name in RETRY_KINDS.items() if isinstance(error, kind)), "other")
 
 
 def _asked(error: AskError) -> float:

@@ -5,8 +5,6 @@ In a notebook rich draws its bar with ipywidgets; where these aren't installed, 
 
 from __future__ import annotations
 
-import io
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,7 +13,6 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -26,11 +23,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from runner.screen import Screen
-from runner.terminal import escaped_output
+from runner.screen import Screen, rewrite, text_console
+from runner.terminal import escaped_output, write_error
 from runner.values import count
 
-_TEXT_WIDTH = 100
 _TEXT_SECONDS = 0.1
 """Between two states of a bar of text."""
 LINE_SECONDS = 30.0
@@ -61,8 +57,7 @@ class TextBar(Progress):
     """
 
     def __init__(self, *columns: ProgressColumn) -> None:
-        console = Console(file=io.StringIO(), width=_TEXT_WIDTH, color_system=None, force_jupyter=False)
-        super().__init__(*columns, console=console, auto_refresh=False)
+        super().__init__(*columns, console=text_console(), auto_refresh=False)
         self._shown = 0
         self._due = 0.0
 
@@ -79,14 +74,14 @@ class TextBar(Progress):
     def stop(self) -> None:
         """Show the last state, and end the line."""
         self._write()
-        print(file=sys.stderr, flush=True)
+        write_error("")
 
     def _write(self) -> None:
         self._due = time.monotonic() + _TEXT_SECONDS
         with self.console.capture() as captured:
             self.console.print(self.make_tasks_table(self.tasks))
         line = " ".join(captured.get().split())
-        print(f"\r{line:<{self._shown}}", end="", file=sys.stderr, flush=True)
+        rewrite(line, self._shown)
         self._shown = len(line)
 
 

@@ -61,6 +61,11 @@ class Folder:
         }
         return {"args": [sys.executable, "-m", "runner", *words], "cwd": self.root, "env": env}
 
+    def write_logs(self) -> None:
+        """Write what a hostile server might into the logs of the runs that there are."""
+        for log in self.root.glob("runs/local/*/jobs/*/1/stdout.log"):
+            log.write_text(f"{HOSTILE}\nstep 1\rstep 2\r\n\x1b[36mblue\x1b[0m\n")
+
     def piped(self, *words: str) -> str:
         """Return what a command writes into pipes."""
         done = subprocess.run(**self._command(words), capture_output=True, check=False)
@@ -108,8 +113,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         made.write("name.yaml", **keys | {"name": HOSTILE})
         for file in ("e.yaml", "local.yaml"):
             assert "results:" in (printed := made.piped("run", file)), printed
-        for log in root.glob("runs/local/*/jobs/*/1/stdout.log"):
-            log.write_text(f"{HOSTILE}\nstep 1\rstep 2\r\n\x1b[36mblue\x1b[0m\n")
+        made.write_logs()
         (root / "runs" / "e\u202e\x1b[35;45m").mkdir()
         yield made
 
@@ -195,6 +199,8 @@ def test_what_can_be_shown_is(folder: Folder) -> None:
 
 def test_logs_show_bars_as_lines_and_no_colours(folder: Folder) -> None:
     """A server colours its prefix and moves back for each step of a bar."""
+    folder.write_logs()  # another test may have begun a newer run
+
     printed = folder.piped("logs", "local/last")
 
     assert "step 1\nstep 2\nblue\n" in printed
