@@ -47,6 +47,7 @@ def print_notes(out: Console, plan: Plan, *, whole: bool = False) -> None:
 
     Of a key whose notes differ by point, the first is shown. The run folder's resolved.json has them all.
     """
+    whole = whole or plan.composition.verbose
     notes = Counter(note for planned in plan.points for note in dict.fromkeys(planned.notes))
     alike: dict[str, list[str]] = {}
     for note, points in notes.items():

@@ -50,6 +50,8 @@ TAKEN = {
     "part of what a model brings": BASE.replace("small", "served") + "engine: {base_url: http://h/v1}\n",
     "hydra's file": "defaults: [/model: small, /dataset: sums, _self_]\nprompt: qa\ndataset: {limit: 1}\n"
     "hydra: {job: {name: sums}}\n",
+    "hydra's settings": BASE + "hydra: {mode: RUN, verbose: true, sweeper: {params: {samples: '1,2'}}}\n"
+    "hydra.job.name: sums\n",
 }
 """What is written -> an experiment in it that composes."""
 
@@ -71,7 +73,7 @@ TYPOS = {
     "samples": BASE + "samples: two\n",
     "axis": BASE + "sweep: {samples: 2}\n",
     "an option's list": BASE.replace("\n  temperature: 0", " {defaults: [greedy]}"),
-    "hydra's settings in another file": BASE + "hydra: {job: {name: sums}}\n",
+    "hydra's setting that is not honoured": BASE + "hydra: {run: {dir: out}}\n",
 }
 
 
