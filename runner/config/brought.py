@@ -5,7 +5,7 @@ from __future__ import annotations
 from runner.config.assemble import Deletion, Raw, found_at, laid, merged
 from runner.config.choices import KIND_AND_NAME, Chooser
 from runner.config.deletions import nothing_there, other_value, there
-from runner.config.document import Key, Origin
+from runner.config.document import Key, Origin, dotted
 from runner.config.keys import BROUGHT
 from runner.config.layers import DELETED, Given
 from runner.config.values import brief
@@ -71,6 +71,8 @@ def _without(
         elif not one.found and (fault := other_value(one.path, found_at(whole, one.path), one.only)):
             raw.faults.append(fault)
         else:
+            lost = brief(found_at(whole, one.path), one.path)
+            raw.notes.append(f"{dotted(one.path)}: the default (command line) replaces the model's {lost}")
             whole = laid(whole, one.path, 0, DELETED, "")
     left = whole.get(group) if isinstance(whole, dict) else None
     return left if isinstance(left, dict) else {}
