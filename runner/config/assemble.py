@@ -148,7 +148,12 @@ def _chosen_by_interpolation(key: str, whole: Given, chooser: Chooser, context: 
         chosen = chooser.choose(key, Given(text, whole.origin, whole.group))
     except ConfigError as error:
         problem = f"{whole.value} comes to nothing that can be chosen here"
-        raise ConfigError([Fault(f.place, problem, f.hint, f.source) for f in error.faults]) from None
+        # A hint that repeats the text would show what may be a secret.
+        hints = ["" if str(text) in fault.hint else fault.hint for fault in error.faults]
+        raise ConfigError([
+            Fault(fault.place, problem, hint, fault.source)
+            for fault, hint in zip(error.faults, hints, strict=True)
+        ]) from None
     if any(origin is not whole.origin for _, origin in chosen.trail):
         return chosen
     return Chosen(unresolved(chosen.value, str(text), whole.value), chosen.trail)

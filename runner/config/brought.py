@@ -36,9 +36,8 @@ def bring(raw: Raw, config: dict[str, Json], chooser: Chooser) -> None:
 def _bring(
     raw: Raw, config: dict[str, Json], group: str, brought: Json, deletions: list[Deletion], chooser: Chooser
 ) -> None:
-    trail = [(path[1:], o) for path, o in raw.trail if path[:2] == ("model", group)]
-    trail += [((), o.under(group)) for path, o in raw.trail if path == ("model",)]
-    origin = trail[-1][1] if trail else Origin("model")
+    trail = [(path[1:], origin) for path, origin in raw.trail if path[:2] == ("model", group)]
+    origin = next((one for path, one in reversed(trail) if path == (group,)), None) or _origin(raw, group)
     try:
         chosen = chooser.choose(group, Given(brought, origin))
     except ConfigError as error:
@@ -56,8 +55,16 @@ def _bring(
         )
         return
     below: list[tuple[Key, Origin]] = [((group, *path), where) for path, where in chosen.trail]
-    raw.trail[:0] = below
+    raw.trail[:0] = [*below, *(one for one in trail if len(one[0]) > 1)]
     config[group] = value if own is None else merged(value, own)
+
+
+def _origin(raw: Raw, group: str) -> Origin:
+    """Return where what a model brings was written with the model: where its line is known, if anywhere."""
+    models = [origin for path, origin in raw.trail if path == ("model",)]
+    known = max((origin.depth((group,)) for origin in models), default=0)
+    last = next((one for one in reversed(models) if one.depth((group,)) == known), Origin("model"))
+    return last.under(group)
 
 
 def _without(
