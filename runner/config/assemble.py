@@ -70,7 +70,7 @@ def assemble(layers: Sequence[Layer], chooser: Chooser, swept: Collection[Key] =
     """
     raw = Raw()
     context = {key: given.value for layer in layers for key, given in layer.whole.items()}
-    kept = engine_kept(layers, lambda key, given: _value_of(_chosen(key, given, chooser, context)))
+    kept = engine_kept(layers, lambda key, given: _chosen_map(key, given, chooser, context))
     layers = kept.layers
     raw.notes += kept.notes
     keys = dict.fromkeys(
@@ -88,10 +88,6 @@ def assemble(layers: Sequence[Layer], chooser: Chooser, swept: Collection[Key] =
     others = [one for one in raw.deletions if one.path[0] not in BROUGHT]
     raw.faults += [nothing_there(one.path, raw.config) for one in others if not one.found]
     return raw
-
-
-def _value_of(chosen: Chosen | Json) -> Json:
-    return chosen.value if isinstance(chosen, Chosen) else chosen
 
 
 def in_turn(parts: Sequence[tuple[Key, Given]]) -> list[tuple[Key, Given]]:
@@ -134,8 +130,10 @@ def _assemble_key(
 
 
 def _chosen(key: str, whole: Given, chooser: Chooser, context: dict[str, Json]) -> Chosen | Json:
-    if key not in GROUPS:
-        return whole.value
+    return _chosen_map(key, whole, chooser, context) if key in GROUPS else whole.value
+
+
+def _chosen_map(key: str, whole: Given, chooser: Chooser, context: dict[str, Json]) -> Chosen:
     if isinstance(whole.value, str) and "${" in whole.value:
         return _chosen_by_interpolation(key, whole, chooser, context)
     return chooser.choose(key, whole)

@@ -6,24 +6,24 @@ belongs to the engine that it was written for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
-from runner.config.document import Key
+from runner.config.choices import Chosen
+from runner.config.document import Key, dotted
 from runner.config.keys import DEFAULT_ENGINE
 from runner.config.layers import DELETED, Given, Layer
 from runner.config.values import brief
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError
-from runner.values import Json
 
 EVERY_KIND: Final = ("concurrency", "timeout", "max_attempts", "stream")
 """Settings of an engine that every kind has."""
 
-Choose = Callable[[str, Given], Json]
-"""Returns the value that a choice of a group stands for.
+Choose = Callable[[str, Given], Chosen]
+"""Returns the map that a choice of a group stands for.
 
 Raises:
     ConfigError: there is none.
@@ -100,8 +100,7 @@ def _model_kind(layer: Layer, rank: _Rank, choose: Choose) -> tuple[bool, str | 
     if whole is not None and whole.value is not None and whole.value is not DELETED:
         changed, giver = True, whole
         with suppress(ConfigError):
-            value = choose("model", whole)
-            engine = value.get("engine") if isinstance(value, dict) else None
+            engine = choose("model", whole).value.get("engine")
             kind = _kind(Given(engine, whole.origin), choose) if engine is not None else None
     for path, given in layer.parts:
         if path[:2] == ("model", "engine") and rank.holds(given) and given.value is not DELETED:
@@ -129,8 +128,7 @@ def _kind(engine: Given, choose: Choose) -> str | None:
     if engine.value is None or engine.value is DELETED:
         return None
     with suppress(ConfigError):
-        value = choose("engine", engine)
-        kind = value.get("kind") if isinstance(value, dict) else None
+        kind = choose("engine", engine).value.get("kind")
         return kind if isinstance(kind, str) else None
     return None
 
@@ -139,39 +137,44 @@ def _leave_behind(kept: EngineKept, rank: _Rank, kind: str, model: Given | None,
     """Take what another kind than *kind* may not have out of what lies below *rank*."""
     known = engine_kinds()
     common = [name for name in EVERY_KIND if kind not in known or name in known[kind].settings.model_fields]
+    wholes = [
+        index
+        for index, layer in enumerate(kept.layers[: rank.index + 1])
+        if "engine" in layer.whole and _Rank(index, layer.whole["engine"].swept) < rank
+    ]
+    top = max(wholes, default=0)
     lost: list[str] = []
     left: set[str] = set()
     for index, layer in enumerate(kept.layers[: rank.index + 1]):
-        below = Layer(layer.whole, layer.parts, layer.replaced)
-        whole = layer.whole.get("engine")
-        if whole is not None and _Rank(index, whole.swept) < rank and whole.value not in (None, DELETED):
-            filtered, gone = _filtered(whole, common, choose)
-            below = replace(below, whole={**layer.whole, "engine": filtered})
-            kept.dropped |= {("engine", name) for name in gone}
-            lost += [f"{brief(whole.value)} ({whole.origin.at()})"] if gone else []
-            left |= set(filtered.value) if isinstance(filtered.value, dict) else set()
-        parts = []
-        for path, given in layer.parts:
-            if path[0] != "engine" or not _Rank(index, given.swept) < rank or path[1] in common:
-                parts.append((path, given))
-                left |= {str(path[1])} if path[0] == "engine" else set()
-            else:
-                kept.dropped.add(path)
-                lost += [f"{'.'.join(map(str, path))} ({given.origin.at()})"]
-        kept.layers[index] = replace(below, parts=tuple(parts))
+        settings = _settings(layer.whole["engine"], choose) if index in wholes else {}
+        whole = {key: one for key, one in layer.whole.items() if key != "engine" or index not in wholes}
+        given: list[tuple[Key, Given]] = [(("engine", name), one) for name, one in settings.items()]
+        given += [(path, one) for path, one in _engine_parts(layer) if _Rank(index, one.swept) < rank]
+        stay = [one for one in given if one[0][1] in common] if index >= top else []
+        others = [one for one in layer.parts if one not in given]
+        kept.layers[index] = Layer(whole, (*stay, *others), layer.replaced)
+        gone = [] if index < top else [path for path, one in given if path[1] not in common]
+        kept.dropped |= set(gone)
+        left |= {str(path[1]) for path, _ in stay}
+        if any(path[1] in settings for path in gone):
+            one = layer.whole["engine"]
+            lost.append(f"{brief(one.value)} ({one.origin.at()})")
+        lost += [
+            f"{dotted(path)} ({one.origin.at()})" for path, one in given[len(settings) :] if path in gone
+        ]
     if lost and model is not None:
-        rest = f"; kept: {', '.join(name for name in common if name in left)}" if left & set(common) else ""
-        shown = brief(model.value)
-        kept.notes.append(f"engine: {shown} ({model.origin.at()}) replaces {', '.join(lost)}{rest}")
+        rest = f"; kept: {', '.join(name for name in common if name in left)}" if left else ""
+        shown = f"{brief(model.value)} ({model.origin.at()})"
+        kept.notes.append(f"engine: {shown} replaces {', '.join(lost)}{rest}")
 
 
-def _filtered(whole: Given, common: Collection[str], choose: Choose) -> tuple[Given, list[str]]:
-    """Return an engine's value with its *common* settings alone, and the names of the others."""
+def _settings(whole: Given, choose: Choose) -> dict[str, Given]:
+    """Return the settings of an engine that is given whole, with where each was written."""
+    if whole.value is None or whole.value is DELETED:
+        return {}
     try:
-        value = choose("engine", whole)
+        chosen = choose("engine", whole)
     except ConfigError:
-        value = None  # what names nothing has no settings
-    settings = value if isinstance(value, dict) else {}
-    gone = [name for name in settings if name not in common]
-    kept = {name: inner for name, inner in settings.items() if name in common}
-    return replace(whole, value=kept, group=""), gone
+        return {}  # what names nothing has no settings
+    origin = chosen.trail[0][1]
+    return {name: Given(value, origin.under(name), swept=whole.swept) for name, value in chosen.value.items()}

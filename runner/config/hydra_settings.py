@@ -177,7 +177,11 @@ def _in_file(document: Document, faults: list[Fault]) -> dict[str, Given]:
 
 def _in_command(change: Change, given: dict[str, Given], faults: list[Fault]) -> None:
     place = dotted(change.key)
-    if change.group or "/" in place:
+    if change.group and not change.group.startswith("hydra/"):
+        problem = "an option can't be put under Hydra's settings"
+        hint = f"known: {', '.join(HONOURED)}"
+        faults.append(Fault(f"{change.group}@{place}", problem, hint, change.origin.label))
+    elif change.group or "/" in place:
         faults.append(_refused((change.group or place).replace("/", "."), change.origin.label))
     elif change.sweep:
         hint = {
@@ -189,16 +193,22 @@ def _in_command(change: Change, given: dict[str, Given], faults: list[Fault]) ->
             for one in list(_flat(place, change.values[0], change.origin))[:1]
         ]
     elif change.action == "delete":
-        gone = [key for key in given if key == place or key.startswith(f"{place}.")]
-        if not gone:
-            problem = "nothing to delete: it is not given"
-            faults.append(Fault(place, problem, nearest(place, HONOURED), change.origin.label))
-        for key in gone:
-            del given[key]
+        faults += _delete(place, change, given)
     else:
         for key, one, fault in _flat(place, change.value, change.origin):
-            faults += [fault] if fault is not None else []
-            given[key] = one
+            if fault is None:
+                given[key] = one
+            else:
+                faults.append(fault)
+
+
+def _delete(place: str, change: Change, given: dict[str, Given]) -> list[Fault]:
+    """Delete what is given at *place* and below it."""
+    gone = [key for key in given if key == place or key.startswith(f"{place}.")]
+    for key in gone:
+        del given[key]
+    hint = f"known: {', '.join(HONOURED)}"
+    return [] if gone else [Fault(place, "nothing to delete: it is not given", hint, change.origin.label)]
 
 
 def _twice(changes: Sequence[Change]) -> Iterator[Fault]:

@@ -20,7 +20,6 @@ from runner.config.assemble import Raw, assemble, found_at, turn
 from runner.config.choices import Chooser
 from runner.config.deletions import given_by, nothing_there, there
 from runner.config.document import Document, Key, dotted
-from runner.config.hydra_options import needs_hydra
 from runner.config.hydra_settings import named, names_job
 from runner.config.hydra_source import composing, config_name, loader
 from runner.config.interpolation import omegaconf
@@ -260,11 +259,16 @@ class Plain:
         return self._reader.option(key, change.value) is None or self._names_model(change)
 
     def _names_model(self, change: Change) -> bool:
-        """Tell whether a change names a model's option that needs no Hydra."""
+        """Tell whether a change names a model's option that sets nothing else."""
         if dotted(change.key) != "model" or change.group or not isinstance(change.value, str):
             return False
-        path = self._reader.option("model", change.value)
-        return path is not None and not needs_hydra(self._reader.read(path))
+        if self._reader.option("model", change.value) is None:
+            return False
+        try:
+            self._chooser.choose("model", Given(change.value, change.origin))
+        except ConfigError:
+            return False  # Hydra says what is wrong, or takes one that sets more than the model
+        return True
 
 
 def _fronted(container: dict[str, Json]) -> set[str | int]:

@@ -142,6 +142,32 @@ def test_model_without_an_engine_leaves_the_kind_of_the_last_models(project: Pro
     assert engine.kind == "mistralrs"
 
 
+def test_what_a_layer_replaced_does_not_come_back(project: Project) -> None:
+    """Only the engine that counted before the model gives what is kept."""
+    project.file("model: {name: a}\n" + BODY + OWN, "one")
+    project.file("extends: one\nengine: {kind: vllm, max_attempts: 1}\n", "two")
+
+    engine = project.one("model=fake:b", file="two").engine
+
+    assert engine.model_dump(exclude_defaults=True) == {"max_attempts": 1}
+
+
+def test_option_that_builds_on_another_follows_the_rule(project: Project) -> None:
+    """In a file with a defaults list, too."""
+    project.write("conf/model/built.yaml", "defaults: [small]\nname: built\n")
+    for text in ("model: {name: a}\n" + BODY, "defaults: [/model: served, _self_]\n" + BODY):
+        engine = project.one("model=built", file=project.file(text + OWN)).engine
+        assert (engine.kind, engine.model_dump(exclude_defaults=True)) == ("fake", COMMON)
+
+
+def test_kind_is_the_models_and_what_is_kept_the_files(project: Project) -> None:
+    """As a plan says."""
+    (point,) = project.composed("model=fake:b", file=project.file("model: {name: a}\n" + BODY + OWN)).points
+
+    assert point.source("engine.kind") == "command line"
+    assert point.source("engine.timeout") == "experiments/case.yaml:6"
+
+
 def test_plan_tells_what_was_left_behind(project: Project) -> None:
     """And what was kept."""
     file = project.file("model: {name: a}\n" + BODY + "engine: {kind: vllm, timeout: 9, args: {seed: 1}}\n")
