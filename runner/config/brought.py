@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from runner.config.assemble import Deletion, Raw, found_at, laid, merged
 from runner.config.choices import KIND_AND_NAME, Chooser
 from runner.config.deletions import nothing_there, other_value, there
-from runner.config.document import Key, Origin, dotted
+from runner.config.document import Key, Origin, Trail, dotted
 from runner.config.keys import BROUGHT
 from runner.config.layers import DELETED, Given
 from runner.config.values import brief
@@ -55,8 +57,22 @@ def _bring(
         )
         return
     below: list[tuple[Key, Origin]] = [((group, *path), where) for path, where in chosen.trail]
-    raw.trail[:0] = [*below, *(one for one in trail if len(one[0]) > 1)]
+    deeper = [one for one in trail if len(one[0]) > 1]
+    raw.trail[:0] = [*below, *deeper]
+    if isinstance(own, dict):  # whose own line is not that of what the model alone gives
+        raw.trail += [
+            (path, where.under(path[-1])) for path, where in _alone(group, value, own, chosen.trail)
+        ]
+        raw.trail += [one for one in deeper if one[0][1] not in own]
     config[group] = value if own is None else merged(value, own)
+
+
+def _alone(
+    group: str, value: dict[str, Json], own: dict[str, Json], trail: Trail
+) -> Iterator[tuple[Key, Origin]]:
+    """Yield the keys that only a model gives, with where its whole value was written."""
+    whole = [origin for path, origin in trail if path == ()]
+    yield from (((group, name), whole[-1]) for name in value if name not in own and whole)
 
 
 def _origin(raw: Raw, group: str) -> Origin:

@@ -148,6 +148,7 @@ def opened(
     else:
         source = Front(document, changes, reader, chooser, params)
     source.notes[:0] = notes
+    source.swept.faults[:0] = settings.faults  # told with the others, of every point
     return source, settings.verbose
 
 

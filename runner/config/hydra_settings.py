@@ -56,10 +56,12 @@ class HydraSettings:
     Attributes:
         given: honoured key -> its value; a parameter of the sweeper stands under its own key.
         changes: the overrides of the command that aren't Hydra's own settings; `hydra.job.name` is `name`.
+        faults: what isn't honoured, and values of another type than expected.
     """
 
     given: Mapping[str, Given] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     @property
     def params(self) -> dict[str, Given]:
@@ -84,11 +86,7 @@ class HydraSettings:
 
 
 def hydra_settings(documents: Sequence[Document], changes: Sequence[Change]) -> HydraSettings:
-    """Return what *documents*, the file last, and the overrides of a command say.
-
-    Raises:
-        ConfigError: everything that isn't honoured, and values of another type than expected.
-    """
+    """Return what *documents*, the file last, and the overrides of a command say."""
     faults: list[Fault] = []
     given: dict[str, Given] = {}
     for document in documents:
@@ -106,10 +104,9 @@ def hydra_settings(documents: Sequence[Document], changes: Sequence[Change]) -> 
     faults += _twice(changes)
     given.pop(JOB_NAME, None)  # in the layer of its file it is `name`
     given = {key: one for key, one in given.items() if one.value is not None}
-    faults += [fault for key, one in given.items() if (fault := _type_fault(key, one))]
-    if faults:
-        raise ConfigError(faults)
-    return HydraSettings(given, tuple(others))
+    wrong = {key: fault for key, one in given.items() if (fault := _type_fault(key, one))}
+    sound = {key: one for key, one in given.items() if key not in wrong}
+    return HydraSettings(sound, tuple(others), (*faults, *wrong.values()))
 
 
 def named(layer: Layer, document: Document) -> Layer:

@@ -166,6 +166,9 @@ def test_kind_is_the_models_and_what_is_kept_the_files(project: Project) -> None
 
     assert point.source("engine.kind") == "command line"
     assert point.source("engine.timeout") == "experiments/case.yaml:6"
+    (same,) = project.composed(file=project.file(FILES["a map without a kind"])).points
+    assert same.source("engine.kind") == "experiments/case.yaml:1"
+    assert same.source("engine.timeout") == "experiments/case.yaml:6"
 
 
 def test_plan_tells_what_was_left_behind(project: Project) -> None:

@@ -261,6 +261,16 @@ def test_verbose_prints_every_note(project: Project, capsys: pytest.CaptureFixtu
     assert compose(file, ["hydra.verbose=true"]).verbose
 
 
+def test_all_that_is_wrong_is_told_at_once(project: Project) -> None:
+    """With what is wrong elsewhere."""
+    text = BASE.replace("small", "smal") + "hydra: {run: {dir: a}, mode: x}\n"
+
+    message = project.refused("hydra.launcher=b", "samples=0", file=project.file(text))
+
+    for place in ("hydra.run.dir (", "hydra.mode (", "hydra.launcher (", "model (", "samples ("):
+        assert f"\n{place}" in f"\n{message}"
+
+
 def test_unhonoured_setting_ends_the_command(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """With exit code 2, and no folder of runs."""
     file = project.file(BASE + "hydra: {run: {dir: out}}\n")
