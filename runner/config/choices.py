@@ -172,6 +172,8 @@ class Chooser:
         shown = shown_name(name) if name else "empty text"
         problem = f"{shown} is neither a folder of {looked} nor an option of conf/prompt/"
         hint = nearest(name, sorted(known))
+        if name:
+            hint += f"; for the text itself write {{user: {brief(name)}}}"
         if name.isidentifier():
             hint += f'; if it is a column, write "{{{{ row.{name} }}}}"'
         raise self._fault("prompt", problem, hint, origin)

@@ -110,7 +110,7 @@ def defaults_info(file: Path | str, overrides: Sequence[str]) -> str:
 def _open(file: Path | str, overrides: Sequence[str]) -> tuple[Path, Reader, Any]:
     path = find_experiment(file)
     reader = Reader(Places.of(path))
-    source = opened(path, overrides, reader, Chooser(reader), multirun=True)
+    source, _ = opened(path, overrides, reader, Chooser(reader), multirun=None)
     if source.swept.faults:
         raise ConfigError(source.swept.faults)
     return path, reader, source
