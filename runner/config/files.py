@@ -10,6 +10,7 @@ from runner.config.adapted import Adapted
 from runner.config.inlined import Inliner
 from runner.config.keys import nearest, served
 from runner.config.reader import Reader
+from runner.config.row_files import ROW_SUFFIXES
 from runner.engines.registry import engine_kinds
 from runner.engines.weights import is_hub_name
 from runner.errors import Fault
@@ -18,7 +19,6 @@ from runner.shipped import shipped
 from runner.spec import Experiment, Model
 from runner.values import Json
 
-_ROWS = {".jsonl", ".ndjson", ".csv", ".parquet"}
 _MOST_NAMED = 10
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece", "source.spm")
 """How names of a tokenizer's files begin."""
@@ -80,10 +80,10 @@ class Files:
         shown = shown_name(path)
         there = self._places.find(path)
         if there is not None and is_folder(there):
-            within = [one.name for one in entries(there) if one.suffix in _ROWS]
+            within = [one.name for one in entries(there) if one.name.endswith(ROW_SUFFIXES)]
             hint = f"name a file in it: {', '.join(within[:_MOST_NAMED])}" if within else ""
             return Fault("dataset.path", f"{shown} is a folder, no file", hint)
-        names = [name for name in self._names(path) if Path(name).suffix in _ROWS]
+        names = [name for name in self._names(path) if name.endswith(ROW_SUFFIXES)]
         return Fault(
             "dataset.path", f"no file {shown} ({self._looked(path)})", nearest(Path(path).name, names[:50])
         )
