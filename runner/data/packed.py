@@ -81,7 +81,7 @@ class _Unpacked(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         try:
             block = self._source.read(len(view))
-        except (*_damage()) as error:
+        except _damage() as error:
             problem = one_line(str(error)) or type(error).__name__
             raise UserError(
                 f"dataset file {self._path}: the {self._form} data is damaged or incomplete, "
