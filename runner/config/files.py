@@ -72,13 +72,13 @@ class Files:
 
     def _dataset(self, path: str) -> Path | None:
         if path not in self._datasets:
-            found = self._places.find(path)
+            found = self._places.rows(path)
             self._datasets[path] = found.absolute() if found is not None and is_file(found) else None
         return self._datasets[path]
 
     def _no_dataset(self, path: str) -> Fault:
         shown = shown_name(path)
-        there = self._places.find(path)
+        there = self._places.rows(path)
         if there is not None and is_folder(there):
             within = [one.name for one in entries(there) if one.name.endswith(ROW_SUFFIXES)]
             hint = f"name a file in it: {', '.join(within[:_MOST_NAMED])}" if within else ""
