@@ -20,8 +20,8 @@ class Places:
 
     Attributes:
         root: nearest folder above the experiment file that holds ``conf/`` or ``templates/``, or the file
-            below its ``experiments/``; else the file's own folder. A shipped experiment is no project's: the working folder
-            stands in for its own.
+            below its ``experiments/``; else the file's own folder. A shipped experiment is no project's:
+            the working folder stands in for its own.
         runs: where runs are written.
     """
 
@@ -72,7 +72,7 @@ class Places:
         return find(path, (self.root, shipped()))
 
     def rows(self, path: str) -> Path | None:
-        """Return the file or folder that a dataset's *path* names, in the root or among the shipped ``data/``.
+        """Return what a dataset's *path* names, in the root or among the shipped ``data/``.
 
         Nothing else of the installation is a dataset.
         """

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 
 from rich.text import Text
 
-from runner.commands.arguments import runs_folder, typed
+from runner.commands.arguments import typed
 from runner.commands.console import console
 from runner.commands.follow import resumable
 from runner.commands.launchable import also, check_open_files, without_server
@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
         )
     if arguments.overrides:
         raise UserError(f"resume takes one run, and one of its points (given: {' '.join(words)})")
-    run, point = run_and_point(runs_folder(arguments), arguments.run, arguments.point)
+    run, point = run_and_point(arguments)
     check_whole(run)
     with ExitStack() as held:
         held.enter_context(run.launching("resume"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runner.config.choices import Chooser
 from runner.config.files import Files
 from runner.config.finish import Finisher
+from runner.config.from_here import from_here
 from runner.config.front import Front
 from runner.config.interpolation import environment_reads
 from runner.config.keys import nearest
@@ -117,7 +118,7 @@ def opened(
 ) -> Front | Plain:
     """Read the file and the overrides; a file with a ``defaults:`` list is Hydra's."""
     document = reader.read(path)
-    changes = parse_overrides(overrides, reader.options)
+    changes = from_here(parse_overrides(overrides, reader.options), reader)
     if not multirun:
         refuse_commas(changes)
     if "defaults" not in document.data:
