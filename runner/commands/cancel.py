@@ -8,6 +8,8 @@ runner cancel RUN POINT     one point: the other points of its job go on
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Sequence
 
 from runner.commands.arguments import runs_folders, typed
 from runner.commands.console import console, shown
@@ -23,6 +25,10 @@ from runner.values import count
 
 _FINISHED = frozenset({"complete", "incomplete", "failed"})
 """States of a job that ended by itself, before a signal could reach it."""
+
+
+_WAIT_SECONDS = 15
+"""How long an inline job, which nobody kills, is waited for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +76,7 @@ def _cancel_run(run: RunFolder) -> None:
         check_whole(run)
         out.print(f"nothing to cancel: no job of {run.name} is pending or running")
         return
-    states = job_states(run.path)
+    states = _ended_states(run, stopped)
     ended = {name: states[name].state for name in stopped}
     cancelled = [
         name for name, state in ended.items() if state not in _FINISHED and not _runs_on(states[name])
@@ -88,6 +94,16 @@ def _cancel_run(run: RunFolder) -> None:
         out.print(
             f"{count(missing, 'result')} missing; to request them after all: runner resume {typed(run)}"
         )
+
+
+def _ended_states(run: RunFolder, stopped: Sequence[str]) -> dict[str, JobState]:
+    """Return how the jobs are once those that were signalled have ended, or have had their time for it."""
+    until = time.monotonic() + _WAIT_SECONDS
+    while any(_runs_on((states := job_states(run.path))[name]) for name in stopped):
+        if time.monotonic() > until:
+            break
+        time.sleep(0.1)
+    return states
 
 
 def _runs_on(state: JobState) -> bool:
