@@ -17,7 +17,7 @@ from contextlib import ExitStack
 
 from rich.console import Console
 
-from runner.commands.arguments import runs_folder, typed, unknown
+from runner.commands.arguments import typed, unknown
 from runner.commands.console import console, print_json
 from runner.commands.detail import as_json, print_detail
 from runner.commands.pointed import add_run_and_point, point_name, run_and_point
@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     if arguments.n is not None and arguments.n < 1:
         raise UserError("-n takes a number from 1")
-    run, given = run_and_point(runs_folder(arguments), arguments.run, arguments.point)
+    run, given = run_and_point(arguments)
     arguments.point = given
     check_whole(run)
     jobs = jobs_of(run)

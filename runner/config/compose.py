@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runner.config.choices import Chooser
 from runner.config.files import Files
 from runner.config.finish import Finisher
+from runner.config.from_here import from_here
 from runner.config.front import Front
 from runner.config.hydra_searchpath import search_folders
 from runner.config.hydra_settings import MODE, PARAMS, HydraSettings, hydra_settings
@@ -135,7 +136,7 @@ def opened(
         _check_mode(settings)
     if not sweeps:
         refuse_commas(settings.changes)
-    changes, notes = without_moot(settings.changes), list[str]()
+    changes, notes = without_moot(from_here(settings.changes, reader)), list[str]()
     params = sweeper_axes(settings, reader.options, 0)
     if not sweeps:
         notes = _unswept_params(settings)

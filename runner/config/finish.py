@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +24,7 @@ from runner.config.keys import (
     LATER_SCORERS,
 )
 from runner.config.replaced import lost_target
+from runner.config.row_files import row_format
 from runner.config.texts import read_values, spelled_nothing
 from runner.config.values import oversized
 from runner.engines.auto import AUTO
@@ -34,8 +34,6 @@ from runner.schema import experiment_type, fitting_type
 from runner.scoring.registry import scorer_kinds
 from runner.spec import LARGEST, Experiment
 from runner.values import Json
-
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
 class Finisher:
@@ -127,11 +125,11 @@ class Finisher:
     def _kinds(self, raw: Raw, config: dict[str, Json]) -> dict[str, Json]:
         """Fill in kinds that can be told, and refuse those of later parts by name."""
         dataset = config.get("dataset")
-        if isinstance(dataset, dict) and "kind" not in dataset:
+        if isinstance(dataset, dict):
             # Without a path that is what's wrong, and not the kind, which one need not give.
             path = dataset.get("path")
-            suffix = PurePath(path).suffix if isinstance(path, str) else ""
-            config["dataset"] = {"kind": _SUFFIXES.get(suffix, "jsonl"), **dataset}
+            told = row_format(path if isinstance(path, str) else "", dataset.get("kind"))
+            config["dataset"] = {**told, **dataset}
         scorers = config.get("scorers")
         if isinstance(scorers, dict):
             config["scorers"] = {

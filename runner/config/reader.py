@@ -15,6 +15,7 @@ class Reader:
     """Reads files and options; what it read is the composition's sources.
 
     Args:
+        typed: paths that the command line gives, which start at the working folder first.
         places: decides how files are named in messages and where options are looked up.
 
     Attributes:
@@ -23,6 +24,7 @@ class Reader:
 
     def __init__(self, places: Places) -> None:
         self.places = places
+        self.typed: set[str] = set()
         self._documents: dict[Path, Document] = {}
         self._options: dict[tuple[str, str], Path | None] = {}
         self.groups = places.groups
