@@ -25,6 +25,7 @@ from runner.engines.notes import SILENT, Notes
 from runner.engines.openai_stream import put_together, texts
 from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.provider_errors import provider_error, report
+from runner.engines.redirects import is_redirect, redirect_error
 from runner.engines.sse import events
 from runner.engines.stops import stops_of, up_to_stop, without_stops
 from runner.engines.task_wire import Wire
@@ -278,7 +279,14 @@ class OpenAIEngine:
         made = self._readings[id(sampling)] = Reading(sampling, self._endpoint.notes)
         return made
 
+    def _base_of(self, url: str) -> str:
+        """Return what *url* begins with; the routes of some tasks replace the base's /v1."""
+        base = self._endpoint.base_url
+        return base if url.startswith(f"{base}/") else base.removesuffix("/v1")
+
     def _refusal(self, url: str, answer: Head, body: bytes) -> AskError:
+        if is_redirect(answer.status):
+            return redirect_error(answer.status, url, answer.header("location"), self._base_of(url))
         waits = answer.header("retry-after"), answer.header("retry-after-ms")
         error = provider_error(answer.status, body, *waits)
         if type(error) not in {BadRequestError, UnknownModelError}:

@@ -56,10 +56,11 @@ def read_text(body: bytes, engine: str, timing: Timing, reading: Reading = _NOTH
     """Decode the answer to a completion request; raises as `read_chat` does."""
     try:
         answer = _decode(_text, body, reading)
+        choices = tuple([_text_choice(choice, reading) for choice in answer.choices])
     except IncompleteResponseError as error:
         error.response = read_text(body, engine, timing, replace(reading, sampling={}))
         raise
-    return _response(answer, tuple(map(_text_choice, answer.choices)), engine, timing, reading)
+    return _response(answer, choices, engine, timing, reading)
 
 
 def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes, reading: Reading) -> _Answer:
@@ -117,7 +118,7 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
     content = message.content
     if type(content) is str and content and choice.finish_reason == "stop" and _is_plain(choice, message):
         return Choice(content, "stop")
-    logprobs = _chat_logprobs(choice.logprobs)
+    logprobs = _chat_logprobs(choice.logprobs, reading)
     text = _joined(content)
     return Choice(
         # A refusal comes in a field of its own, and is what the model said.
@@ -143,8 +144,8 @@ def _is_plain(choice: ChatChoice, message: ChatMessage) -> bool:
     )
 
 
-def _text_choice(choice: TextChoice) -> Choice:
-    logprobs = _text_logprobs(choice.logprobs)
+def _text_choice(choice: TextChoice, reading: Reading) -> Choice:
+    logprobs = _text_logprobs(choice.logprobs, reading)
     return Choice(
         text=choice.text or "",
         finish_reason=_finish(choice.finish_reason),
@@ -220,11 +221,11 @@ def _thoughts(content: ChatContent) -> str | None:
     return "".join(_joined(part.thinking) for part in content if part.thinking) or None
 
 
-def _chat_logprobs(logprobs: ChatLogprobs | None) -> tuple[TokenLogprob, ...] | None:
+def _chat_logprobs(logprobs: ChatLogprobs | None, reading: Reading) -> tuple[TokenLogprob, ...] | None:
     if logprobs is None:
         return None
     if logprobs.content is None:
-        return _listed_logprobs(logprobs)
+        return _listed_logprobs(logprobs, reading)
     return tuple(
         TokenLogprob(
             token=token.token,
@@ -236,8 +237,27 @@ def _chat_logprobs(logprobs: ChatLogprobs | None) -> tuple[TokenLogprob, ...] | 
     )
 
 
-def _listed_logprobs(logprobs: ChatLogprobs) -> tuple[TokenLogprob, ...] | None:
-    if not logprobs.tokens or not logprobs.token_logprobs:
+def _lacks_numbers(logprobs: list[float | None], reading: Reading) -> bool:
+    """Tell whether lists of log probabilities hold null, and nobody asked for them.
+
+    An echoed prompt's first token has none.
+
+    Raises:
+        IncompleteResponseError: they were asked for.
+    """
+    if None not in logprobs:
+        return False
+    sampling = reading.sampling
+    echoed = (sampling.get("passthrough") or {}).get("echo")
+    if None not in (logprobs[1:] if echoed else logprobs):
+        return False
+    if sampling.get("logprobs"):
+        raise IncompleteResponseError("logprobs were asked for, and one is null")
+    return True
+
+
+def _listed_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLogprob, ...] | None:
+    if not logprobs.tokens or not logprobs.token_logprobs or _lacks_numbers(logprobs.token_logprobs, reading):
         return None
     count = len(logprobs.tokens)
     tops = logprobs.top_logprobs if isinstance(logprobs.top_logprobs, list) else [None] * count
@@ -249,9 +269,11 @@ def _listed_logprobs(logprobs: ChatLogprobs) -> tuple[TokenLogprob, ...] | None:
     )
 
 
-def _text_logprobs(logprobs: TextLogprobs | None) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None:
+def _text_logprobs(logprobs: TextLogprobs | None, reading: Reading) -> tuple[TokenLogprob, ...] | None:
+    if logprobs is None or _lacks_numbers(logprobs.token_logprobs, reading):
         return None
+    if logprobs.tokens and not logprobs.token_logprobs:
+        return None  # they could not be read, and nobody asked for them
     tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)
     return tuple(
         TokenLogprob(token=token, logprob=logprob or 0.0, top=tuple(top.items()) if top else ())

@@ -25,6 +25,7 @@ from runner.engines.batching import Batcher
 from runner.engines.constraints import with_values
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.provider_errors import one_line, provider_error, report
+from runner.engines.redirects import is_redirect, redirect_error
 from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, RemoteSettings
 from runner.engines.sdk_bodies import raised_within
 from runner.engines.stops import stops_of, up_to_stop, without_stops
@@ -225,8 +226,20 @@ def send_only(sdk: Any, headers: Mapping[str, str]) -> None:
     sdk._custom_headers = dict(headers)  # noqa: SLF001 - what its constructor adds to can only be taken back here
 
 
-def status_failure(status: int, body: bytes, headers: Mapping[str, str]) -> AskError:
-    """Return the error that an answer with *status* stands for; *headers* take names in any case."""
+def status_failure(
+    status: int, body: bytes, headers: Mapping[str, str], asked: str = "", base_url: str = ""
+) -> AskError:
+    """Return the error that an answer with *status* stands for; *headers* take names in any case.
+
+    Args:
+        status: of HTTP.
+        body: what came with it.
+        headers: what came before it.
+        asked: the URL that was requested.
+        base_url: what it begins with, as `engine.base_url` would have it.
+    """
+    if is_redirect(status):
+        return redirect_error(status, asked, headers.get("location"), base_url)
     return provider_error(status, body, headers.get("retry-after"), headers.get("retry-after-ms"))
 
 
