@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from pydantic import Field
@@ -12,6 +13,8 @@ from runner.engines.remote import EmbeddingSettings
 from runner.engines.sdk import NEUTRAL, ProviderSettings, SdkEngine, require_ready, rooted_faults
 from runner.spec import EngineSettings, Model
 
+_KEY, _OTHER_KEY = "GEMINI_API_KEY", "GOOGLE_API_KEY"
+
 
 class Google(EmbeddingSettings, ProviderSettings):
     """Google's Gemini API, through its own SDK."""
@@ -19,9 +22,14 @@ class Google(EmbeddingSettings, ProviderSettings):
     kind: Literal["google"] = "google"
     """Google's Gemini API, through its SDK."""
     api_key_env: str = Field("GEMINI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Environment variable that holds the key."""
+    """Environment variable that holds the key; where GEMINI_API_KEY is not set, GOOGLE_API_KEY is read."""
     api_version: str = Field("v1beta", pattern=r"^v[0-9][a-z0-9]*$")
     """Version of the API; what is new is often in v1beta alone."""
+
+    def key_variable(self) -> str:
+        """Return the name of the variable that the key is read from: Google's own SDK takes either."""
+        unset = self.api_key_env == _KEY and not os.environ.get(_KEY)
+        return _OTHER_KEY if unset and os.environ.get(_OTHER_KEY) else self.api_key_env
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:

@@ -117,18 +117,21 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
     message = choice.message
     content = message.content
     if type(content) is str and content and choice.finish_reason == "stop" and _is_plain(choice, message):
-        return Choice(content, "stop")
-    logprobs = _chat_logprobs(choice.logprobs, reading)
+        reason = _stop_reason(choice, reading)
+        return Choice(content, "stop") if reason is None else Choice(content, "stop", stop_reason=reason)
+    ids = _ids(choice.token_ids or choice.response_token_ids)
+    logprobs = _with_ids(_chat_logprobs(choice.logprobs, reading), ids)
     text = _joined(content)
     return Choice(
         # A refusal comes in a field of its own, and is what the model said.
         text=text or message.refusal or "",
         finish_reason=_finish(choice.finish_reason, refused=bool(message.refusal) and not text),
-        token_ids=_ids(choice.token_ids or choice.response_token_ids),
+        token_ids=ids,
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
         tool_calls=tuple(_call(call, reading) for call in message.tool_calls) if message.tool_calls else (),
+        stop_reason=_stop_reason(choice, reading),
     )
 
 
@@ -145,14 +148,37 @@ def _is_plain(choice: ChatChoice, message: ChatMessage) -> bool:
 
 
 def _text_choice(choice: TextChoice, reading: Reading) -> Choice:
-    logprobs = _text_logprobs(choice.logprobs, reading)
+    ids = _ids(choice.token_ids)
+    logprobs = _with_ids(_text_logprobs(choice.logprobs, reading), ids)
     return Choice(
         text=choice.text or "",
         finish_reason=_finish(choice.finish_reason),
-        token_ids=_ids(choice.token_ids),
+        token_ids=ids,
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
+        stop_reason=_stop_reason(choice, reading),
     )
+
+
+_TELLING = ("stop", "logprobs", "return_token_ids", "passthrough")
+"""Sampling values beside which what ended an answer is kept: else SGLang's end token would be in each."""
+
+
+def _stop_reason(choice: ChatChoice | TextChoice, reading: Reading) -> int | str | None:
+    """Return what ended an answer, as vLLM and SGLang report it."""
+    reason = choice.matched_stop if choice.stop_reason is None else choice.stop_reason
+    if reason is None or isinstance(reason, str):
+        return reason or None
+    return reason if any(reading.sampling.get(name) for name in _TELLING) else None
+
+
+def _with_ids(
+    logprobs: tuple[TokenLogprob, ...] | None, ids: tuple[int, ...] | None
+) -> tuple[TokenLogprob, ...] | None:
+    """Return log probabilities with the ids of their tokens, which vLLM lists beside them."""
+    if not logprobs or ids is None or len(ids) != len(logprobs) or logprobs[0].token_id is not None:
+        return logprobs
+    return tuple([msgspec.structs.replace(one, token_id=id_) for one, id_ in zip(logprobs, ids, strict=True)])
 
 
 def _call(call: dict[str, Any], reading: Reading) -> Json:
@@ -189,7 +215,7 @@ def _prompt_logprobs(
         by_rank = sorted(alternatives.items(), key=lambda item: item[1].rank or 0)
         top = tuple((token.decoded_token or "", token.logprob) for _, token in by_rank)
         chosen = alternatives[own]
-        found.append(TokenLogprob(chosen.decoded_token or "", chosen.logprob, own, top))
+        found.append(TokenLogprob(chosen.decoded_token or "", chosen.logprob, own, top, chosen.rank))
     return tuple(found)
 
 
@@ -231,6 +257,7 @@ def _chat_logprobs(logprobs: ChatLogprobs | None, reading: Reading) -> tuple[Tok
             token=token.token,
             logprob=token.logprob,
             token_id=token.token_id,
+            rank=token.rank,
             top=tuple((other.token, other.logprob) for other in token.top_logprobs or ()),
         )
         for token in logprobs.content

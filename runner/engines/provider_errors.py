@@ -53,7 +53,8 @@ _UNSEEMLY = re.compile(
 )
 """What a provider finds fault with in a prompt, which xAI and OpenRouter refuse with a status of keys."""
 _BROKE = re.compile(
-    r"credit balance is too low|insufficient[ _](user[ _])?(quota|balance|credits?|funds)|arrearage|in arrears"
+    r"credit balance is too low|insufficient[ _](user[ _])?(quota|balance|credits?|funds)|in arrears"
+    r"|arrearage"
     r"|(out of|no|not enough) (remaining )?(credits?|balance|funds)\b|payment (is )?required|recharge"
     r"|balance (is |has )?(been )?(not enough|not sufficient|insufficient|exhausted|used up|too low)"
     r"|(billing|spend(ing)?)( hard)? limit|余额不足|欠费"

@@ -19,6 +19,7 @@ from tenacity import (
 )
 
 from runner.engines.base import Engine
+from runner.engines.constraints import constraint_of
 from runner.engines.limits import Limiter
 from runner.errors import (
     AskError,
@@ -30,6 +31,8 @@ from runner.errors import (
     RateLimitError,
     RequestTimeoutError,
     RetryableError,
+    UnservableRequestError,
+    unvaried,
 )
 from runner.values import Request, Response
 
@@ -59,6 +62,7 @@ class Retrying:
 
     - a malformed answer as `MalformedError`, final for its row; two in a row are enough;
     - a lost connection as `EngineUnreachableError`, if no other request was answered meanwhile;
+    - the same 500 to each attempt, if others were answered, as `UnservableRequestError`;
     - a server that asks for more patience than there is, as `EngineError`;
     - all else as it was, with the number of attempts in its message.
     """
@@ -86,6 +90,8 @@ class Retrying:
         self._backoff = backoff or Backoff()
         self._tell = tell
         self._answers = 0
+        self._failures = 0
+        """Of these, errors: what the server said in place of an answer."""
         self._retrying = 0
         """Requests whose first attempt failed and that are neither answered nor given up."""
 
@@ -152,10 +158,14 @@ class Retrying:
             self._limiter.throttled(sent_in, self._bearable(error))
         if not isinstance(error, ConnectionFailedError | RequestTimeoutError):
             self._answers += 1  # the server did answer
+            self._failures += 1
 
     async def _again(self, request: Request, first: RetryableError, answers: int) -> Response:
         failure: RetryableError | None = first
         attempts = 0
+        answered = self._answered
+        said: set[str] = set()
+        """What each attempt came to."""
 
         async def attempt() -> Response:
             nonlocal failure, attempts
@@ -163,13 +173,20 @@ class Retrying:
             if failure is not None:
                 # The attempt that brought us here is the library's first.
                 failed, failure = failure, None
+                said.add(_words_of(failed))
                 raise failed
-            return await self._send(request)
+            try:
+                return await self._send(request)
+            except RetryableError as error:
+                said.add(_words_of(error))
+                raise
 
         self._retrying += 1
         try:
             response: Response = await self._library()(attempt)
         except RetryableError as error:
+            if len(said) == 1 and attempts > 1 and self._serves_others(error, request, answered):
+                raise _unservable(error, request, attempts) from error
             raise self._final(error, attempts, answers) from error
         finally:
             self._retrying -= 1
@@ -177,6 +194,25 @@ class Retrying:
                 self._tell("")
         timing = structs.replace(response.timing, attempts=attempts)
         return structs.replace(response, timing=timing)
+
+    def _serves_others(self, error: RetryableError, request: Request, answered: int) -> bool:
+        """Tell whether it is this request that a server fails on which is working.
+
+        That others were answered since its first failure tells it. Of a request with a constraint, that any
+        was answered: servers fail on constraints that they can't compile.
+
+        Args:
+            error: what all attempts came to.
+            request: that was sent.
+            answered: requests that were answered before its first failure.
+        """
+        if error.status not in _OWN_FAULTS:
+            return False
+        return self._answered > (0 if _constraint(request) is not None else answered)
+
+    @property
+    def _answered(self) -> int:
+        return self._answers - self._failures
 
     def _library(self) -> AsyncRetrying:
         doubling = wait_exponential(multiplier=self._backoff.first, max=self._backoff.longest)
@@ -225,8 +261,35 @@ class Retrying:
         return replace(error, message=said)
 
 
+_OWN_FAULTS = frozenset({500, 501})
+"""Statuses of a server's own; a gateway sends those above when the server behind it is gone or busy."""
 _MOST_MALFORMED = 2
 """Malformed answers in a row that end a request."""
+
+
+_ENFORCED = ("structured_outputs", "response_format", "grammar", "ebnf", "guided_json", "guided_regex")
+"""What is passed through of constraints."""
+
+
+def _constraint(request: Request) -> str | None:
+    """Return the name of what a request's answer has to obey."""
+    if (constraint := constraint_of(request)) is not None:
+        return constraint[0]
+    passed = request.sampling.get("passthrough") or {}
+    named = [name for name in _ENFORCED if passed.get(name) is not None]
+    return named[0] if named else "tool_choice" if request.sampling.get("tool_choice") else None
+
+
+def _words_of(error: AskError) -> str:
+    """Return what tells one failure from another."""
+    return f"{type(error).__name__} {error.status} {unvaried(error.message)}"
+
+
+def _unservable(error: RetryableError, request: Request, attempts: int) -> UnservableRequestError:
+    told = f"{error.message} (the same for all {attempts} attempts, while other requests were answered"
+    if (constraint := _constraint(request)) is not None:
+        told += f"; the server may not support this {constraint}"
+    return UnservableRequestError(f"{told})", error.status, error.code)
 
 
 def _failure(state: RetryCallState) -> BaseException | None:

@@ -23,6 +23,7 @@ from runner.engines.asked import require_asked
 from runner.engines.base import EngineKind
 from runner.engines.batching import Batcher
 from runner.engines.constraints import with_values
+from runner.engines.cut_calls import without_cut_calls
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.provider_errors import one_line, provider_error, report
 from runner.engines.redirects import is_redirect, redirect_error
@@ -51,7 +52,7 @@ class ProviderSettings(RemoteSettings):
 
     def api_key(self) -> str:
         """Return the key; `require_ready` has seen that it is set."""
-        return os.environ[self.api_key_env]
+        return os.environ[self.key_variable() or self.api_key_env]
 
     def further_headers(self) -> dict[str, str]:
         """Return the headers that `headers_env` names, with their values."""
@@ -160,7 +161,8 @@ class SdkEngine:
                 answer = await self.client.ask(request)
             response = _timed(answer, start)
             require_asked(request, response)
-            response = with_values(request, without_stops(request, response))
+            response = without_cut_calls(request, without_stops(request, response))
+            response = with_values(request, response)
         self._version = response.engine_version
         return response
 

@@ -1,0 +1,105 @@
+"""An address without its /v1 is an error that says what to write, and Google's key has two names."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from runner.engines.google import KIND as GOOGLE
+from runner.engines.google import Google
+from runner.engines.openai_compatible import KIND, OpenAICompatible
+from runner.errors import AskError, BadRequestError, EngineError
+from runner.spec import Model
+from tests.engines.asking_engines import chat_request
+from tests.engines.scripted_server import chat
+from tests.http_server import Behaviour, Exchange, HttpServer
+
+
+async def chats(exchange: Exchange) -> None:
+    if exchange.request.method == "POST":
+        await exchange.answer(json.dumps(chat("hi")).encode())
+    else:
+        await exchange.answer(b"{}", status=405)
+
+
+async def models(exchange: Exchange) -> None:
+    await exchange.answer(b'{"data": []}')
+
+
+def asked(server: HttpServer, base: str, *, stream: bool = False) -> AskError | str:
+    async def run() -> AskError | str:
+        settings = OpenAICompatible(base_url=server.url(base), stream=stream)
+        async with KIND.create(settings, Model(name="m")) as engine:
+            try:
+                return (await engine.generate(chat_request())).text
+            except AskError as error:
+                return error
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("prefix", ["", "/gateway"])
+@pytest.mark.parametrize("there", [{"/v1/chat/completions": chats}, {"/v1/models": models}])
+def test_address_without_v1_says_what_to_write(
+    there: dict[str, Behaviour], prefix: str, stream: bool
+) -> None:
+    """One look at each of two paths tells; the job stops, since no row could be answered."""
+    with HttpServer({f"{prefix}{path}": behaviour for path, behaviour in there.items()}) as server:
+        error = asked(server, prefix, stream=stream)
+
+        assert type(error) is EngineError
+        assert error.message.endswith(f"set engine.base_url={server.url(prefix)}/v1")
+
+
+def test_address_of_nothing_is_refused_with_a_hint() -> None:
+    """There is no such path, with /v1 or without."""
+    with HttpServer({}) as server:
+        error = asked(server, "")
+
+        assert type(error) is BadRequestError
+        assert f"try engine.base_url={server.url('')}/v1" in str(error)
+
+
+def test_address_with_v1_is_not_looked_for_elsewhere() -> None:
+    """The path that is missing is another one."""
+    with HttpServer({"/v1/v1/models": models}) as server:
+        assert type(asked(server, "/v1")) is BadRequestError
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"GEMINI_API_KEY": "g1"}, "g1"),
+        ({"GOOGLE_API_KEY": "g2"}, "g2"),
+        ({"GEMINI_API_KEY": "g1", "GOOGLE_API_KEY": "g2"}, "g1"),
+        ({"GEMINI_API_KEY": "", "GOOGLE_API_KEY": "g2"}, "g2"),
+    ],
+)
+def test_googles_key_is_read_from_either_variable(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], read: str
+) -> None:
+    """As Google's own SDK and LLM-Engines do; it is masked, whichever it came from."""
+    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = Google()
+
+    assert GOOGLE.check(settings, Model(name="gemini")) == []
+    assert settings.api_key() == read
+    assert [given[name] for name in settings.secret_names()] == [read]
+
+
+def test_google_without_a_key_asks_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a variable that the user named is the only one that is read."""
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+    monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
+    (fault,) = GOOGLE.check(Google(), Model(name="gemini"))
+    assert "GEMINI_API_KEY" in str(fault)
+
+    monkeypatch.setenv("GOOGLE_API_KEY", "g2")
+    (fault,) = GOOGLE.check(Google(api_key_env="MINE"), Model(name="gemini"))
+    assert "MINE" in str(fault)
