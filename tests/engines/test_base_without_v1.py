@@ -1,4 +1,4 @@
-"""An address without its /v1 is an error that says what to write, and Google's key has two names."""
+"""What users of LLM-Engines bring along works, or its error says what to write."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import asyncio
 import json
 
 import pytest
+from pydantic import ValidationError
 
 from runner.engines.google import KIND as GOOGLE
 from runner.engines.google import Google
 from runner.engines.openai_compatible import KIND, OpenAICompatible
 from runner.errors import AskError, BadRequestError, EngineError
-from runner.spec import Model
+from runner.spec import Model, Sampling
 from tests.engines.asking_engines import chat_request
 from tests.engines.scripted_server import chat
 from tests.http_server import Behaviour, Exchange, HttpServer
@@ -103,3 +104,11 @@ def test_google_without_a_key_asks_for_the_first(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("GOOGLE_API_KEY", "g2")
     (fault,) = GOOGLE.check(Google(api_key_env="MINE"), Model(name="gemini"))
     assert "MINE" in str(fault)
+
+
+@pytest.mark.parametrize("value", [0, 0.0])
+def test_top_p_of_0_says_how_greedy_is_written(value: float) -> None:
+    """Some libraries take it for greedy decoding."""
+    with pytest.raises(ValidationError, match="write temperature: 0"):
+        Sampling.model_validate({"top_p": value})
+    assert Sampling.model_validate({"top_p": 1}).top_p == 1.0
