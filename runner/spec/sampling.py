@@ -77,9 +77,7 @@ def _widened(schema: dict[str, Any]) -> None:
 def _some_mass(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
     """Refuse the 0 that some libraries take for greedy decoding, and vLLM and most others refuse."""
     if type(value) in {int, float} and value == 0:
-        raise PydanticCustomError(
-            "value_error", "0 leaves no token; for the likeliest one, write temperature: 0"
-        )
+        raise ValueError("0 leaves no token; for the likeliest one, write temperature: 0")
     return read(value)
 
 
