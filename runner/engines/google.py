@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -11,6 +12,7 @@ from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.capabilities import Capabilities, Parameter, parameters
 from runner.engines.remote import EmbeddingSettings
 from runner.engines.sdk import NEUTRAL, ProviderSettings, SdkEngine, require_ready, rooted_faults
+from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 
 _KEY, _OTHER_KEY = "GEMINI_API_KEY", "GOOGLE_API_KEY"
@@ -22,14 +24,17 @@ class Google(EmbeddingSettings, ProviderSettings):
     kind: Literal["google"] = "google"
     """Google's Gemini API, through its SDK."""
     api_key_env: str = Field("GEMINI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Environment variable that holds the key; where GEMINI_API_KEY is not set, GOOGLE_API_KEY is read."""
+    """Environment variable that holds the key."""
     api_version: str = Field("v1beta", pattern=r"^v[0-9][a-z0-9]*$")
     """Version of the API; what is new is often in v1beta alone."""
 
-    def key_variable(self) -> str:
-        """Return the name of the variable that the key is read from: Google's own SDK takes either."""
-        unset = self.api_key_env == _KEY and not os.environ.get(_KEY)
-        return _OTHER_KEY if unset and os.environ.get(_OTHER_KEY) else self.api_key_env
+    def variable_faults(self) -> list[Fault]:
+        """Find variables that are unset; Google's own SDK reads another one, which is named where it is set."""
+        faults = super().variable_faults()
+        if self.api_key_env != _KEY or os.environ.get(_KEY) or not os.environ.get(_OTHER_KEY):
+            return faults
+        hint = f"{_OTHER_KEY} is set: write engine.api_key_env={_OTHER_KEY}"
+        return [replace(one, hint=hint) if one.place == "engine.api_key_env" else one for one in faults]
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:

@@ -70,40 +70,17 @@ def test_address_with_v1_is_not_looked_for_elsewhere() -> None:
         assert type(asked(server, "/v1")) is BadRequestError
 
 
-@pytest.mark.parametrize(
-    ("given", "read"),
-    [
-        ({"GEMINI_API_KEY": "g1"}, "g1"),
-        ({"GOOGLE_API_KEY": "g2"}, "g2"),
-        ({"GEMINI_API_KEY": "g1", "GOOGLE_API_KEY": "g2"}, "g1"),
-        ({"GEMINI_API_KEY": "", "GOOGLE_API_KEY": "g2"}, "g2"),
-    ],
-)
-def test_googles_key_is_read_from_either_variable(
-    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], read: str
-) -> None:
-    """As Google's own SDK and LLM-Engines do; it is masked, whichever it came from."""
-    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    settings = Google()
-
-    assert GOOGLE.check(settings, Model(name="gemini")) == []
-    assert settings.api_key() == read
-    assert [given[name] for name in settings.secret_names()] == [read]
-
-
-def test_google_without_a_key_asks_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a variable that the user named is the only one that is read."""
+def test_googles_other_key_is_named_where_only_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not taken unasked: the error says what to write, and that works."""
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
-    monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
-    (fault,) = GOOGLE.check(Google(), Model(name="gemini"))
-    assert "GEMINI_API_KEY" in str(fault)
-
     monkeypatch.setenv("GOOGLE_API_KEY", "g2")
-    (fault,) = GOOGLE.check(Google(api_key_env="MINE"), Model(name="gemini"))
-    assert "MINE" in str(fault)
+    (fault,) = GOOGLE.check(Google(), Model(name="gemini"))
+    assert "GEMINI_API_KEY is not set" in str(fault)
+    assert "write engine.api_key_env=GOOGLE_API_KEY" in str(fault)
+
+    settings = Google(api_key_env="GOOGLE_API_KEY")
+    assert GOOGLE.check(settings, Model(name="gemini")) == []
+    assert settings.api_key() == "g2"
 
 
 @pytest.mark.parametrize("value", [0, 0.0])
