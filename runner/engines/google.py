@@ -29,7 +29,7 @@ class Google(EmbeddingSettings, ProviderSettings):
     """Version of the API; what is new is often in v1beta alone."""
 
     def variable_faults(self) -> list[Fault]:
-        """Find variables that are unset; Google's own SDK reads another one, which is named where it is set."""
+        """Find variables that are unset; where Google's SDK would read another one, name that."""
         faults = super().variable_faults()
         if self.api_key_env != _KEY or os.environ.get(_KEY) or not os.environ.get(_OTHER_KEY):
             return faults
