@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -10,7 +12,10 @@ from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.capabilities import Capabilities, Parameter, parameters
 from runner.engines.remote import EmbeddingSettings
 from runner.engines.sdk import NEUTRAL, ProviderSettings, SdkEngine, require_ready, rooted_faults
+from runner.errors import Fault
 from runner.spec import EngineSettings, Model
+
+_KEY, _OTHER_KEY = "GEMINI_API_KEY", "GOOGLE_API_KEY"
 
 
 class Google(EmbeddingSettings, ProviderSettings):
@@ -26,6 +31,14 @@ class Google(EmbeddingSettings, ProviderSettings):
     def own_headers(self) -> dict[str, str]:
         """Return the headers that the engine sends by itself; Google has one of its own for the key."""
         return {"x-goog-api-key": "engine.api_key_env"}
+
+    def variable_faults(self) -> list[Fault]:
+        """Find variables that are unset; where Google's SDK would read another one, name that."""
+        faults = super().variable_faults()
+        if self.api_key_env != _KEY or os.environ.get(_KEY) or not os.environ.get(_OTHER_KEY):
+            return faults
+        hint = f"{_OTHER_KEY} is set: write engine.api_key_env={_OTHER_KEY}"
+        return [replace(one, hint=hint) if one.place == "engine.api_key_env" else one for one in faults]
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
 
+from runner.engines.no_numbers import is_no_number, odd_number, takes_numbers, without_impossible
 from runner.engines.notes import SILENT, Notes
 from runner.values import Json, spelled
 
@@ -70,9 +70,9 @@ class UnfitError(Exception):
         asked: the request asked for the field.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, asked: bool = False) -> None:
         super().__init__(message)
-        self.asked = False
+        self.asked = asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ class Reading:
 
 
 def loose_json(body: bytes) -> Any:
-    """Decode JSON that may begin with a byte order mark and hold NaN or Infinity.
+    """Decode JSON that may begin with a byte order mark and hold NaN, Infinity, or 1e999.
 
-    -Infinity, which servers send as a log probability, becomes the smallest number, the others null.
+    Alternatives to a token whose log probability is -Infinity are none, and left out.
 
     Raises:
         DecodeError, ValueError, RecursionError: it isn't JSON, or is nested too deep.
@@ -106,9 +106,9 @@ def loose_json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.DecodeError:
-        if _CONSTANT.search(body) is None:
+        if _CONSTANT.search(body) is None and _HUGE.search(body) is None:
             raise
-    return json.loads(body, parse_constant=_CONSTANTS.get)
+    return without_impossible(json.loads(body))
 
 
 def strict_json(data: bytes) -> bytes:
@@ -123,7 +123,7 @@ def strict_json(data: bytes) -> bytes:
 
 
 _CONSTANT = re.compile(rb"NaN|Infinity")
-_CONSTANTS = {"-Infinity": -sys.float_info.max}
+_HUGE = re.compile(rb"\d[eE]\+?\d{3}")
 
 
 def fitted(data: Any, form: type[_Form], reading: Reading) -> _Form:
@@ -180,15 +180,16 @@ def _fit(value: Any, form: Any, place: _Place) -> Any:
 def _fit_struct(data: dict[str, Any], struct: type[msgspec.Struct], place: _Place) -> Any:
     given: dict[str, Any] = {}
     for one in msgspec.structs.fields(struct):
-        value, inner = data.get(one.encode_name), place.at(one.encode_name)
-        if value is None and not one.required:
+        value, inner = _given(one, data), place.at(one.encode_name)
+        lost = _is_lost(one, data)
+        if value is None and not one.required and not lost:
             continue
         if one.encode_name not in data:
             raise UnfitError(f"{inner.path} is missing")
         try:
             given[one.name] = _fit(value, one.type, inner)
         except UnfitError as error:
-            if one.required or (one.encode_name in place.strict and not _is_empty(value)):
+            if _matters(one, place.strict, empty=_is_empty(value) and not lost):
                 error.asked |= one.encode_name not in _ALWAYS and not one.required
                 raise
             count = one.type == Count
@@ -199,7 +200,24 @@ def _fit_struct(data: dict[str, Any], struct: type[msgspec.Struct], place: _Plac
     return struct(**given)
 
 
+def _given(one: msgspec.structs.FieldInfo, data: dict[str, Any]) -> Any:
+    """Return what a field holds; NaN counts as null where it stands in place of something else."""
+    value = data.get(one.encode_name)
+    return None if is_no_number(value) and not takes_numbers(one.type) else value
+
+
+def _is_lost(one: msgspec.structs.FieldInfo, data: dict[str, Any]) -> bool:
+    """Tell whether a number is null, rather than left out: one that the server could not compute."""
+    return one.type is float and data.get(one.encode_name, 0.0) is None
+
+
+def _matters(one: msgspec.structs.FieldInfo, strict: frozenset[str], *, empty: bool) -> bool:
+    return one.required or (one.encode_name in strict and not empty)
+
+
 def _converted(value: Any, form: Any, place: _Place) -> Any:
+    if takes_numbers(form) and (odd := odd_number(value)) is not None:
+        raise UnfitError(f"{place.path or 'it'} holds {odd}, which is no number", asked=True)
     try:
         return msgspec.convert(value, form, str_keys=True)
     except msgspec.ValidationError as error:

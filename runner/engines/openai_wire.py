@@ -56,10 +56,11 @@ def read_text(body: bytes, engine: str, timing: Timing, reading: Reading = _NOTH
     """Decode the answer to a completion request; raises as `read_chat` does."""
     try:
         answer = _decode(_text, body, reading)
+        choices = tuple([_text_choice(choice, reading) for choice in answer.choices])
     except IncompleteResponseError as error:
         error.response = read_text(body, engine, timing, replace(reading, sampling={}))
         raise
-    return _response(answer, tuple(map(_text_choice, answer.choices)), engine, timing, reading)
+    return _response(answer, choices, engine, timing, reading)
 
 
 def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes, reading: Reading) -> _Answer:
@@ -116,18 +117,21 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
     message = choice.message
     content = message.content
     if type(content) is str and content and choice.finish_reason == "stop" and _is_plain(choice, message):
-        return Choice(content, "stop")
-    logprobs = _chat_logprobs(choice.logprobs)
+        reason = _stop_reason(choice, reading)
+        return Choice(content, "stop") if reason is None else Choice(content, "stop", stop_reason=reason)
+    ids = _ids(choice.token_ids or choice.response_token_ids)
+    logprobs = _with_ids(_chat_logprobs(choice.logprobs, reading), ids)
     text = _joined(content)
     return Choice(
         # A refusal comes in a field of its own, and is what the model said.
         text=text or message.refusal or "",
         finish_reason=_finish(choice.finish_reason, refused=bool(message.refusal) and not text),
-        token_ids=_ids(choice.token_ids or choice.response_token_ids),
+        token_ids=ids,
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
         tool_calls=tuple(_call(call, reading) for call in message.tool_calls) if message.tool_calls else (),
+        stop_reason=_stop_reason(choice, reading),
     )
 
 
@@ -143,15 +147,38 @@ def _is_plain(choice: ChatChoice, message: ChatMessage) -> bool:
     )
 
 
-def _text_choice(choice: TextChoice) -> Choice:
-    logprobs = _text_logprobs(choice.logprobs)
+def _text_choice(choice: TextChoice, reading: Reading) -> Choice:
+    ids = _ids(choice.token_ids)
+    logprobs = _with_ids(_text_logprobs(choice.logprobs, reading), ids)
     return Choice(
         text=choice.text or "",
         finish_reason=_finish(choice.finish_reason),
-        token_ids=_ids(choice.token_ids),
+        token_ids=ids,
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
+        stop_reason=_stop_reason(choice, reading),
     )
+
+
+_TELLING = ("stop", "logprobs", "return_token_ids", "passthrough")
+"""Sampling values beside which what ended an answer is kept: else SGLang's end token would be in each."""
+
+
+def _stop_reason(choice: ChatChoice | TextChoice, reading: Reading) -> int | str | None:
+    """Return what ended an answer, as vLLM and SGLang report it."""
+    reason = choice.matched_stop if choice.stop_reason is None else choice.stop_reason
+    if reason is None or isinstance(reason, str):
+        return reason or None
+    return reason if any(reading.sampling.get(name) for name in _TELLING) else None
+
+
+def _with_ids(
+    logprobs: tuple[TokenLogprob, ...] | None, ids: tuple[int, ...] | None
+) -> tuple[TokenLogprob, ...] | None:
+    """Return log probabilities with the ids of their tokens, which vLLM lists beside them."""
+    if not logprobs or ids is None or len(ids) != len(logprobs) or logprobs[0].token_id is not None:
+        return logprobs
+    return tuple([msgspec.structs.replace(one, token_id=id_) for one, id_ in zip(logprobs, ids, strict=True)])
 
 
 def _call(call: dict[str, Any], reading: Reading) -> Json:
@@ -188,7 +215,7 @@ def _prompt_logprobs(
         by_rank = sorted(alternatives.items(), key=lambda item: item[1].rank or 0)
         top = tuple((token.decoded_token or "", token.logprob) for _, token in by_rank)
         chosen = alternatives[own]
-        found.append(TokenLogprob(chosen.decoded_token or "", chosen.logprob, own, top))
+        found.append(TokenLogprob(chosen.decoded_token or "", chosen.logprob, own, top, chosen.rank))
     return tuple(found)
 
 
@@ -220,24 +247,44 @@ def _thoughts(content: ChatContent) -> str | None:
     return "".join(_joined(part.thinking) for part in content if part.thinking) or None
 
 
-def _chat_logprobs(logprobs: ChatLogprobs | None) -> tuple[TokenLogprob, ...] | None:
+def _chat_logprobs(logprobs: ChatLogprobs | None, reading: Reading) -> tuple[TokenLogprob, ...] | None:
     if logprobs is None:
         return None
     if logprobs.content is None:
-        return _listed_logprobs(logprobs)
+        return _listed_logprobs(logprobs, reading)
     return tuple(
         TokenLogprob(
             token=token.token,
             logprob=token.logprob,
             token_id=token.token_id,
+            rank=token.rank,
             top=tuple((other.token, other.logprob) for other in token.top_logprobs or ()),
         )
         for token in logprobs.content
     )
 
 
-def _listed_logprobs(logprobs: ChatLogprobs) -> tuple[TokenLogprob, ...] | None:
-    if not logprobs.tokens or not logprobs.token_logprobs:
+def _lacks_numbers(logprobs: list[float | None], reading: Reading) -> bool:
+    """Tell whether lists of log probabilities hold null, and nobody asked for them.
+
+    An echoed prompt's first token has none.
+
+    Raises:
+        IncompleteResponseError: they were asked for.
+    """
+    if None not in logprobs:
+        return False
+    sampling = reading.sampling
+    echoed = (sampling.get("passthrough") or {}).get("echo")
+    if None not in (logprobs[1:] if echoed else logprobs):
+        return False
+    if sampling.get("logprobs"):
+        raise IncompleteResponseError("logprobs were asked for, and one is null")
+    return True
+
+
+def _listed_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLogprob, ...] | None:
+    if not logprobs.tokens or not logprobs.token_logprobs or _lacks_numbers(logprobs.token_logprobs, reading):
         return None
     count = len(logprobs.tokens)
     tops = logprobs.top_logprobs if isinstance(logprobs.top_logprobs, list) else [None] * count
@@ -249,9 +296,11 @@ def _listed_logprobs(logprobs: ChatLogprobs) -> tuple[TokenLogprob, ...] | None:
     )
 
 
-def _text_logprobs(logprobs: TextLogprobs | None) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None:
+def _text_logprobs(logprobs: TextLogprobs | None, reading: Reading) -> tuple[TokenLogprob, ...] | None:
+    if logprobs is None or _lacks_numbers(logprobs.token_logprobs, reading):
         return None
+    if logprobs.tokens and not logprobs.token_logprobs:
+        return None  # they could not be read, and nobody asked for them
     tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)
     return tuple(
         TokenLogprob(token=token, logprob=logprob or 0.0, top=tuple(top.items()) if top else ())

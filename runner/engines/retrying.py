@@ -12,6 +12,7 @@ from typing import Any, Self
 from msgspec import structs
 
 from runner.engines.base import Engine
+from runner.engines.constraints import constraint_of
 from runner.engines.limits import Limiter
 from runner.engines.sending import Sending
 from runner.errors import (
@@ -25,6 +26,8 @@ from runner.errors import (
     RequestTimeoutError,
     RetryableError,
     ServerError,
+    UnservableRequestError,
+    unvaried,
 )
 from runner.values import Request, Response
 
@@ -54,6 +57,7 @@ class Retrying:
 
     - a malformed answer as `MalformedError`, final for its row; two in a row are enough;
     - a lost connection as `EngineUnreachableError`, if no other request was answered meanwhile;
+    - the same 500 to each attempt, if others were answered, as `UnservableRequestError`;
     - a server that asks for more patience than there is, as `EngineError`;
     - all else as it was, with the number of attempts in its message.
     """
@@ -84,6 +88,8 @@ class Retrying:
         self._tell = tell
         self._retried = retried
         self._answers = 0
+        self._failures = 0
+        """Of these, errors: what the server said in place of an answer."""
         self._retrying = 0
         """Requests whose first attempt failed and that are neither answered nor given up."""
 
@@ -154,11 +160,15 @@ class Retrying:
     ) -> Response:
         """Send a request again until it is answered, or there is no sense in going on."""
         attempts, malformed = 1, 0
+        said = {_words_of(failure)}
+        """What the attempts came to."""
         while True:
             # Each malformed answer is paid for, and a server that sends two will send a third.
             malformed = malformed + 1 if isinstance(failure, MalformedResponseError) else 0
             heard = sending is not None and sending.heard
             if heard or malformed >= _MOST_MALFORMED or self._gives_up(failure, attempts):
+                if len(said) == 1 and attempts > 1 and (constraint := self._unservable(failure, request)):
+                    raise _refused(failure, constraint, attempts) from failure
                 raise self._final(failure, attempts, answers) from failure
             await self._wait(failure, attempts)
             attempts += 1
@@ -167,6 +177,7 @@ class Retrying:
                 response = await self._send(request, sending)
             except RetryableError as error:
                 failure = error
+                said.add(_words_of(error))
             except AskError as error:
                 error.attempts = attempts
                 raise
@@ -179,6 +190,7 @@ class Retrying:
             self._limiter.throttled(sent_in, self._bearable(error))
         if not isinstance(error, ConnectionFailedError | RequestTimeoutError):
             self._answers += 1  # the server did answer
+            self._failures += 1
 
     def _gives_up(self, failure: RetryableError, attempts: int) -> bool:
         return attempts >= self._max_attempts or _asked(failure) > self._backoff.patience
@@ -190,6 +202,17 @@ class Retrying:
         doubled = min(backoff.longest, backoff.first * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS))
         jitter = random.uniform(0, backoff.jitter)  # noqa: S311 - no secret
         await asyncio.sleep(max(doubled, _asked(failure)) + jitter)
+
+    def _unservable(self, error: RetryableError, request: Request) -> str | None:
+        """Return the constraint that a server fails on which has answered other requests.
+
+        Servers fail on constraints that they can't compile, each time in the same way.
+        """
+        return _constraint(request) if error.status in _OWN_FAULTS and self._answered else None
+
+    @property
+    def _answered(self) -> int:
+        return self._answers - self._failures
 
     def _bearable(self, error: RetryableError) -> float | None:
         """Return how long all sending is to pause."""
@@ -208,6 +231,8 @@ class Retrying:
         return replace(error, message=said, attempts=attempts)
 
 
+_OWN_FAULTS = frozenset({500, 501})
+"""Statuses of a server's own; a gateway sends those above when the server behind it is gone or busy."""
 _MOST_DOUBLINGS = 60
 _MOST_MALFORMED = 2
 """Malformed answers in a row that end a request."""
@@ -220,6 +245,29 @@ RETRY_KINDS = {
     MalformedResponseError: "malformed",
 }
 """Why a request is sent again -> the name under which such retries are counted."""
+
+_ENFORCED = ("structured_outputs", "response_format", "grammar", "ebnf", "guided_json", "guided_regex")
+"""What is passed through of constraints."""
+
+
+def _constraint(request: Request) -> str | None:
+    """Return the name of what a request's answer has to obey."""
+    if (constraint := constraint_of(request)) is not None:
+        return constraint[0]
+    passed = request.sampling.get("passthrough") or {}
+    named = [name for name in _ENFORCED if passed.get(name) is not None]
+    return named[0] if named else "tool_choice" if request.sampling.get("tool_choice") else None
+
+
+def _words_of(error: AskError) -> str:
+    """Return what tells one failure from another."""
+    return f"{type(error).__name__} {error.status} {unvaried(error.message)}"
+
+
+def _refused(error: RetryableError, constraint: str, attempts: int) -> UnservableRequestError:
+    same = f"the same for all {attempts} attempts, while other requests were answered"
+    told = f"{error.message} ({same}; the server may not support this {constraint})"
+    return UnservableRequestError(told, error.status, error.code, attempts=attempts)
 
 
 def _kind(error: RetryableError) -> str:

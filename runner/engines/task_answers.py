@@ -14,6 +14,7 @@ import msgspec
 
 from runner.engines.in_band import answered_error
 from runner.engines.lenient import Count, Reading, counted
+from runner.engines.no_numbers import require_finite
 from runner.engines.provider_wire import decode
 from runner.errors import IncompleteResponseError, MalformedResponseError
 from runner.values import Json, Request, Response, Usage, count
@@ -135,6 +136,7 @@ def float32(given: str | Sequence[float]) -> bytes:
 
     Raises:
         MalformedResponseError: it is empty, no base64 of whole numbers of 4 bytes, or has too large a number.
+        IncompleteResponseError: it holds NaN or infinity.
     """
     if isinstance(given, str):
         try:
@@ -150,6 +152,7 @@ def float32(given: str | Sequence[float]) -> bytes:
         raise MalformedResponseError(
             f"a vector has {count(len(vector), 'byte')}, expected a multiple of {_FLOAT}"
         )
+    require_finite(vector)
     return vector
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import isnan
 from typing import Any, TypeAlias
 
 import torch
@@ -92,7 +93,7 @@ class Decoder:
         chosen = sampler.choose(logits)
         tokens = chosen.tolist()
         if min(tokens) < 0:
-            raise EngineError("the model computes no numbers with this dtype: set model.dtype to float32")
+            raise self._overflow()
         logprobs: dict[int, TokenLogprob] = {}
         if raw is not None:
             counts = [rows[place].wanted.logprobs or 0 for place in told]
@@ -100,9 +101,18 @@ class Decoder:
         for place, (row, token) in enumerate(zip(rows, tokens, strict=True)):
             row.take(token, logprobs.get(place))
 
+    def _overflow(self) -> EngineError:
+        """Return the error for logits that are NaN or infinite."""
+        dtype = str(self._loaded.model.dtype).removeprefix("torch.")
+        why = "float16 holds no number above 65504; " if dtype == "float16" else ""
+        told = f"the model computes NaN or infinity with dtype {dtype}: {why}set model.dtype to float32"
+        return EngineError(f"{told} or bfloat16" if dtype == "float16" else told)
+
     def _logprobs(self, raw: Tensor, tokens: Tensor, counts: Sequence[int]) -> list[TokenLogprob]:
         """Return the log probability of each token, with as many alternatives as *counts* says."""
         own = raw.gather(1, tokens.unsqueeze(1)).squeeze(1).tolist()
+        if any(map(isnan, own)):
+            raise self._overflow()
         top = raw.topk(min(max(counts), raw.shape[1]), dim=-1)
         likeliest, values = top.indices.tolist(), top.values.tolist()
         return [

@@ -12,6 +12,8 @@ from pydantic import (
     PrivateAttr,
     SerializerFunctionWrapHandler,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_serializer,
     model_validator,
 )
@@ -73,6 +75,13 @@ def _widened(schema: dict[str, Any]) -> None:
         told.update(shown, anyOf=[*options, template])
 
 
+def _some_mass(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Refuse the 0 that some libraries take for greedy decoding, and vLLM and most others refuse."""
+    if type(value) in {int, float} and value == 0:
+        raise ValueError("0 leaves no token; for the likeliest one, write temperature: 0")
+    return read(value)
+
+
 class Sampling(Spec, json_schema_extra=_widened):
     """What is left out is resolved to the engine's stated default when the plan is made, and sent.
 
@@ -81,7 +90,7 @@ class Sampling(Spec, json_schema_extra=_widened):
 
     temperature: float | None = Field(None, ge=0)
     """0 is greedy."""
-    top_p: float | None = Field(None, gt=0, le=1)
+    top_p: Annotated[float | None, WrapValidator(_some_mass)] = Field(None, gt=0, le=1)
     """Nucleus sampling: the smallest set of tokens with this much probability."""
     top_k: int | None = Field(None, ge=1)
     """Only the k most likely tokens; left out means all of them."""
