@@ -177,7 +177,7 @@ class BadRequestError(RowError):
 
 
 class UnservableRequestError(BadRequestError):
-    """Raised when a server answers each attempt of a constrained request with the same 500, and answers others."""
+    """Raised when a server answers others, and each attempt of a constrained request with the same 500."""
 
 
 class ContextLengthError(RowError):
