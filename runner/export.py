@@ -26,6 +26,9 @@ _MOST_FAULTS = 20
 
 _FINAL = frozenset({OK, ERROR})
 
+_BUFFER = 1 << 18
+"""Bytes written at once: Python's 8 KB are a dozen lines."""
+
 _LONGEST_END = 80
 """Characters of an answer that a scorer found nothing in."""
 
@@ -74,7 +77,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
     unmatched: dict[str, Unmatched] = {}
     finish: Counter[str] = Counter()
     temporary = folder / ".results.jsonl.tmp"
-    with naming(folder / "results.jsonl"), temporary.open("wb") as out:
+    with naming(folder / "results.jsonl"), temporary.open("wb", buffering=_BUFFER) as out:
         for row, group in _by_row(_written(records, out), samples):
             for _, line in group.values():
                 if line.error is not None:

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 from runner.errors import UserError
@@ -168,6 +168,10 @@ def _kind(mode: int) -> str:
     return next((name for fits, name in _KINDS if fits(mode)), "something else")
 
 
+_BUFFER = 1 << 16
+"""Bytes read at once."""
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading; never waits for a pipe's writer.
 
@@ -186,7 +190,7 @@ def open_regular(path: Path) -> BufferedReader:
         if reason is None:
             raise
         raise OSError(error.errno, reason, str(path)) from None
-    file = os.fdopen(descriptor, "rb")
+    file: BufferedReader = BufferedReader(FileIO(descriptor), _BUFFER)
     try:
         _require_regular(path, os.fstat(descriptor).st_mode)
     except OSError:

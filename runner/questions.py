@@ -166,7 +166,8 @@ class Question:
         point = self.point
         slot = len(self.answers)
         if slot == 0:
-            self.targets = [scorer.early_target(self.row) for scorer in point.scorers]
+            row = self.row
+            self.targets = [scorer.early_target(row) for scorer in point.scorers] if point.scorers else []
         content = point.input(self.row, self.answers)
         sampling = point.drawings[slot].sampling(self.row, self.answers, self.sample)
         if point.continues:
@@ -241,7 +242,7 @@ class Question:
         return msgspec.structs.replace(record, answers=answers, rejected=(self.stored_key.hex(),))
 
     def _record(self, answers: tuple[Answer, ...], result: Result | None) -> Record:
-        return Record(self.point.index, answers, result, time(), owner=self.owner)
+        return Record(self.point.index, answers, result, time(), STEP, self.owner)
 
     def _scored(self) -> Result:
         try:

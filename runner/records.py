@@ -93,6 +93,8 @@ def stored_key(key: bytes, point: int, owner: tuple[str, int] | None) -> bytes:
 
 
 _KEY_BYTES = 32
+_BUFFER = 1 << 18
+"""Bytes read at once: Python's 8 KB are a few lines."""
 _CRC = b',"crc":'
 _END = b"}\n"
 
@@ -153,7 +155,7 @@ def read_records(path: Path, start: int = 0) -> Iterator[tuple[int, int, Record]
     Raises:
         UserError: a whole line is sound, but no record.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=_BUFFER) as file:
         file.seek(start)
         for line in file:
             if not line.endswith(b"\n"):

@@ -8,7 +8,8 @@ from math import isfinite
 from runner.errors import IncompleteResponseError, MissingLogprobsError, ServerError
 from runner.values import Choice, Json, Request, Response, count
 
-_ASKED = frozenset({"n", "logprobs", "prompt_logprobs", "return_token_ids", "tool_choice"})
+ASKED = frozenset({"n", "logprobs", "prompt_logprobs", "return_token_ids", "tool_choice"})
+"""Sampling values that an answer has to show."""
 
 _CUT = frozenset({"length", "content_filter"})
 """Why an answer ended before it had all that was asked: it stays one, and says so itself."""
@@ -35,7 +36,7 @@ def require_asked(request: Request, response: Response) -> None:
     for choice in response.choices:
         if choice.finish_reason != "stop":
             require_served(choice.finish_reason)
-    if not response.choices or not _ASKED.isdisjoint(request.sampling):
+    if not response.choices or not ASKED.isdisjoint(request.sampling):
         try:
             _require_whole(request, response)
         except IncompleteResponseError as error:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from runner.engines.asked import require_asked
+from runner.engines.asked import ASKED, require_asked
 from runner.engines.batching import Batcher
 from runner.engines.chunks import Chunk
 from runner.engines.constraints import with_values
@@ -42,10 +42,14 @@ from runner.errors import (
     UnknownModelError,
 )
 from runner.secrets import Secrets
+from runner.spec.sampling import CONSTRAINTS
 from runner.values import VALUE_TASKS, Json, Request, Response, Timing
 
 _REMEMBERED = 1024
 """Samplings whose readings are kept; rows with samplings of their own don't fill the memory."""
+
+_LOOKED_AT = frozenset({*ASKED, *CONSTRAINTS, "stop", "tools"})
+"""Sampling values for whose sake an answer is looked at once more."""
 
 _IN_PIECES = {"stream": True, "stream_options": {"include_usage": True}}
 _ROUTES = {"chat": "/chat/completions", "complete": "/completions"}
@@ -139,7 +143,7 @@ class OpenAIEngine:
         self._version: str | None = None
         self._based = False
         """Whether it is known that the base lacks no /v1."""
-        self._readings: dict[int, Reading] = {}
+        self._readings: dict[int, tuple[Reading, bool]] = {}
         """How answers to requests of each sampling are read, by its id; requests share theirs."""
         self._batcher = Batcher(self._send, endpoint.batch_size)
 
@@ -291,8 +295,10 @@ class OpenAIEngine:
 
     def _read(self, request: Request, body: bytes, timing: Timing) -> Response:
         read = read_chat if request.task == "chat" else read_text
-        reading = self._reading(request.sampling)
+        reading, plain = self._reading(request.sampling)
         response = read(body, self._endpoint.engine, timing, reading)
+        if plain and len(response.choices) == 1 and response.choices[0].finish_reason == "stop":
+            return response
         require_asked(request, response)
         if "tools" in request.sampling:
             response = without_cut_calls(request, response)
@@ -300,13 +306,15 @@ class OpenAIEngine:
             response = without_stops(request, response)
         return with_values(request, response)
 
-    def _reading(self, sampling: Mapping[str, Json]) -> Reading:
+    def _reading(self, sampling: Mapping[str, Json]) -> tuple[Reading, bool]:
+        """Return how answers are read, and whether nothing is asked of them beside a text."""
         known = self._readings.get(id(sampling))
-        if known is not None and known.sampling is sampling:
+        if known is not None and known[0].sampling is sampling:
             return known
         if len(self._readings) >= _REMEMBERED:
             self._readings.clear()
-        made = self._readings[id(sampling)] = Reading(sampling, self._endpoint.notes)
+        made = Reading(sampling, self._endpoint.notes), _LOOKED_AT.isdisjoint(sampling)
+        self._readings[id(sampling)] = made
         return made
 
     def _base_of(self, url: str) -> str:

@@ -86,14 +86,15 @@ def _response(
     first = answer.choices[0]
     ids = answer.prompt_token_ids or first.prompt_token_ids
     logprobs = answer.prompt_logprobs or first.prompt_logprobs
+    # By position: names would take longer to match than all else here.
     return Response(
-        prompt_token_ids=tuple(ids) if ids is not None else None,
-        prompt_logprobs=_prompt_logprobs(logprobs, ids) if logprobs is not None else None,
-        choices=choices,
-        usage=_usage(answer.usage) if answer.usage else Usage(),
-        timing=timing,
-        engine=engine,
-        engine_version=getattr(answer, reading.version) or None,
+        choices,
+        _usage(answer.usage) if answer.usage else Usage(),
+        timing,
+        engine,
+        getattr(answer, reading.version) or None,
+        tuple(ids) if ids is not None else None,
+        _prompt_logprobs(logprobs, ids) if logprobs is not None else None,
     )
 
 
@@ -117,8 +118,9 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
     message = choice.message
     content = message.content
     if type(content) is str and content and choice.finish_reason == "stop" and _is_plain(choice, message):
-        reason = _stop_reason(choice, reading)
-        return Choice(content, "stop") if reason is None else Choice(content, "stop", stop_reason=reason)
+        if choice.stop_reason is None and choice.matched_stop is None:
+            return Choice(content, "stop")
+        return Choice(content, "stop", stop_reason=_stop_reason(choice, reading))
     ids = _ids(choice.token_ids or choice.response_token_ids)
     logprobs = _with_ids(_chat_logprobs(choice.logprobs, reading), ids)
     text = _joined(content)

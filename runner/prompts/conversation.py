@@ -123,11 +123,17 @@ class _Turns:
         self.columns = frozenset[str]().union(*(message.columns for message in messages))
         self.images = any(message.images for message in messages)
         self._before = tuple(before)
+        first = before[0] if before else ()
+        self._alone = first[0] if len(first) == 1 and isinstance(first[0], _Message) else None
+        """The only message before the first slot, as most prompts have it."""
 
     def input(self, row: Row, answers: Sequence[str]) -> tuple[Message, ...]:
-        names: dict[str, object] = {"row": row.data}
-        if answers:
-            names.update(zip(self.slots, answers, strict=False))
+        if not answers:
+            names: dict[str, object] = {"row": row.data}
+            if self._alone is not None:
+                return (self._alone.render(names),)
+        else:
+            names = {"row": row.data, **dict(zip(self.slots, answers, strict=False))}
         messages: list[Message] = []
         for part in self._before[len(answers)]:
             if isinstance(part, _Message):
