@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,6 +17,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
 import msgspec
 
 from runner.engines.notes import SILENT, Notes
+from runner.finite import finite
 from runner.values import Json, spelled
 
 UNKNOWN = math.nan
@@ -63,6 +63,18 @@ _ASKED = {
 """Sampling value -> fields that have to be readable where it is set."""
 
 
+_NUMBERS = frozenset({
+    "embedding",
+    "logProbability",
+    "logprob",
+    "probs",
+    "score",
+    "top_logprobs",
+    "values",
+})
+"""Fields of numbers that were asked for: null there is a NaN, which the server sends in vain again."""
+
+
 class UnfitError(Exception):
     """Raised when a field that matters can't be read; the message names it.
 
@@ -96,9 +108,9 @@ class Reading:
 
 
 def loose_json(body: bytes) -> Any:
-    """Decode JSON that may begin with a byte order mark and hold NaN or Infinity.
+    """Decode JSON that may begin with a byte order mark and hold NaN, Infinity, or a number beyond a float.
 
-    -Infinity, which servers send as a log probability, becomes the smallest number, the others null.
+    As a log probability, -Infinity becomes `LEAST_LOGPROB`; all else of these becomes null.
 
     Raises:
         DecodeError, ValueError, RecursionError: it isn't JSON, or is nested too deep.
@@ -108,7 +120,7 @@ def loose_json(body: bytes) -> Any:
     except msgspec.DecodeError:
         if _CONSTANT.search(body) is None:
             raise
-    return json.loads(body, parse_constant=_CONSTANTS.get)
+    return finite(json.loads(body))
 
 
 def strict_json(data: bytes) -> bytes:
@@ -122,8 +134,7 @@ def strict_json(data: bytes) -> bytes:
         return data
 
 
-_CONSTANT = re.compile(rb"NaN|Infinity")
-_CONSTANTS = {"-Infinity": -sys.float_info.max}
+_CONSTANT = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]{3}")
 
 
 def fitted(data: Any, form: type[_Form], reading: Reading) -> _Form:
@@ -182,6 +193,7 @@ def _fit_struct(data: dict[str, Any], struct: type[msgspec.Struct], place: _Plac
     for one in msgspec.structs.fields(struct):
         value, inner = data.get(one.encode_name), place.at(one.encode_name)
         if value is None and not one.required:
+            _require_number(one, data, inner)
             continue
         if one.encode_name not in data:
             raise UnfitError(f"{inner.path} is missing")
@@ -211,7 +223,29 @@ def _converted(value: Any, form: Any, place: _Place) -> Any:
                 return msgspec.convert(other, form, str_keys=True)
             except msgspec.ValidationError:
                 continue
+        pooled = place.path == "data[].data"
+        if _lacks_number(value) and (pooled or place.path.rpartition(".")[2] in _NUMBERS):
+            raise _no_number(place, value) from None
         raise UnfitError(f"{place.path or 'it'} is {spelled(value)}: {error}") from None
+
+
+def _require_number(one: msgspec.structs.FieldInfo, data: dict[str, Any], place: _Place) -> None:
+    """Make sure that null doesn't stand for a number that is left out where it is 0, as Google's are."""
+    if one.default is not None and one.encode_name in _NUMBERS and one.encode_name in data:
+        raise _no_number(place, None)
+
+
+def _no_number(place: _Place, value: Any) -> UnfitError:
+    error = UnfitError(f"{place.path} is {spelled(value)}, which is no number: NaN, or infinite")
+    error.asked = True
+    return error
+
+
+def _lacks_number(value: Any) -> bool:
+    """Tell whether null stands where a number, or one of several, belongs."""
+    if isinstance(value, list):
+        return any(map(_lacks_number, value))
+    return value is None or (isinstance(value, dict) and None in value.values())
 
 
 def _whole_number(value: Any) -> int | None:

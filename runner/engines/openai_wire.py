@@ -56,10 +56,11 @@ def read_text(body: bytes, engine: str, timing: Timing, reading: Reading = _NOTH
     """Decode the answer to a completion request; raises as `read_chat` does."""
     try:
         answer = _decode(_text, body, reading)
+        choices = tuple([_text_choice(choice, reading) for choice in answer.choices])
     except IncompleteResponseError as error:
         error.response = read_text(body, engine, timing, replace(reading, sampling={}))
         raise
-    return _response(answer, tuple(map(_text_choice, answer.choices)), engine, timing, reading)
+    return _response(answer, choices, engine, timing, reading)
 
 
 def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes, reading: Reading) -> _Answer:
@@ -117,7 +118,7 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
     content = message.content
     if type(content) is str and content and choice.finish_reason == "stop" and _is_plain(choice, message):
         return Choice(content, "stop")
-    logprobs = _chat_logprobs(choice.logprobs)
+    logprobs = _chat_logprobs(choice.logprobs, reading) if choice.logprobs is not None else None
     text = _joined(content)
     return Choice(
         # A refusal comes in a field of its own, and is what the model said.
@@ -143,8 +144,8 @@ def _is_plain(choice: ChatChoice, message: ChatMessage) -> bool:
     )
 
 
-def _text_choice(choice: TextChoice) -> Choice:
-    logprobs = _text_logprobs(choice.logprobs)
+def _text_choice(choice: TextChoice, reading: Reading) -> Choice:
+    logprobs = _text_logprobs(choice.logprobs, reading)
     return Choice(
         text=choice.text or "",
         finish_reason=_finish(choice.finish_reason),
@@ -220,11 +221,9 @@ def _thoughts(content: ChatContent) -> str | None:
     return "".join(_joined(part.thinking) for part in content if part.thinking) or None
 
 
-def _chat_logprobs(logprobs: ChatLogprobs | None) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None:
-        return None
+def _chat_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLogprob, ...] | None:
     if logprobs.content is None:
-        return _listed_logprobs(logprobs)
+        return _listed_logprobs(logprobs, reading)
     return tuple(
         TokenLogprob(
             token=token.token,
@@ -236,8 +235,8 @@ def _chat_logprobs(logprobs: ChatLogprobs | None) -> tuple[TokenLogprob, ...] | 
     )
 
 
-def _listed_logprobs(logprobs: ChatLogprobs) -> tuple[TokenLogprob, ...] | None:
-    if not logprobs.tokens or not logprobs.token_logprobs:
+def _listed_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLogprob, ...] | None:
+    if not logprobs.tokens or not logprobs.token_logprobs or _lack_number(logprobs.token_logprobs, reading):
         return None
     count = len(logprobs.tokens)
     tops = logprobs.top_logprobs if isinstance(logprobs.top_logprobs, list) else [None] * count
@@ -249,8 +248,23 @@ def _listed_logprobs(logprobs: ChatLogprobs) -> tuple[TokenLogprob, ...] | None:
     )
 
 
-def _text_logprobs(logprobs: TextLogprobs | None) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None:
+def _lack_number(numbers: list[float | None], reading: Reading) -> bool:
+    """Tell whether a log probability is null; only the first token of a prompt that is echoed has none.
+
+    Raises:
+        IncompleteResponseError: log probabilities were requested, and one is null.
+    """
+    if None not in numbers:
+        return False
+    echoed = (reading.sampling.get("passthrough") or {}).get("echo")
+    places = [place for place, number in enumerate(numbers) if number is None and (place or not echoed)]
+    if places and reading.sampling.get("logprobs"):
+        raise IncompleteResponseError(f"the log probability of token {places[0]} is null: NaN, or infinite")
+    return bool(places)
+
+
+def _text_logprobs(logprobs: TextLogprobs | None, reading: Reading) -> tuple[TokenLogprob, ...] | None:
+    if logprobs is None or _lack_number(logprobs.token_logprobs, reading):
         return None
     tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)
     return tuple(

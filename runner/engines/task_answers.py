@@ -8,6 +8,7 @@ import base64
 import binascii
 import struct
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -135,6 +136,7 @@ def float32(given: str | Sequence[float]) -> bytes:
 
     Raises:
         MalformedResponseError: it is empty, no base64 of whole numbers of 4 bytes, or has too large a number.
+        IncompleteResponseError: it has NaN or infinity.
     """
     if isinstance(given, str):
         try:
@@ -150,7 +152,22 @@ def float32(given: str | Sequence[float]) -> bytes:
         raise MalformedResponseError(
             f"a vector has {count(len(vector), 'byte')}, expected a multiple of {_FLOAT}"
         )
+    # NaN, infinity and numbers that are nearly too large have these bytes; the rest is not unpacked.
+    highest = vector[_FLOAT - 1 :: _FLOAT]
+    if b"\x7f" in highest or b"\xff" in highest:
+        _require_finite(vector)
     return vector
+
+
+def _require_finite(vector: bytes) -> None:
+    """Make sure that a vector has nothing but numbers.
+
+    Raises:
+        IncompleteResponseError: it has something else.
+    """
+    for place, (number,) in enumerate(struct.iter_unpack("<f", vector)):
+        if not isfinite(number):
+            raise IncompleteResponseError(f"a vector's number {place} is {number}, expected a finite number")
 
 
 def shared_out(tokens: int | None, requests: Sequence[Request]) -> Sequence[int | None]:

@@ -12,14 +12,13 @@ from transformers import DynamicCache
 from runner.engines.transformers_loading import Loaded
 from runner.engines.transformers_rows import Ask, Row
 from runner.engines.transformers_sampling import Sampler
-from runner.errors import EngineError
+from runner.errors import EngineError, IncompleteResponseError
+from runner.finite import LEAST_LOGPROB
 from runner.values import TokenLogprob
 
 Tensor: TypeAlias = torch.Tensor
 _CHUNK = 512
 """Tokens of a prompt whose logits are held at once."""
-_LEAST = -9999.0
-"""Stands for minus infinity, which JSON has no word for."""
 _NAMES_KEPT = 65536
 
 
@@ -39,7 +38,7 @@ class Decoder:
         """Take every row to its end; where the memory doesn't do for all of them, fewer at once.
 
         Raises:
-            EngineError: it doesn't do for one row, or the model computes no numbers.
+            EngineError: it doesn't do for one row.
         """
         left = list(rows)
         while left:
@@ -91,14 +90,23 @@ class Decoder:
         raw = logits[told].log_softmax(dim=-1) if told else None
         chosen = sampler.choose(logits)
         tokens = chosen.tolist()
-        if min(tokens) < 0:
-            raise EngineError("the model computes no numbers with this dtype: set model.dtype to float32")
         logprobs: dict[int, TokenLogprob] = {}
         if raw is not None:
             counts = [rows[place].wanted.logprobs or 0 for place in told]
-            logprobs = dict(zip(told, self._logprobs(raw, chosen[told], counts), strict=True))
+            logprobs = dict(zip(told, self._logprobs(raw, chosen[told].clamp(min=0), counts), strict=True))
         for place, (row, token) in enumerate(zip(rows, tokens, strict=True)):
-            row.take(token, logprobs.get(place))
+            if token < 0:
+                row.ask.refuse(self._overflow())
+            else:
+                row.take(token, logprobs.get(place))
+
+    def _overflow(self) -> IncompleteResponseError:
+        """Return the error of a row whose logits are no numbers."""
+        dtype = str(self._loaded.model.dtype).removeprefix("torch.")
+        wider = "float32" if dtype in {"bfloat16", "float32"} else "bfloat16 or model.dtype=float32"
+        what = f"the model's logits overflow with dtype {dtype}: they are NaN or infinite"
+        hint = "its weights are damaged" if dtype == "float32" else f"set model.dtype={wider}"
+        return IncompleteResponseError(f"{what}; {hint}")
 
     def _logprobs(self, raw: Tensor, tokens: Tensor, counts: Sequence[int]) -> list[TokenLogprob]:
         """Return the log probability of each token, with as many alternatives as *counts* says."""
@@ -108,10 +116,10 @@ class Decoder:
         return [
             TokenLogprob(
                 token=self._names(token),
-                logprob=max(logprob, _LEAST),
+                logprob=max(logprob, LEAST_LOGPROB),
                 token_id=token,
                 top=tuple(
-                    (self._names(other), max(value, _LEAST))
+                    (self._names(other), max(value, LEAST_LOGPROB))
                     for other, value in zip(likeliest[place][:count], values[place], strict=False)
                 ),
             )
@@ -130,6 +138,9 @@ class Decoder:
             places = torch.arange(start, start + len(chunk), device=device).unsqueeze(0)
             logits = forward(torch.tensor([chunk], device=device), mask, places, last_only=False)[0]
             raw = logits[: len(following)].float().log_softmax(dim=-1)
+            if bool(raw.isnan().any()):
+                ask.refuse(self._overflow())
+                return ()
             found += self._logprobs(raw, following, [ask.wanted.prompt_logprobs or 0] * len(following))
         return tuple(found)
 
