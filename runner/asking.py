@@ -121,7 +121,7 @@ class Asking:
             found = own | await self._cached(serving.ready[0].point, keys, own)
             if found:
                 self._results.note_success()
-            serving.take(found)
+            serving.take(found, own)
         for question in serving.complete:
             self._results.finish(await self._judging.record(question), question.source)
         for _, record in serving.failed:
@@ -234,8 +234,9 @@ class Asking:
         found = own or await self._cached(question.point, [key], own)
         if (data := found.get(key)) is None:
             return False
-        question.source = max(question.source, Source.SHARED if own else Source.CACHED)
-        question.take_stored(data)
+        source = Source.SHARED if own else Source.CACHED
+        question.source = max(question.source, source)
+        question.take_stored(data, source)
         self._results.note_success()
         return True
 

@@ -6,21 +6,25 @@ import argparse
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from types import TracebackType
 from typing import Protocol, cast
 
 from runner.collector import collect_rarely
 from runner.errors import EXHAUSTED, UNWRITABLE, RunnerError, UserError
 from runner.notices import forget_notices
 from runner.streams import Streams, require_utf8
+from runner.terminal import escaped_output, write, write_error
 
 COMMANDS = {
     "run": "run an experiment",
     "plan": "show what a run would do: jobs, requests, cache hits, tokens",
     "render": "show the messages of some rows as they would be sent",
     "status": "show how a run stands, from any terminal, at any time",
+    "show": "show single results: prompt, answer, target, scores",
     "logs": "show the logs of a run's jobs",
     "cancel": "cancel a run or one of its points",
     "resume": "ask what a run is missing",
@@ -34,7 +38,7 @@ COMMANDS = {
 }
 """Every command with its one-line summary; `runner.commands.NAME` holds it."""
 
-_STREAMS = frozenset({"logs", "render"})
+_STREAMS = frozenset({"logs", "render", "show"})
 """Commands that end with their reader, as with ``| head``; all others do what they are for, read or not."""
 
 _INTERRUPTED = 130
@@ -43,8 +47,10 @@ _INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     if argv is not None:
-        return _guarded(list(argv))
+        with escaped_output():
+            return _guarded(list(argv))
     arguments = sys.argv[1:]
+    sys.excepthook = _report_bug
     streams = Streams(end_with_reader=bool(_STREAMS.intersection(arguments[:1])))
     try:
         code = _guarded(arguments)
@@ -55,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _exit_after(error)
     for failure in failures:
-        print(f"runner: {failure.filename} can't be written: {failure.strerror}", file=sys.stderr)
+        write_error(f"runner: {failure.filename} can't be written: {failure.strerror}")
     return code or (RunnerError.exit_code if failures else 0)
 
 
@@ -70,10 +76,10 @@ def _guarded(arguments: list[str]) -> int:
         forget_notices()
         return _run(arguments)
     except RunnerError as error:
-        print(f"runner: {_masked(str(error))}", file=sys.stderr)
+        write_error(f"runner: {_masked(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
-        print("runner: interrupted", file=sys.stderr)
+        write_error("runner: interrupted")
         return _INTERRUPTED
     except OSError as error:
         return _exit_after(error)
@@ -84,16 +90,21 @@ def _exit_after(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return 0  # the reader of our output has gone
     if isinstance(error, (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError)):
-        print(f"runner: {error.filename}: {error.strerror}", file=sys.stderr)
+        write_error(f"runner: {error.filename}: {error.strerror}")
         return UserError.exit_code
     if error.errno in EXHAUSTED:
-        print(f"runner: {error.strerror}: raise the limit (ulimit -n)", file=sys.stderr)
+        write_error(f"runner: {error.strerror}: raise the limit (ulimit -n)")
         return RunnerError.exit_code
     if error.errno in UNWRITABLE:
         where = f"{error.filename} can't be written: " if error.filename else ""
-        print(f"runner: {where}{error.strerror}", file=sys.stderr)
+        write_error(f"runner: {where}{error.strerror}")
         return RunnerError.exit_code
     raise error
+
+
+def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the traceback of a bug; what it quotes may hold a secret."""
+    write_error(_masked("".join(traceback.format_exception(kind, error, trace))).rstrip("\n"))
 
 
 def _masked(message: str) -> str:
@@ -196,5 +207,5 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from runner import __version__
 
-        print(f"runner {__version__}")
+        write(f"runner {__version__}")
         parser.exit()

@@ -24,7 +24,7 @@ RunnerError
 └── RetryableError             asked again, up to engine.max_attempts
     ├── RateLimitError         429
     ├── ServerError            5xx, 408, 409; an answer that says that the server failed
-    ├── RequestTimeoutError    no answer within engine.timeout
+    ├── RequestTimeoutError    no answer within engine.timeout, or the timeout of a call
     ├── ConnectionFailedError  refused, not had in time, reset, cut in mid-body or in mid-stream
     └── MalformedResponseError 2xx, but not what the API documents; asked again once
 
@@ -38,6 +38,8 @@ import errno
 import re
 from dataclasses import dataclass, field
 
+from runner.terminal import escape
+
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 """Errors of the system's that no file can be written with, whoever asks."""
 
@@ -46,9 +48,12 @@ EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class RunnerError(Exception):
-    """Base of everything raised on purpose."""
+    """Base of everything raised on purpose; its text is fit for a terminal, whatever it quotes."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return escape(super().__str__())
 
 
 class UserError(RunnerError):
@@ -123,17 +128,19 @@ class AskError(RunnerError):
         status: HTTP status where there was one.
         code: the provider's own error code where it gave one.
         retry_after: seconds the server asked to wait, where it did.
+        attempts: how often the request was sent.
     """
 
     message: str
     status: int | None = None
     code: str | None = None
     retry_after: float | None = field(default=None, compare=False)
+    attempts: int = field(default=1, compare=False)
 
     __hash__ = Exception.__hash__
 
     def __str__(self) -> str:
-        return f"HTTP {self.status}: {self.message}" if self.status else self.message
+        return escape(f"HTTP {self.status}: {self.message}" if self.status else self.message)
 
 
 class EngineError(AskError):
@@ -226,7 +233,7 @@ class ServerError(RetryableError):
 
 
 class RequestTimeoutError(RetryableError):
-    """Raised when no answer came within engine.timeout."""
+    """Raised when no answer came within engine.timeout, or within the time-out of a call of an LLM."""
 
 
 class ConnectionFailedError(RetryableError):

@@ -14,7 +14,7 @@ from runner.errors import RenderError
 from runner.jobs import PointSpec
 from runner.points import PointRecords
 from runner.records import ERROR, OK, STEP
-from runner.results import ResultLine
+from runner.results import CountedLine
 from runner.runs import naming, write_file
 from runner.scoring.base import Score
 from runner.scoring.metrics import FAILED, Failed, Metrics
@@ -29,7 +29,7 @@ _FINAL = frozenset({OK, ERROR})
 _LONGEST_END = 80
 """Characters of an answer that a scorer found nothing in."""
 
-_decode = msgspec.json.Decoder(ResultLine)
+_decode = msgspec.json.Decoder(CountedLine)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -106,7 +106,7 @@ def export(folder: Path, spec: PointSpec, records: PointRecords, fault: str = ""
     write_file(folder / "metrics.json", msgspec.json.format(msgspec.json.encode(summary), indent=1))
 
 
-_Stated: TypeAlias = tuple[str, ResultLine]
+_Stated: TypeAlias = tuple[str, CountedLine]
 """A result with its state."""
 
 
@@ -124,7 +124,7 @@ def _in_pieces(experiment: Experiment) -> bool:
     return bool(getattr(experiment.engine, "stream", False)) and experiment.task not in VALUE_TASKS
 
 
-def note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[ResultLine]) -> None:
+def note_failures(failures: dict[tuple[str, str], Failure], lines: Iterable[CountedLine]) -> None:
     """Count results without an answer by their `Failure.fault`; beyond twenty of a class as its first."""
     for line in lines:
         if (error := line.error) is not None:

@@ -86,7 +86,24 @@ def find(given: str | Path, bases: Iterable[Path]) -> Path | None:
     if not str(given):
         return None
     candidates = [path] if path.is_absolute() else [base / path for base in bases]
+    if "last" in path.parts:
+        candidates = [_at_newest(one) for one in candidates]
     return next((one for one in candidates if _mode(one) is not None), None)
+
+
+def _at_newest(path: Path) -> Path:
+    """Return *path* with the newest run in the place of ``last``, below a folder of runs or of one's name."""
+    before = Path(*path.parts[: path.parts.index("last")])
+    if _mode(before / "last") is not None:
+        return path
+    try:
+        found = {file.parent for depth in ("*", "*/*") for file in before.glob(f"{depth}/resolved.json")}
+    except (OSError, ValueError):
+        return path
+    if not found:
+        return path
+    newest = max(found, key=lambda run: (run.name.split("-")[0], (run / "resolved.json").stat().st_mtime))
+    return newest.joinpath(*path.parts[path.parts.index("last") + 1 :])
 
 
 def obstacle(given: str | Path, bases: Iterable[Path] = (Path(),)) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from runner.breaker import Breaker, TooManyErrorsError
-from runner.engines.base import Engine
+from runner.engines.base import Responder
 from runner.errors import (
     AskError,
     BadRequestError,
@@ -34,7 +34,7 @@ class Desk:
     """Everything that the questions of a job pass over."""
 
     points: list[OpenPoint]
-    engine: Engine
+    engine: Responder
     journal: Journal
     cache: Lookups
     counter: Counts

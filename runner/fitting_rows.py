@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.bare_columns import bare_prompts, bare_targets
 from runner.config import RefusedPoint
-from runner.data import check_rows, columns, undivided
+from runner.data import RowGuard, check_rows, columns, undivided
 from runner.drawing import Drawing
 from runner.errors import ConfigError, Fault, UserError
 from runner.jobs import DatasetFile
@@ -19,8 +19,12 @@ from runner.spec import CsvDataset, Dataset, Experiment
 from runner.trial import Trial
 
 
-def check_datasets(points: Sequence[PlannedPoint]) -> dict[Dataset, DatasetFile]:
+def check_datasets(
+    points: Sequence[PlannedPoint], guard: RowGuard | None = None
+) -> dict[Dataset, DatasetFile]:
     """Read every dataset of some points once; return where each lies and what it is.
+
+    A row that holds a long secret is refused, one that holds a short one reported, if there is a *guard*.
 
     Raises:
         UserError: a dataset can't be read as what it says it is, or a point can't be asked with the rows
@@ -30,9 +34,11 @@ def check_datasets(points: Sequence[PlannedPoint]) -> dict[Dataset, DatasetFile]
     unsound: dict[Dataset, str] = {}
     for dataset in dict.fromkeys(planned.experiment.dataset for planned in points):
         try:
-            files[dataset] = _facts(dataset)
+            files[dataset] = _facts(dataset, guard)
         except UserError as error:
             unsound[dataset] = str(error)
+    if guard:
+        guard.report()
     faults = together(_refused_by_rows(points, unsound), len(points))
     if unsound:
         # What two datasets of one file have in common is told once.
@@ -91,6 +97,8 @@ def _column_faults(planned: PlannedPoint, there: Sequence[str]) -> list[Fault]:
     drawn = Drawing(planned.sampling, ()).columns - set(there)
     faults = [_lacking("prompt", experiment.dataset, name, there) for name in sorted(missing)]
     faults += [_lacking("sampling", experiment.dataset, name, there) for name in sorted(drawn)]
+    unknown = dict.fromkeys(name for name in experiment.output.columns or () if name not in there)
+    faults += [_lacking("output.columns", experiment.dataset, name, there) for name in unknown]
     faults += bare_prompts(experiment, planned.prompt, there)
     return faults + target_column_faults(experiment, there)
 
@@ -115,6 +123,6 @@ def _lacking(place: str, dataset: Dataset, column: str, there: Sequence[str]) ->
     return Fault(place, f"{dataset.path} has no column {column!r}", hint)
 
 
-def _facts(dataset: Dataset) -> DatasetFile:
-    facts = check_rows(dataset)
+def _facts(dataset: Dataset, guard: RowGuard | None) -> DatasetFile:
+    facts = check_rows(dataset, guard)
     return DatasetFile(str(Path(dataset.path).resolve()), facts.fingerprint, facts.size, facts.rows)

@@ -15,8 +15,8 @@ from runner.export import export
 from runner.exported import METRICS_FILE, damaged_files, note_exported
 from runner.jobs import Job, PointSpec, read_job
 from runner.notices import notice
-from runner.points import PointRecords, by_point
-from runner.records import ERROR, OK, RECORDS_FILE, Record, damaged_record, read_records
+from runner.points import PointRecords
+from runner.records import ERROR, OK, RECORDS_FILE, Record, by_point, damaged_record, read_records
 from runner.results import ResultLine
 from runner.runs import RunFolder, read_file, write_file
 from runner.sharing import Sharing

@@ -33,14 +33,14 @@ def check_dataset(run: Path, dataset: DatasetFile) -> None:
         _check_copy(file, dataset.sha256, weights=True)
 
 
-def check_copies(run: Path, spec: PointSpec) -> None:
-    """Make sure that the files that were copied into a run for a point are as they were.
+def check_inputs(run: Path, spec: PointSpec) -> None:
+    """Make sure that a point's rows, and the files that were copied into its run, are as they were.
 
     Raises:
-        UserError: names one that is damaged, or gone.
+        InputChangedError: the rows were too large for a copy, and their file is another, or gone.
+        UserError: names a copy that is damaged, or gone.
     """
-    if not Path(spec.dataset.path).is_absolute():
-        check_dataset(run, spec.dataset)
+    check_dataset(run, spec.dataset)
     for field, name in spec.copies.items():
         _check_copy(run / name, str(spec.scope.model[field]), weights=False)
 

@@ -226,4 +226,4 @@ def _masked(record: Record, secrets: Secrets) -> Record:
 
 
 def _clean(json: msgspec.Raw, secrets: Secrets) -> msgspec.Raw:
-    return msgspec.Raw(secrets.mask_bytes(bytes(json)))
+    return msgspec.Raw(secrets.mask_json(bytes(json)))

@@ -1,8 +1,8 @@
-"""Notices: what was damaged and is done without, told once on standard error."""
+"""Notices and warnings, printed once on standard error: what was damaged and is done without, say."""
 
 from __future__ import annotations
 
-import sys
+from runner.terminal import write_error
 
 _told: set[str] = set()
 
@@ -12,8 +12,14 @@ def notice(text: str) -> None:
     if text in _told:
         return
     _told.add(text)
-    if sys.stderr is not None:  # closed by whoever started this process
-        print(f"note: {text}", file=sys.stderr, flush=True)
+    write_error(f"note: {text}")
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error, unless this command has printed the same one already."""
+    if text not in _told:
+        _told.add(text)
+        write_error(f"warning: {text}")
 
 
 def forget_notices() -> None:

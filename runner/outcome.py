@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -114,12 +115,22 @@ def run_outcome(run: RunFolder) -> RunOutcome:
         # It may have ended since. Jobs come first again: points that are older than them would lack results.
         jobs, warnings = job_outcomes(run), []
         points = _points(run, fold_run(run, warnings.append))
-    jobs = tuple(_spared(run, job, points) for job in jobs)
+    jobs = tuple(_spared(run, _as_folded(run, job, points), points) for job in jobs)
     state = _state(jobs, points)
     code = _EXIT_CODES.get(state, 1)
     refused = read_refused(run)
     warnings += damage(run, _specs(run))
     return RunOutcome(run.name, str(run.path), state, code, jobs, points, tuple(warnings), refused)
+
+
+def _as_folded(run: RunFolder, job: JobOutcome, points: tuple[PointOutcome, ...]) -> JobOutcome:
+    """Return a job that is under way with the count of its points, which were read at another moment."""
+    if job.state not in UNDER_WAY or not job.progress.total:
+        return job
+    own = {spec.name for spec in read_job(run.job(job.name)).points}
+    done = sum(point.ok + point.errors for point in points if point.name in own)
+    progress = msgspec.structs.replace(job.progress, done=min(done, job.progress.total))
+    return msgspec.structs.replace(job, progress=progress)
 
 
 def _spared(run: RunFolder, job: JobOutcome, points: tuple[PointOutcome, ...]) -> JobOutcome:
@@ -163,7 +174,10 @@ def _spent(folder: Path) -> Progress:
     states = [state for attempt in attempts(folder) if (state := read_state(attempt)) is not None]
     known = [_progress(folder, state) for state in states]
     names = ("cached", "shared", "requests", "prompt_tokens", "completion_tokens", "uncounted")
-    return Progress(**{name: sum(getattr(one, name) for one in known) for name in names})
+    retries: Counter[str] = Counter()
+    for one in known:
+        retries.update(one.retries)
+    return Progress(**{name: sum(getattr(one, name) for one in known) for name in names}, retries=retries)
 
 
 def _progress(folder: Path, state: State) -> Progress:

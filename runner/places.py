@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import platformdirs
 
@@ -19,9 +19,9 @@ class Places:
     """Folders that one experiment is resolved against; all absolute.
 
     Attributes:
-        root: nearest folder above the experiment file that holds ``conf/`` or ``templates/``,
-            else the file's own folder. A shipped experiment is no project's: the working folder
-            stands in for its own.
+        root: nearest folder above the experiment file that holds ``conf/`` or ``templates/``, or the file
+            below its ``experiments/``; else the file's own folder. A shipped experiment is no project's:
+            the working folder stands in for its own.
         runs: where runs are written.
     """
 
@@ -38,7 +38,7 @@ class Places:
         folder = file.resolve().parent
         if folder.is_relative_to(shipped() / "experiments"):
             folder = Path.cwd()
-        root = next((p for p in (folder, *folder.parents) if _is_root(p)), folder)
+        root = _root_of(folder)
         chosen = runs or (Path(value) if (value := os.environ.get("RUNNER_RUNS")) else root / "runs")
         chosen = expanded(chosen).absolute()
         require_utf8(str(root), "the project's folder")
@@ -71,6 +71,15 @@ class Places:
         """Return the file or folder a relative *path* names, in the root or among what ships."""
         return find(path, (self.root, shipped()))
 
+    def rows(self, path: str) -> Path | None:
+        """Return what a dataset's *path* names, in the root or among the shipped ``data/``.
+
+        Nothing else of the installation is a dataset.
+        """
+        parts = PurePath(path).parts
+        ships = parts[:1] == ("data",) and ".." not in parts
+        return find(path, (self.root, shipped()) if ships else (self.root,))
+
     def obstacle(self, path: str) -> str:
         """Return why *path* can't name a file or a folder; empty if there simply is none."""
         return obstacle(path, (self.root, shipped()))
@@ -80,5 +89,11 @@ class Places:
         return no_file(path, (self.root, shipped()))
 
 
-def _is_root(folder: Path) -> bool:
-    return (folder / "conf").is_dir() or (folder / "templates").is_dir()
+def _root_of(folder: Path) -> Path:
+    """Return the root of the project that files in *folder* belong to; a folder of its own where none is."""
+    below = None
+    for one in (folder, *folder.parents):
+        if (one / "conf").is_dir() or (one / "templates").is_dir() or below == "experiments":
+            return one
+        below = one.name
+    return folder

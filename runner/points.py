@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from statistics import fmean, median
 from typing import Self
 
 import msgspec
@@ -27,6 +26,7 @@ from runner.cache import (
 )
 from runner.checksums import checksum, intact
 from runner.records import ERROR, MISSING, OK, STEP, Record, Result, stored_key
+from runner.response_times import response_times
 from runner.sqlite_errors import REMAKE, CacheDamagedError, usable
 from runner.values import response_stored
 
@@ -57,14 +57,6 @@ _AT_ONCE = 50
 """Rows in one statement: one by one they cost a third more."""
 
 _STATES = frozenset({OK, ERROR, MISSING})
-
-_OF_PIECES = ("first_token", "inter_token")
-_TIMES = """
-SELECT value FROM (
-  SELECT json_extract(CAST(response AS TEXT), '$.timing.' || ?) AS value FROM responses
-    WHERE json_valid(CAST(response AS TEXT)))
-  WHERE typeof(value) IN ('integer', 'real')
-"""
 
 
 class PointRecords:
@@ -240,6 +232,25 @@ class PointRecords:
         for _, line in self._lines(which, (OK, first, end)):
             yield line
 
+    def of_row(self, row: str) -> list[tuple[str, bytes]]:
+        """Return the state and the line of each result of a row, by sample."""
+        return list(self._lines("WHERE step = ? AND id = ? ORDER BY sample", (STEP, row)))
+
+    def position(self, row: str) -> int | None:
+        """Return a row's place in the dataset, if it has a result."""
+        query = "SELECT position FROM results WHERE step = ? AND id = ?"
+        found = self._db.execute(query, (STEP, row)).fetchone()
+        return None if found is None else int(found[0])
+
+    def ids(self, most: int) -> list[str]:
+        """Return the ids of some rows that have a result."""
+        return [row for (row,) in self._db.execute("SELECT DISTINCT id FROM results LIMIT ?", (most,))]
+
+    def requests(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the canonical requests that are stored under *keys*."""
+        query = f"SELECT key, request FROM responses WHERE key IN ({marks(keys)})"
+        return {key: bytes(request) for key, request in self._db.execute(query, list(keys))}
+
     def counts(self) -> dict[str, int]:
         """Return how many results are in each state.
 
@@ -253,13 +264,8 @@ class PointRecords:
         return found
 
     def times(self) -> dict[str, dict[str, float]]:
-        """Return of each time that answers in pieces have: mean and median in seconds, and of how many."""
-        found = {name: [value for (value,) in self._db.execute(_TIMES, (name,))] for name in _OF_PIECES}
-        return {
-            name: {"mean": fmean(values), "median": median(values), "responses": len(values)}
-            for name, values in found.items()
-            if values
-        }
+        """Return of each time of streamed responses: mean, median, of how many, how many are cached."""
+        return response_times(self._db)
 
     def responses(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Yield (key, request, response) of everything asked."""
@@ -289,13 +295,3 @@ def _columns(step: str, result: Result, attempt: int) -> tuple[object, ...]:
 
 def _line_checksum(row: object, sample: object, state: object, line: bytes | msgspec.Raw) -> int:
     return zlib.crc32(line, zlib.crc32(f"{row} {sample} {state}".encode()))
-
-
-def by_point(records: Iterable[Record]) -> dict[int, list[Record]]:
-    """Group records by the point they belong to."""
-    groups: dict[int, list[Record]] = {}
-    for record in records:
-        if (group := groups.get(record.point)) is None:
-            group = groups[record.point] = []
-        group.append(record)
-    return groups

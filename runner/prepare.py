@@ -12,6 +12,7 @@ from types import MappingProxyType
 import msgspec
 
 from runner.cache import ResponseCache
+from runner.data import RowGuard
 from runner.engines.remote import RemoteSettings
 from runner.errors import UserError
 from runner.fitting_rows import check_datasets
@@ -39,7 +40,7 @@ def specify(plan: Plan) -> tuple[Job, ...]:
     """
     hashed = cache(content_hash)
     secret_env = secret_names(plan)
-    files = check_datasets(plan.points)
+    files = check_datasets(plan.points, RowGuard(secrets_of(plan)))
     jobs = []
     for job in plan.jobs:
         points = tuple(
@@ -77,7 +78,7 @@ def refuse_secrets(plan: Plan) -> None:
     Raises:
         ConfigError: in the file, on the command line, or in what they come to.
     """
-    secrets = Secrets.not_to_be_typed(secret_names(plan))
+    secrets = secrets_of(plan)
     composition = plan.composition
     secrets.refuse(composition.file.read_text(errors="replace"), str(composition.file))
     secrets.refuse("\n".join(composition.overrides), "command line")
@@ -86,6 +87,11 @@ def refuse_secrets(plan: Plan) -> None:
         for planned in plan.points
     ]
     secrets.refuse(msgspec.json.encode((plan.name, points, _refusals(plan))).decode(), "resolved config")
+
+
+def secrets_of(plan: Plan) -> Secrets:
+    """Return the values that must stand neither in a plan nor in its rows."""
+    return Secrets.not_to_be_typed(secret_names(plan))
 
 
 def secret_names(plan: Plan) -> tuple[str, ...]:

@@ -40,10 +40,12 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
         shared: answered without a request of their own by what others of the job asked, in this attempt.
         failed: final errors, in this attempt.
         missing: failed for now: a resume asks again.
-        requests: requests sent; one that is tried again counts once.
+        requests: requests sent; one that is sent again counts once.
+        retries: how often requests were sent again, by what had failed: ``rate_limit``, ``server_error``,
+            ``timeout``, ``connection``, ``malformed``.
         prompt_tokens: tokens sent.
         completion_tokens: tokens received.
-        uncounted: answers to requests of which the server doesn't report how many tokens they took.
+        uncounted: responses of which the server doesn't report how many tokens they took.
         started: Unix time when the first request could be sent.
         phase: what the job is about, such as ``waiting for a GPU``.
         trouble: why requests wait to be sent again, where some do.
@@ -56,6 +58,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     failed: int = 0
     missing: int = 0
     requests: int = 0
+    retries: dict[str, int] = {}
     prompt_tokens: int = 0
     completion_tokens: int = 0
     uncounted: int = 0
@@ -84,6 +87,7 @@ class Counts:
     started: float | None = None
     done_of: Counter[int] = field(default_factory=Counter)
     failed_of: Counter[int] = field(default_factory=Counter)
+    retries: Counter[str] = field(default_factory=Counter)
 
     def start(self) -> None:
         """Note that asking begins now."""
@@ -92,6 +96,10 @@ class Counts:
     def tell(self, trouble: str) -> None:
         """Note why requests wait to be sent again; nothing once none does."""
         self.trouble = trouble
+
+    def retry(self, kind: str) -> None:
+        """Count a request that is sent again, by what had failed."""
+        self.retries[kind] += 1
 
     def spend(self, usage: Usage) -> None:
         """Count the tokens of an answer; where they are unknown, the answer."""
@@ -121,6 +129,7 @@ class Counts:
             failed=self.failed_of.total(),
             missing=self.missing,
             requests=self.requests,
+            retries=dict(self.retries),
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
             uncounted=self.uncounted,

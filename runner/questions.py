@@ -20,7 +20,8 @@ from runner.jobs import PointSpec
 from runner.progress import Source
 from runner.prompts import compile_prompt, illustrated, settled
 from runner.records import ERROR, MISSING, OK, STEP, Answer, Record, Result, stored_key
-from runner.results import ErrorLine, ResultLine, ScoreLine
+from runner.results import ErrorLine, ResultLine, ScoreLine, spent
+from runner.row_columns import row_columns
 from runner.scoring.bound import BoundScorer
 from runner.scoring.targets import Targets
 from runner.storable import stored_form
@@ -34,12 +35,20 @@ from runner.values import (
     Response,
     Row,
     Scope,
+    Timing,
+    Usage,
     decode_response,
     request_key,
     response_json,
 )
 
 _encode = msgspec.json.Encoder().encode
+
+_OWN: dict[str, str] = {}
+"""`Question.sources` of one whose own requests brought all its answers, as with nearly all."""
+
+_SOURCES = {Source.CACHED: "cached", Source.SHARED: "shared"}
+"""What a line says of an answer that another result's request brought."""
 
 
 class OpenPoint:
@@ -62,6 +71,7 @@ class OpenPoint:
             BoundScorer(name, settings, self.experiment.dataset.target, self.slots)
             for name, settings in self.experiment.scorers.items()
         ]
+        self.columns = self.experiment.output.columns
         self.bounded = all(scorer.bounded for scorer in self.scorers)
         """Whether scoring a row takes a bounded, short time."""
         self._kind = engine_kinds()[self.experiment.engine.kind]
@@ -122,7 +132,9 @@ class Question:
         "row",
         "sample",
         "source",
+        "sources",
         "stored_key",
+        "taken",
         "targets",
         "unsaved",
         "value",
@@ -140,6 +152,8 @@ class Question:
         self.keys: list[str] = []
         self.unsaved: list[Answer] = []
         self.source = Source.CACHED
+        self.sources = _OWN
+        self.taken: tuple[tuple[Usage, Timing], ...] = ()
         self.request: Request
         self.canonical: bytes
         self.key: bytes
@@ -167,8 +181,9 @@ class Question:
         self.key = key = request_key(self.canonical)
         self.stored_key = key if self.owner is None else stored_key(key, point.index, self.owner)
 
-    def take_stored(self, data: bytes) -> bool:
+    def take_stored(self, data: bytes, source: Source = Source.CACHED) -> bool:
         """Take a stored response for the prepared slot; True if that was the last slot."""
+        self.sources = {**self.sources, self.point.slots[len(self.answers)]: _SOURCES[source]}
         return self._take(decode_response(data), data)
 
     def take(self, response: Response) -> bool:
@@ -184,6 +199,7 @@ class Question:
             if choice.finish_reason != "stop" and choice.finish_reason is not None:
                 self.finish[self.point.slots[len(self.answers)]] = choice.finish_reason
             self.answers.append(choice.text)
+        self.taken += ((response.usage, response.timing),)
         answer = self._answer(data)
         self.keys.append(answer.key if self.owner is None else self.stored_key.hex())
         self.unsaved.append(answer)
@@ -241,26 +257,43 @@ class Question:
             return self._result(ERROR, self._fault(error))
         return self._result(OK, self._line(scores))
 
-    def _line(self, scores: dict[str, ScoreLine] | None = None, error: ErrorLine | None = None) -> bytes:
+    def _line(
+        self, scores: dict[str, ScoreLine] | None = None, error: ErrorLine | None = None, retries: int = 0
+    ) -> bytes:
         slots = self.point.slots
+        row, omitted = row_columns(self.row.data, self.point.columns)
+        usage, seconds, again = spent(self.taken)
+        # By position, in the order of the fields: names would take longer to match than all else here.
         return _encode(
             ResultLine(
-                id=self.row.id,
-                sample=self.sample,
-                step=STEP,
-                slots=_by_slot(slots, self.answers) if self.value is None else {},
-                value=self.value,
-                finish=self.finish,
-                scores=scores or {},
-                keys=_by_slot(slots, self.keys),
-                error=error,
+                self.row.id,
+                self.sample,
+                STEP,
+                _by_slot(slots, self.answers) if self.value is None else {},
+                self.value,
+                self.finish,
+                scores or {},
+                usage,
+                None if seconds is None else round(seconds, 6),
+                again + retries,
+                self.sources is not _OWN and self._is_cached(),
+                self.sources,
+                row,
+                omitted,
+                _by_slot(slots, self.keys),
+                error,
             )
         )
+
+    def _is_cached(self) -> bool:
+        sources = self.sources.values()
+        return self.complete and len(sources) == len(self.answers) and set(sources) == {"cached"}
 
     def _fault(self, error: AskError) -> bytes:
         """Return a failed row's line; its message may come from a user's code, and be no Unicode."""
         message = error.message.encode(errors="replace").decode()
-        return self._line(error=ErrorLine(type(error).__name__, message, error.status))
+        line = ErrorLine(type(error).__name__, message, error.status)
+        return self._line(error=line, retries=error.attempts - 1)
 
     def _result(self, state: str, line: bytes) -> Result:
         return Result(self.row.id, self.sample, self.row.position, state, msgspec.Raw(line))

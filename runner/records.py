@@ -208,3 +208,13 @@ def _record(line: bytes, path: Path, start: int) -> Record | None:
             return record
     notice(f"damaged records ignored in {path}: a resume asks again for what is missing without them")
     return None
+
+
+def by_point(records: Iterable[Record]) -> dict[int, list[Record]]:
+    """Group records by the point they belong to."""
+    groups: dict[int, list[Record]] = {}
+    for record in records:
+        if (group := groups.get(record.point)) is None:
+            group = groups[record.point] = []
+        group.append(record)
+    return groups

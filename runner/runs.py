@@ -221,6 +221,12 @@ def all_runs(runs: Path) -> list[RunFolder]:
     return sorted(_found(runs, "*/*"), key=_age)
 
 
+def newest_first(folders: Sequence[Path]) -> list[Path]:
+    """Return folders of runs, the one with the newest run first; else in the order given."""
+    newest = {folder: max(map(_age, all_runs(folder)), default=("", 0.0)) for folder in folders}
+    return sorted(folders, key=lambda folder: newest[folder], reverse=True)
+
+
 def _found(folder: Path, pattern: str) -> list[RunFolder]:
     """Return the runs in the folders that a pattern names."""
     marked = (path.parent for name in (RESOLVED_FILE, LOCK_FILE) for path in folder.glob(f"{pattern}/{name}"))

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import msgspec
 
 from runner.errors import ConfigError, Fault
+from runner.masking.forms import Masker
+from runner.values import Json
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _SHORTEST = 6
-_UNMISTAKABLE = 16
+UNMISTAKABLE = 16
 """Characters of a value that stands nowhere by chance."""
 
 MASK = "***"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Secrets:
     """Secret values by the name of their variable; the values never show in a repr.
 
-    A value of fewer than six characters counts for none: it is neither masked nor refused, since
-    that would hit ordinary words and numbers.
+    They are found in whatever form a text has them in: plain, quoted or escaped as JSON, URLs, HTML,
+    Python or a shell do it, in base64 or in hexadecimal. A value of fewer than six characters counts for
+    none: it is neither masked nor refused, since that would hit ordinary words and numbers.
     """
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    spellings: tuple[str, ...] = field(init=False, repr=False)
-    """How the values may stand in a text: plain, or as JSON or Python quote them; longest first."""
-
-    def __post_init__(self) -> None:
-        found = {spelling for value in self.values.values() for spelling in _spellings(value)}
-        object.__setattr__(self, "spellings", tuple(sorted(found, key=len, reverse=True)))
 
     @classmethod
     def of(cls, named: Iterable[str], read: Iterable[str] = ()) -> Secrets:
@@ -52,7 +51,7 @@ class Secrets:
         others = [
             name
             for name, value in os.environ.items()
-            if _SECRET_NAME.search(name) and len(value) >= _UNMISTAKABLE
+            if _SECRET_NAME.search(name) and len(value) >= UNMISTAKABLE
         ]
         return cls.of([*named, *others], read)
 
@@ -64,19 +63,50 @@ class Secrets:
     def __bool__(self) -> bool:
         return bool(self.values)
 
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """The values, for whoever masks them in another process."""
+        return tuple(dict.fromkeys(self.values.values()))
+
+    @cached_property
+    def masker(self) -> Masker:
+        """Finds the values, in all forms."""
+        return Masker(self.values.values())
+
     def mask(self, text: str) -> str:
         """Replace every secret value in *text*."""
-        for spelling in self.spellings:
-            text = text.replace(spelling, MASK)
-        return text
+        if not self.values:
+            return text
+        data = _bytes(text)
+        masked = self.masker.mask(data)
+        return text if masked is data else _text(masked)
 
-    def mask_bytes(self, data: bytes) -> bytes:
-        """Replace every secret value in *data*."""
-        for spelling in self.spellings:
-            encoded = spelling.encode()
-            if encoded in data:
-                data = data.replace(encoded, MASK.encode())
-        return data
+    def mask_json(self, data: bytes) -> bytes:
+        """Replace every secret value in the JSON *data*, which stays JSON: a number is left as it is."""
+        masked = self.masker.mask(data)
+        if masked is data:
+            return data
+        try:
+            msgspec.json.decode(masked)
+        except msgspec.DecodeError:  # the value stood in a number, or began in the middle of an escape
+            return msgspec.json.encode(self._masked(msgspec.json.decode(data)))
+        return masked
+
+    def _masked(self, value: Json) -> Json:
+        if isinstance(value, dict):
+            return {self.mask(key): self._masked(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._masked(inner) for inner in value]
+        return self.mask(value) if isinstance(value, str) else value
+
+    def found(self, text: str) -> list[str]:
+        """Return the names of the variables whose values are in *text*."""
+        data = _bytes(text)
+        return [name for name, one in self._maskers.items() if one.spans(data)]
+
+    @cached_property
+    def _maskers(self) -> dict[str, Masker]:
+        return {name: Masker([value]) for name, value in self.values.items()}
 
     def refuse(self, text: str, place: str) -> None:
         """Raise a `ConfigError` if *text* holds a secret value."""
@@ -86,12 +116,22 @@ class Secrets:
                 f"the value of {name} would be written into the run folder",
                 "name the variable instead: engine.api_key_env or engine.headers_env",
             )
-            for name, value in self.values.items()
-            if any(spelling in text for spelling in _spellings(value))
+            for name in self.found(text)
         ]
         if faults:
             raise ConfigError(faults)
 
 
-def _spellings(value: str) -> set[str]:
-    return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
+def _bytes(text: str) -> bytes:
+    """Return a text as bytes; those of the environment that are not UTF-8 as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogateescape")

@@ -24,8 +24,9 @@ _UNUSABLE = frozenset({
 REMAKE = "delete it, and it is made anew of what the attempts recorded"
 """What helps where a point's file is damaged."""
 
-_WITHOUT = "; cache=false does without"
-_MOVE = f"move it away: later runs then start a new one, and every run keeps its own answers{_WITHOUT}"
+WITHOUT = "; cache=false does without"
+"""How an experiment does without the cache."""
+_MOVE = f"move it away: later runs then start a new one, and every run keeps its own answers{WITHOUT}"
 
 
 class SchemaError(sqlite3.DatabaseError):
@@ -76,7 +77,7 @@ def usable(path: Path, what: str = "the cache ", help_: str = _MOVE) -> Iterator
     Raises:
         UserError: it is damaged, or can't be used.
     """
-    without = _WITHOUT if help_ == _MOVE else ""
+    without = WITHOUT if help_ == _MOVE else ""
     try:
         yield
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from select import select
 from typing import TYPE_CHECKING, TextIO
 
 from runner.errors import UserError
+from runner.terminal import escaping
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -93,7 +94,7 @@ class Output(FileIO):
 
 
 class Streams:
-    """The process's output streams, taken over."""
+    """The process's output streams, taken over; they escape what is printed."""
 
     def __init__(self, *, end_with_reader: bool) -> None:
         """Open missing streams on /dev/null, and take over the others.
@@ -107,8 +108,8 @@ class Streams:
             Output(2, "standard error", raises=False),
         ]
         sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
-        sys.stdout = _wrapped(self._raw[0], sys.stdout)
-        sys.stderr = _wrapped(self._raw[1], sys.stderr)
+        sys.stdout = escaping(_wrapped(self._raw[0], sys.stdout))
+        sys.stderr = escaping(_wrapped(self._raw[1], sys.stderr))
 
     def finish(self) -> list[OSError]:
         """Write what is buffered; return why which stream could not be written."""

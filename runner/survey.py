@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from runner.export import Failure, note_failures
 from runner.jobs import PointSpec
 from runner.known import Keys
 from runner.points import PointRecords
+from runner.progress import Source
 from runner.questions import OpenPoint, Question
 from runner.records import Record
-from runner.results import ResultLine
+from runner.results import CountedLine
 from runner.values import VALUE_TASKS, Request
 
-_decode = msgspec.json.Decoder(ResultLine).decode
+_decode = msgspec.json.Decoder(CountedLine).decode
 
 TokenCount = Callable[[Request], int]
 
@@ -92,15 +93,16 @@ class Serving:
         """What to look up the next answers by; none once all is said."""
         return [question.stored_key for question in self.ready]
 
-    def take(self, found: Mapping[bytes, bytes]) -> None:
-        """Give each question its answer, if *found* has it."""
+    def take(self, found: Mapping[bytes, bytes], own: Container[bytes] = ()) -> None:
+        """Give each question its answer, if *found* has it; those in *own* are of this run."""
         ready, self.ready = self.ready, []
         going = []
         for question in ready:
-            data = found.get(question.stored_key)
+            key = question.stored_key
+            data = found.get(key)
             if data is None:
                 self.stuck.append(question)
-            elif question.take_stored(data):
+            elif question.take_stored(data, Source.SHARED if key in own else Source.CACHED):
                 self.complete.append(question)
             else:
                 going.append(question)
@@ -199,7 +201,7 @@ def _look_up(questions: list[Question], cache: ResponseCache | None) -> Serving:
     return serving
 
 
-def _lines(serving: Serving) -> Iterator[ResultLine]:
+def _lines(serving: Serving) -> Iterator[CountedLine]:
     return (_decode(record.result.line) for _, record in serving.failed if record.result is not None)
 
 

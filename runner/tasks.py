@@ -27,7 +27,7 @@ def task_faults(experiment: Experiment, *, written: bool = True) -> list[Fault]:
     if experiment.samples > 1 and task in VALUE_TASKS:
         problem = f"task {task} draws nothing: every sample would be the same"
         faults.append(Fault("samples", problem, "leave it out"))
-    if "output" in experiment.model_fields_set and experiment.output.model_fields_set and task != "embed":
+    if "dtype" in experiment.output.model_fields_set and task != "embed":
         problem = f"task {task} gives no vectors"
         faults.append(Fault("output.dtype", problem, "task embed does; leave it out"))
     parquet = [("task", "task embed writes Parquet, which")] if task == "embed" and written else []

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
+from runner.as_dict import AsDict
+
 SCHEMA_VERSION = 1
 """Joins every request key; raised when the meaning of a request changes."""
 
@@ -130,7 +132,7 @@ def request_key(canonical: bytes) -> bytes:
     return hashlib.sha256(canonical).digest()
 
 
-class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class TokenLogprob(AsDict, frozen=True, omit_defaults=True, gc=False):
     """A chosen token, its log probability, and the most likely alternatives."""
 
     token: str
@@ -139,7 +141,7 @@ class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     top: tuple[tuple[str, float], ...] = ()
 
 
-class Choice(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Choice(AsDict, frozen=True, omit_defaults=True, gc=False):
     """One answer.
 
     ``finish_reason`` is ``stop``, ``length``, ``tool_calls``, ``content_filter`` or what the
@@ -156,7 +158,7 @@ class Choice(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     parsed: Json = None
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Usage(AsDict, frozen=True, omit_defaults=True, gc=False):
     """Tokens: of the prompt (cached ones included), of the answer (reasoning included); None is unknown.
 
     Of cached and reasoning tokens there are none where a server reports none.
@@ -167,8 +169,13 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     cached_tokens: int | None = 0
     reasoning_tokens: int | None = 0
 
+    def plus(self, other: Usage) -> Usage:
+        """Return the sum of both; unknown where one is."""
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return Usage(*(None if one is None or two is None else one + two for one, two in pairs))
 
-class Timing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+
+class Timing(AsDict, frozen=True, omit_defaults=True, gc=False):
     """How long an answer took.
 
     Attributes:
@@ -184,7 +191,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     inter_token: float | None = None
 
 
-class Loglikelihood(msgspec.Struct, frozen=True, gc=False):
+class Loglikelihood(AsDict, frozen=True, gc=False):
     """How likely one continuation is.
 
     Attributes:
@@ -198,7 +205,7 @@ class Loglikelihood(msgspec.Struct, frozen=True, gc=False):
     greedy: bool
 
 
-class Response(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class Response(AsDict, frozen=True, omit_defaults=True, gc=False):
     """What an engine answered: choices, or the values of a task that is answered with numbers.
 
     Attributes:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,16 @@ class _Line(msgspec.Struct, frozen=True):
     id: str
     sample: int
     keys: dict[str, str]
+    row: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Vector(NamedTuple):
+    """What is written of a line: also the row's columns as JSON, if the line has any."""
+
+    id: str
+    sample: int
+    vector: bytes
+    row: str | None
 
 
 _decode = msgspec.json.Decoder(_Line).decode
@@ -87,28 +97,29 @@ def _made_of(file: Path) -> bytes | None:
     return found
 
 
-def _vectors(records: PointRecords, lines: Iterable[bytes]) -> Iterator[tuple[str, int, bytes]]:
-    """Yield id, sample and vector of each line, in order."""
+def _vectors(records: PointRecords, lines: Iterable[bytes]) -> Iterator[_Vector]:
+    """Yield what is written of each line, in order."""
     decoded = map(_decode, lines)
     while batch := list(islice(decoded, _LOOKED_UP)):
         keys = {line.id: bytes.fromhex(next(iter(line.keys.values()))) for line in batch}
         found = records.find(sorted(set(keys.values())))
         for line in batch:
-            yield line.id, line.sample, decode_response(found[keys[line.id]]).embeddings[0]
+            vector = decode_response(found[keys[line.id]]).embeddings[0]
+            columns = bytes(line.row).decode() if isinstance(line.row, msgspec.Raw) else None
+            yield _Vector(line.id, line.sample, vector, columns)
 
 
-def _write(file: Path, vectors: Iterator[tuple[str, int, bytes]], dtype: str, made_of: bytes) -> None:
+def _write(file: Path, vectors: Iterator[_Vector], dtype: str, made_of: bytes) -> None:
     import pyarrow as pa
 
     first = next(vectors)
-    length = len(first[2])
+    length = len(first.vector)
     value = pa.list_(getattr(pa, dtype)(), length // 4)
-    schema = pa.schema(
-        [("id", pa.string()), ("sample", pa.int64()), ("vector", value)], metadata={_MADE_OF: made_of}
-    )
+    names = [("id", pa.string()), ("sample", pa.int64()), ("vector", value), ("row", pa.string())]
+    schema = pa.schema(names, metadata={_MADE_OF: made_of})
     temporary = file.with_name(f".{file.name}.tmp")
     # Vectors hardly compress, and their numbers hardly repeat.
-    codecs = {"id": "zstd", "sample": "zstd"}
+    codecs = {"id": "zstd", "sample": "zstd", "row": "zstd"}
     with _parquet().ParquetWriter(temporary, schema, compression=codecs, use_dictionary=False) as out:
         rows = [first]
         while rows:
@@ -117,18 +128,19 @@ def _write(file: Path, vectors: Iterator[tuple[str, int, bytes]], dtype: str, ma
     temporary.replace(file)
 
 
-def _columns(rows: list[tuple[str, int, bytes]], length: int, value: pa.DataType) -> list[Any]:
+def _columns(rows: list[_Vector], length: int, value: pa.DataType) -> list[Any]:
     import pyarrow as pa
 
-    if other := next((row for row in rows if len(row[2]) != length), None):
-        problem = f"the vector of {other[0]} has {len(other[2]) // 4} numbers, others have {length // 4}"
+    if other := next((row for row in rows if len(row.vector) != length), None):
+        problem = f"the vector of {other.id} has {len(other.vector) // 4} numbers, others have {length // 4}"
         asked = "did the model behind the address change? a new run with cache=refresh asks all of them anew"
         raise RunnerError(f"{problem}: {asked}")
     numbers = pa.Array.from_buffers(
-        pa.float32(), len(rows) * length // 4, [None, pa.py_buffer(b"".join(row[2] for row in rows))]
+        pa.float32(), len(rows) * length // 4, [None, pa.py_buffer(b"".join(row.vector for row in rows))]
     )
     vectors = pa.FixedSizeListArray.from_arrays(numbers.cast(value.value_type, safe=False), length // 4)
-    return [pa.array([row[0] for row in rows]), pa.array([row[1] for row in rows]), vectors]
+    columns = pa.array([row.row for row in rows], pa.string())
+    return [pa.array([row.id for row in rows]), pa.array([row.sample for row in rows]), vectors, columns]
 
 
 def _parquet() -> Any:

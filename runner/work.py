@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 import msgspec
 import uvloop
@@ -49,6 +47,7 @@ from runner.restored import environment, handlers_kept
 from runner.runs import CANCELLED, RETRY_FINAL, RunFolder
 from runner.secrets import Secrets
 from runner.spec import SlurmCluster
+from runner.terminal import write, write_error
 from runner.values import count
 
 TICK_SECONDS = 0.5
@@ -84,24 +83,24 @@ def run_job(job_dir: str, *, redirect: bool = True) -> int:
     secrets = Secrets.of(job.secret_env)
     with ExitStack() as stack:
         if redirect:
-            stack.enter_context(redirect_output(attempt, secrets.spellings))
+            stack.enter_context(redirect_output(attempt, secrets.plain))
             if note := chosen_among(job.points[0].notes):
-                print(note, flush=True)
+                write(note)
         # A command that runs the job inside itself says all this in its own words.
-        failures = FailureLog(partial(print, flush=True) if redirect else lambda _: None)
-        notes = Notes(partial(_print_note, secrets, sys.stdout if redirect else sys.stderr))
+        failures = FailureLog(write if redirect else lambda _: None)
+        notes = Notes(partial(_print_note, secrets, write if redirect else write_error))
         ending = _Worker(folder, attempt, job, secrets, failures, notes).run()
         failures.sum_up()
         if ending.error and (redirect or ending.gone):
-            print(ending.error, file=sys.stderr, flush=True)
+            write_error(ending.error)
         if ending.exit_code == INTERRUPTED:
             requeue_if_preempted()
         return ending.exit_code
 
 
-def _print_note(secrets: Secrets, out: TextIO, message: str) -> None:
+def _print_note(secrets: Secrets, put: Callable[[str], None], message: str) -> None:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    print(f"{now} note: {secrets.mask(message)}", file=out, flush=True)
+    put(f"{now} note: {secrets.mask(message)}")
 
 
 class _Worker:
@@ -212,7 +211,7 @@ class _Worker:
             experiment.topology,
             self._attempt.path,
             self._held,
-            self._secrets.spellings,
+            self._secrets.plain,
             experiment.task,
             self._notes,
         )
@@ -221,6 +220,7 @@ class _Worker:
             experiment.engine.max_attempts,
             Limiter(cap),
             tell=lambda trouble: self._counter.tell(self._secrets.mask(trouble)),
+            retried=self._counter.retry,
         )
         earlier = [path for path in logs_of(self._folder) if path.parent != self._attempt.path]
         with (

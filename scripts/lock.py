@@ -59,6 +59,7 @@ LOCKS = (
     Lock(DEV, ("pyproject.toml", "--extra=embedded", "--extra=dev")),
     Lock(Path("requirements", "run.txt"), ("pyproject.toml", "--extra=embedded"), DEV),
     Lock(ENGINES / "datasets.txt", ("requirements/engines/datasets.in",), DEV),
+    Lock(ENGINES / "notebook.txt", ("requirements/engines/notebook.in",), DEV),
     _engine("transformers", "pyproject.toml", "--extra=peft", "requirements/engines/transformers.in", PYTEST),
     *(_alone(name) for name in ("transformers-5.19", "transformers-5.23", "sglang-alone")),
     _engine("vllm", f"--override={ENGINES / 'without-triton.txt'}", "requirements/engines/vllm.in"),

@@ -52,7 +52,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 _FRONT = {
     "extends": ("text", "", "Name or path of the experiment that this one builds on."),
     "defaults": ("list", "", "Hydra's defaults list: makes this a plain Hydra file."),
-    "hydra": ("map", "", "Hydra's own settings, in a file with `defaults`."),
+    "hydra": ("map", "", "[Hydra's own settings](#hydras-own-settings): five count, the others are refused."),
     "sweep": ("map of lists", "", "Axes of a sweep: a key with its values, or a label with linked keys."),
 }
 """Keys that say how a file is put together; they are no part of an experiment."""

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from runner.commands.arguments import typed
-from runner.commands.console import shown
-from runner.commands.source import source_of
-from runner.engines.registry import engine_kinds
-from runner.errors import UserError
 from runner.jobs import read_job
 from runner.outcome import UNDER_WAY, JobOutcome, RunOutcome
-from runner.places import Places
 from runner.runs import RunFolder
-from runner.shipped import shipped
 from runner.spec import Experiment
 
 _KEYLESS = "a key is wanted: start a new run with engine.api_key_env=VARIABLE"
@@ -46,12 +38,6 @@ _MEND = {
 """What to do about a job that ended with an error of a class, before a resume can help."""
 
 
-_TEMPERATURES = (0, 1, 2, 3)
-_TEMPERATURE = re.compile(r"[+~]*sampling\.temperature(=|$)")
-_OVERRIDE = re.compile(r"[+~]*[\w.@/-]+(=|$)")
-"""One on a line of its own; a value may hold a line break too."""
-
-
 class Advice(msgspec.Struct, frozen=True):
     """What is to be mended first, if anything, and the command to type then, if any."""
 
@@ -72,7 +58,7 @@ def advice(outcome: RunOutcome) -> Advice:
     if outcome.state == "errors":
         return _after_final_errors(outcome, name)
     if outcome.state == "complete":
-        return Advice(command=_variation(outcome) or f"runner status {name} --json")
+        return Advice(command=_look(outcome, name))
     return Advice()
 
 
@@ -120,35 +106,10 @@ def _experiment(run: Path, job: str) -> Experiment:
     return read_job(RunFolder(run).job(job)).points[0].experiment()
 
 
-def _variation(outcome: RunOutcome) -> str | None:
-    """Return the sweep that is the next step after one point; where requests may cost, its plan."""
-    run = RunFolder(Path(outcome.path))
-    if len(outcome.points) > 1 or outcome.points[0].axes:
-        return None
-    experiment = _experiment(run.path, run.jobs[0].name)
-    kind = engine_kinds()[experiment.engine.kind]
-    parameter = kind.honours(experiment.engine).takes(experiment.task).get("temperature")
-    if parameter is None or "temperature" in experiment.model.omit:
-        return None
-    values = ",".join(str(value) for value in _TEMPERATURES if parameter.fault(value) is None)
-    if (typed_before := _typed_words(run)) is None:
-        return None
-    verb = "run" if kind.loads(experiment.engine) else "plan"
-    return f"runner {verb} {typed_before} -m sampling.temperature={values}"
-
-
-def _typed_words(run: RunFolder) -> str | None:
-    """Return what of a run's command names all but its temperature; None where that can't be typed again."""
-    try:
-        file = source_of(run)
-        overrides = (run.path / "overrides.txt").read_text().splitlines()
-    except (OSError, UnicodeDecodeError, UserError):  # a folder that somebody tidied up
-        return None
-    if not file.is_file() or not all(map(_OVERRIDE.match, overrides)):
-        return None
-    ships = file.parent == shipped() / "experiments" and not file.is_relative_to(Path.cwd())
-    words = [file.stem if ships else shown(file)]
-    words += [text for text in overrides if not _TEMPERATURE.match(text)]
-    if Places.of(file).runs != run.runs:
-        words += ["--runs", shown(run.runs)]
-    return shlex.join(words)
+def _look(outcome: RunOutcome, name: str) -> str:
+    """Return the command that shows what a complete run came to: where some results are wrong, those."""
+    scores = [
+        score["value"] for point in outcome.points for one in point.scores.values() for score in one.values()
+    ]
+    wrong = any(value is not None and value < 1 for value in scores)
+    return f"runner show {name}{' --wrong' if wrong else ''}"

@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +16,7 @@ from runner.commands.console import shown
 from runner.errors import ConfigError, UserError
 from runner.files import expanded, find, impossible, shown_name
 from runner.streams import require_utf8
+from runner.terminal import write
 
 if TYPE_CHECKING:
     from runner.config import Composition
@@ -86,9 +88,9 @@ def print_config(arguments: argparse.Namespace) -> bool:
     if arguments.resolve and arguments.cfg is None:
         raise UserError("--resolve goes with --cfg job")
     if arguments.cfg is not None:
-        print(raw_config(_file(arguments), arguments.overrides, resolve=arguments.resolve), end="")
+        write(raw_config(_file(arguments), arguments.overrides, resolve=arguments.resolve), end="")
     if arguments.info is not None:
-        print(defaults_info(_file(arguments), arguments.overrides))
+        write(defaults_info(_file(arguments), arguments.overrides))
     return arguments.cfg is not None or arguments.info is not None
 
 
@@ -202,9 +204,42 @@ def typed(run: RunFolder) -> str:
 
 def run_from(arguments: argparse.Namespace) -> RunFolder:
     """Return the run that `add_run` took."""
-    from runner.runs import find_run
+    return named_run(arguments, arguments.run)
 
-    return find_run(runs_folder(arguments), arguments.run)
+
+def named_run(arguments: argparse.Namespace, text: str) -> RunFolder:
+    """Return the run that *text* names: in the folder of runs, else in one of a project below this folder.
+
+    ``last`` is the newest of them all.
+
+    Raises:
+        UserError: none or several runs match.
+    """
+    from runner.runs import find_run, newest_first
+
+    folders = runs_folders(arguments)
+    if text == "last":
+        folders = newest_first(folders)
+    try:
+        return find_run(folders[0], text)
+    except UserError:
+        for folder in folders[1:]:
+            with suppress(UserError):
+                return find_run(folder, text)
+        raise
+
+
+def runs_folders(arguments: argparse.Namespace) -> list[Path]:
+    """Return the folder of runs, and those of projects below this folder."""
+    return list(dict.fromkeys([runs_folder(arguments), *_runs_below(arguments)]))
+
+
+def _runs_below(arguments: argparse.Namespace) -> list[Path]:
+    """Return the folders of runs of projects up to two folders below this one, where none is named."""
+    if arguments.runs is not None or "RUNNER_RUNS" in os.environ:
+        return []
+    here = Path.cwd()
+    return sorted(path for depth in ("*", "*/*") for path in here.glob(f"{depth}/runs") if path.is_dir())
 
 
 def unknown(what: str, given: str, known: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from argcomplete.shell_integration import shellcode
 
 from runner.errors import RunnerError
 from runner.files import entries
+from runner.terminal import escape, write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    print(shellcode(["runner"], shell=arguments.shell))
+    write(shellcode(["runner"], shell=arguments.shell))
     return 0
 
 
@@ -82,9 +83,10 @@ class _Completer(BaseCompleter):
         self, *, prefix: str, action: argparse.Action, parsed_args: argparse.Namespace, **_: object
     ) -> Iterable[str]:
         try:
-            return _of(prefix, action.dest, parsed_args)
+            words = list(_of(prefix, action.dest, parsed_args))
         except RunnerError:
             return []
+        return [word for word in words if escape(word) == word]  # the shell would print it as it is
 
 
 def _of(prefix: str, name: str, arguments: argparse.Namespace) -> Iterable[str]:

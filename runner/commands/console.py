@@ -13,25 +13,19 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from runner.screen import Screen
 from runner.shipped import shipped
+from runner.terminal import escape_json, write
 from runner.values import Json, canonical_json, count
 
 _PIPE_WIDTH = 2000
 """Columns where nobody looks at a terminal: no line is broken or cut."""
 
 
-class _Console(Console):
-    """A console whose reader may go, as with ``| head``: what to do then is the command line's to say."""
-
-    def on_broken_pipe(self) -> None:
-        """Let it be raised; rich would exit with 1, which means that a run failed."""
-        raise BrokenPipeError
-
-
 def console() -> Console:
-    """Return the console for results; text is printed as it is, without any markup."""
+    """Return the console for results; text is printed as it is, without any markup, and escaped."""
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return _Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
+    return Screen(width=width)
 
 
 def table(left: Sequence[str], right: Sequence[str] = ()) -> Table:
@@ -51,7 +45,7 @@ def print_table(out: Console, made: Table) -> None:
 
 def widest(made: Table) -> int:
     """Return how many columns of a terminal a table fills where none of its cells is folded."""
-    wide = Console(width=_PIPE_WIDTH)
+    wide = Screen(width=_PIPE_WIDTH)
     return Measurement.get(wide, wide.options, made).maximum
 
 
@@ -84,12 +78,13 @@ def named(path: Path) -> str:
 
 
 def print_json(text: str, end: str = "\n") -> None:
-    """Print JSON; where the output's encoding lacks a character, all are escaped as JSON does it."""
+    """Print JSON; what a terminal must not get is escaped as JSON does it, and what the encoding lacks."""
+    text = escape_json(text)
     try:
         text.encode(sys.stdout.encoding)
     except UnicodeEncodeError:
         text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
-    print(text, end=end)
+    write(text, end)
 
 
 def ago(moment: datetime) -> str:

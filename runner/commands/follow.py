@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import FrameType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -29,6 +28,8 @@ from runner.errors import EXHAUSTED, UNWRITABLE, RunnerError
 from runner.launch import TOLD_TO_STOP, StoppedJobsError, cancel, job_states
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
+from runner.screen import Screen
+from runner.terminal import escaped_output
 from runner.values import count
 
 POLL_SECONDS = 0.2
@@ -194,7 +195,7 @@ class _Watcher(threading.Thread):
             self.ended.set()
 
     def _watch(self) -> None:
-        console = Console(stderr=True)
+        console = Screen(stderr=True, soft_wrap=False)
         with _Bars(console) if console.is_terminal else nullcontext(JobLines()) as display:
             while not self._quit.wait(self._look(display)):
                 pass
@@ -227,10 +228,10 @@ class _Eta(TimeRemainingColumn):
 class _Bars:
     """A live bar for each job that has begun, on a terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Screen) -> None:
         narrow = console.width < _NARROW
         self._progress = Progress(
-            TextColumn("{task.fields[name]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[name]}", table_column=Column(no_wrap=True), markup=False),
             BarColumn(bar_width=_BAR_WIDTH // 2 if narrow else _BAR_WIDTH),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
             # All others keep their width; what they leave is the note's.
@@ -243,12 +244,15 @@ class _Bars:
         )
         self._tasks: dict[str, TaskID] = {}
         self._troubles = Troubles()
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self._progress.start()
+        self._stack.enter_context(escaped_output())  # rich reads colours in what others print above the bars
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stack.close()
         self._progress.stop()
 
     def show(self, jobs: Sequence[JobOutcome]) -> None:

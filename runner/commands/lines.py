@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -12,6 +12,8 @@ from rich.console import Console
 from runner.errors import one_line
 from runner.export import Failure, added_up
 from runner.outcome import UNDER_WAY, JobOutcome
+from runner.progress import Progress
+from runner.terminal import write_error
 from runner.values import count
 
 LINE_SECONDS = 10.0
@@ -58,7 +60,7 @@ class JobLines:
         self._said[job.name] = (state, now + LINE_SECONDS)
         said = describe(job, brief=job.state not in UNDER_WAY)
         counts = f" {job.progress.done:,}/{job.progress.total:,}" if job.progress.total else ""
-        print(f"{job.name}: {job.state}{counts}  {said}".rstrip(), file=sys.stderr, flush=True)
+        write_error(f"{job.name}: {job.state}{counts}  {said}".rstrip())
 
 
 def describe(job: JobOutcome, *, brief: bool = False) -> str:
@@ -77,22 +79,25 @@ def describe(job: JobOutcome, *, brief: bool = False) -> str:
         return progress.phase or job.reason
     trouble = progress.trouble if job.state == "running" else ""
     said = [trouble.partition(":")[0] if brief else trouble] if trouble else []
+    done = progress if job.state in UNDER_WAY else job.spent  # of all attempts, as the end of a run counts
     answered = progress.completion_tokens or progress.uncounted
-    rates = [_rates(job)] if progress.requests and (answered or not said) else []
+    rates = [_rates(job)] if done.requests and (answered or not said) else []
     counted = {
-        "cached": progress.cached,
-        "shared": progress.shared,
+        "cached": done.cached,
+        "shared": done.shared,
         "failed": progress.failed,
         "missing": progress.missing,
     }
-    told = [*rates, *(f"{number:,} {name}" for name, number in counted.items() if number), *said]
+    again = sum(done.retries.values())
+    retries = [f"{again:,} {_retries(again)}"] if again else []
+    told = [*rates, *retries, *(f"{number:,} {name}" for name, number in counted.items() if number), *said]
     return ", ".join(told) or progress.phase or job.reason
 
 
 def _rates(job: JobOutcome) -> str:
     progress = job.progress
     if job.state != "running" or progress.started is None:
-        return count(progress.requests, "request")
+        return count(job.spent.requests, "request")
     if not progress.completion_tokens and not progress.uncounted:
         return f"{count(progress.requests, 'request')} sent"
     seconds = max(time.time() - progress.started, 0.001)
@@ -102,6 +107,33 @@ def _rates(job: JobOutcome) -> str:
     return (
         f"{progress.requests / seconds:.0f} requests/s, {progress.completion_tokens / seconds:.0f} tokens/s"
     )
+
+
+_RETRIED = {
+    "rate_limit": ("rate limit", "rate limits"),
+    "server_error": ("server error", "server errors"),
+    "timeout": ("time-out", "time-outs"),
+    "connection": ("connection failure", "connection failures"),
+    "malformed": ("malformed response", "malformed responses"),
+}
+"""Kinds of `Progress.retries`, in words."""
+
+
+def retried(progress: Iterable[Progress]) -> str:
+    """Say how many retries there were, and why; nothing where there were none."""
+    kinds: Counter[str] = Counter()
+    for one in progress:
+        kinds.update(one.retries)
+    if not kinds.total():
+        return ""
+    said = (
+        f"{number:,} {_RETRIED.get(kind, (kind, kind))[number != 1]}" for kind, number in kinds.most_common()
+    )
+    return f"{kinds.total():,} {_retries(kinds.total())} ({', '.join(said)})"
+
+
+def _retries(number: int) -> str:
+    return "retry" if number == 1 else "retries"
 
 
 def print_failures(out: Console, failures: Iterable[Failure]) -> None:

@@ -1,14 +1,17 @@
 """Show what a run's jobs wrote: the logs of the newest attempt of each, or of one job.
 
-Where a job never began, what its submission left is shown instead.
+Where a job never began, what its submission left is shown instead. Secrets are masked, colours left out, and
+other control characters escaped.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+import re
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Collection, Sequence
+from io import IncrementalNewlineDecoder
 from pathlib import Path
 
 from runner.commands.arguments import add_run, run_from, unknown
@@ -17,13 +20,17 @@ from runner.errors import UserError
 from runner.launch import JobState, job_states, read_submission
 from runner.launch.attempts import attempts
 from runner.launch.submission import submitit_stderr
+from runner.masking.forms import MaskedStream, Masker
 from runner.outcome import secret_env
 from runner.resolved import check_jobs
 from runner.runs import RunFolder
 from runner.secrets import Secrets
+from runner.terminal import write, write_error
 
 _SECONDS = 0.5
 _SLURM_SECONDS = 5.0
+_COLOUR = re.compile("\x1b\\[[0-9;:]*m")
+_COLOUR_BEGUN = re.compile("\x1b(\\[[0-9;:]{0,40})?\\Z")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
         if not (arguments.follow and any(state.active for state in states)):
             break
         time.sleep(_SLURM_SECONDS if any(state.slurm for state in states) else _SECONDS)
+    tail.finish()
     if not tail.printed and not notices.printed:
         _explain(states)
     return 0
@@ -93,11 +101,31 @@ def _logs(attempt: Path) -> list[Path]:
     return sorted(written, key=lambda path: (path.name == "stdout.log", path.name))
 
 
+class _Text:
+    """A log as a terminal shows it: secrets masked, each step of a bar on a line, without colours.
+
+    Servers colour their logs even where they write into a file. All else that a terminal obeys is escaped.
+    """
+
+    def __init__(self, masker: Masker) -> None:
+        self._stream = MaskedStream(masker)
+        self._decoder = IncrementalNewlineDecoder(getincrementaldecoder("utf-8")("replace"), translate=True)
+        self._held = ""
+
+    def feed(self, data: bytes, *, last: bool = False) -> str:
+        """Take in what a file has grown by, and return what can be shown of it now."""
+        text = self._held + self._decoder.decode(self._stream.feed(data, last=last), final=last)
+        cut = None if last else _COLOUR_BEGUN.search(text)
+        self._held = text[cut.start() :] if cut else ""
+        return _COLOUR.sub("", text[: cut.start()] if cut else text)
+
+
 class _Tail:
     """Prints what files have grown by since the last look, under a line that names the file."""
 
     def __init__(self, secrets: Secrets) -> None:
-        self._secrets = secrets
+        self._masker = secrets.masker
+        self._texts: dict[Path, _Text] = {}
         self.printed = False
         self.seen: dict[Path, int] = {}
         self._current: Path | None = None
@@ -113,15 +141,21 @@ class _Tail:
                 continue
             if new:
                 self.seen[file] = self.seen.get(file, 0) + len(new)
-                self._print(file, self._secrets.mask(new.decode(errors="replace")))
+                text = self._texts.setdefault(file, _Text(self._masker))
+                self._print(file, text.feed(new))
+
+    def finish(self) -> None:
+        """Print what was held back, since it could have been the beginning of something."""
+        for file, text in self._texts.items():
+            if rest := text.feed(b"", last=True):
+                self._print(file, rest)
 
     def _print(self, file: Path, text: str) -> None:
         if file != self._current:
             blank = "\n" if self.printed else ""
-            sys.stdout.write(f"{blank}==> {shown(file)} <==\n")
+            write(f"{blank}==> {shown(file)} <==")
             self._current = file
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        write(text, end="")
         self.printed = True
 
 
@@ -163,7 +197,7 @@ class _Notices:
 
     def _print(self, text: str) -> None:
         self.printed = True
-        print(text, file=sys.stderr, flush=True)
+        write_error(text)
 
 
 def _explain(states: Sequence[JobState]) -> None:

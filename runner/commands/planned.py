@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runner.commands.console import cell, console, given, named, print_table, table
+from runner.commands.sources import sampling_sources, setting_sources, shared, sources_json
 from runner.plan import Plan, PlannedJob, PlannedPoint
 from runner.plan_warnings import point_warnings
 from runner.spec import SlurmCluster, gpus_of
@@ -32,6 +33,7 @@ def print_plan(plan: Plan, *, verbose: bool = False) -> None:
     _print_jobs(out, plan.jobs)
     out.print()
     _print_sampling(out, plan.points)
+    _print_settings(out, plan.points)
     if len(plan.points) > 1:
         out.print()
         _print_points(out, plan.points)
@@ -47,6 +49,7 @@ def print_notes(out: Console, plan: Plan, *, whole: bool = False) -> None:
 
     Of a key whose notes differ by point, the first is shown. The run folder's resolved.json has them all.
     """
+    whole = whole or plan.composition.verbose
     notes = Counter(note for planned in plan.points for note in dict.fromkeys(planned.notes))
     alike: dict[str, list[str]] = {}
     for note, points in notes.items():
@@ -106,17 +109,34 @@ def _is_folder(name: str) -> bool:
 def _print_sampling(out: Console, points: Sequence[PlannedPoint]) -> None:
     """Print the values that all points share, and those of single slots."""
     by_point = differing(points)
-    shared = [name for name in points[0].sampling if name not in by_point]
-    values = " ".join(f"{name}={cell(points[0].sampling[name])}" for name in shared)
+    alike = [name for name in points[0].sampling if name not in by_point]
+    values = " ".join(f"{name}={cell(points[0].sampling[name])}" for name in alike)
     drawn = any(planned.experiment.task not in VALUE_TASKS for planned in points)
     nothing = _BY_POINT if by_point else NO_SAMPLING if drawn else "none: nothing is drawn"
     out.print(Text.assemble(("sampling", "bold"), f"  {values or nothing}"))
+    _print_sources(out, shared([sampling_sources(planned) for planned in points], alike))
     samples = {planned.experiment.samples for planned in points}
     if samples != {1}:
         out.print(f"          {', '.join(map(str, sorted(samples)))} samples for each row")
     for slot, own in _slots(points[0]).items():
         if own:
             out.print(f"          slot {slot}: {' '.join(f'{k}={cell(v)}' for k, v in own.items())}")
+
+
+def _print_sources(out: Console, lines: Sequence[str]) -> None:
+    for line in lines:
+        out.print(Text(f"          {line}", style="dim"), soft_wrap=True)
+
+
+def _print_settings(out: Console, points: Sequence[PlannedPoint]) -> None:
+    """Print where the settings of engine and topology come from that aren't at their defaults."""
+    for group in ("engine", "topology"):
+        sources = [setting_sources(planned, group) for planned in points]
+        names = dict.fromkeys(name for one in sources for name in one)
+        lines = shared(sources, names)
+        for line in lines[:1]:
+            out.print(Text.assemble((group.ljust(10), "bold"), (line, "dim")), soft_wrap=True)
+        _print_sources(out, lines[1:])
 
 
 def _slots(planned: PlannedPoint) -> dict[str, dict[str, Json]]:
@@ -188,6 +208,7 @@ def _point_json(planned: PlannedPoint) -> dict[str, Json]:
         "index": planned.point.index,
         "axes": planned.point.axes,
         "sampling": planned.sampling,
+        "sources": sources_json(planned),
         "slots": _slots(planned),
         "samples": planned.experiment.samples,
         "notes": list(planned.notes),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from runner.commands.arguments import add_runs, unknown
+from runner.commands.arguments import add_runs, named_run, unknown
 from runner.errors import UserError, one_line
 from runner.jobs import Job
 from runner.resolved import read_refused
-from runner.runs import RunFolder, find_run
+from runner.runs import RunFolder
 
 
 def add_run_and_point(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
@@ -20,29 +19,31 @@ def add_run_and_point(parser: argparse.ArgumentParser, *, default: str | None = 
         parser: is given the arguments.
         default: the run where none is named; left out means that one must be.
     """
+    given = {"last": " (default: last)", "": " (default: the only one that is live)"}
     told = "run folder, its name, a unique prefix or last; or RUN/POINT"
     if default is None:
         parser.add_argument("run", help=told)
     else:
-        parser.add_argument("run", nargs="?", default=default, help=f"{told} (default: {default})")
+        parser.add_argument("run", nargs="?", default=default, help=told + given[default])
     parser.add_argument("point", nargs="?", help="name or index of one point")
     add_runs(parser)
 
 
-def run_and_point(runs: Path, text: str, point: str | None) -> tuple[RunFolder, str | None]:
+def run_and_point(arguments: argparse.Namespace) -> tuple[RunFolder, str | None]:
     """Return the run and the point that are meant; both may stand in one path.
 
     Raises:
         UserError: there is no such run.
     """
+    text, point = arguments.run, arguments.point
     try:
-        return find_run(runs, text), point
+        return named_run(arguments, text), point
     except UserError:
         head, _, tail = text.rstrip("/").rpartition("/")
         if point is not None or not head:
             raise
         try:
-            return find_run(runs, head.removesuffix("/points")), tail
+            return named_run(arguments, head.removesuffix("/points")), tail
         except UserError:
             pass
         raise

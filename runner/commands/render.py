@@ -20,11 +20,12 @@ from rich.text import Text
 from runner.commands.arguments import add_point, point_from
 from runner.commands.console import cell, console, print_json
 from runner.commands.planned import NO_SAMPLING
+from runner.data import RowGuard
 from runner.errors import RenderError, UserError
 from runner.fitting_rows import check_datasets
 from runner.jobs import DatasetFile
 from runner.plan import PlannedPoint
-from runner.prepare import specify_point
+from runner.prepare import secrets_of, specify_point
 from runner.questions import OpenPoint, Question
 from runner.values import VALUE_TASKS, Input, Json, Message, Request, Row, by_content
 
@@ -54,6 +55,9 @@ def main(arguments: argparse.Namespace) -> int:
     if not rows:
         check_datasets([planned])  # says why none is left, where none is
         raise UserError(f"the dataset has no row number {arguments.offset} (rows count from 0)")
+    guard, file = RowGuard(secrets_of(plan)), Path(planned.experiment.dataset.path)
+    if guard and any(guard.fault(file, 0, row.data, row.data) for row in rows):
+        check_datasets([planned], guard)  # says of all such rows where they are
     if arguments.json:
         rendered = [_print_lines(point, row) for row in rows]
         return 0 if any(rendered) else 2

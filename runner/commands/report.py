@@ -13,7 +13,7 @@ from runner.commands.advice import advice
 from runner.commands.agreement import print_agreement
 from runner.commands.arguments import typed
 from runner.commands.console import cell, console, print_table, shown, table
-from runner.commands.lines import describe, print_failures
+from runner.commands.lines import describe, print_failures, retried
 from runner.commands.planned import MANY, print_notes
 from runner.commands.scores import score_columns
 from runner.errors import one_line
@@ -128,11 +128,28 @@ def print_results(out: Console, points: Sequence[PointOutcome]) -> None:
     for reason, ended in _ENDED.items():
         if number := sum(point.finish.get(reason, 0) for point in points):
             out.print(f"{count(number, 'answer')} {ended}; results.jsonl says which: finish", style="yellow")
+    _print_cached_times(out, points)
     for name in dict.fromkeys(name for point in points for name in point.unmatched):
         found = [point.unmatched[name] for point in points if name in point.unmatched]
         scored = count(sum(point.ok for point in points if name in point.scores), "answer")
         said = f"found nothing to compare in {sum(one.count for one in found):,} of {scored}"
         out.print(f"scorer {name}: {said}, such as row {found[0].id}: {found[0].text!r}", style="yellow")
+
+
+def _print_cached_times(out: Console, points: Sequence[PointOutcome]) -> None:
+    """Say which times are not of this run."""
+    times = [point.times[name] for point in points for name in _TIMES if name in point.times]
+    counted = [
+        point.times.get("first_token") or next(iter(point.times.values())) for point in points if point.times
+    ]
+    cached, total = (int(sum(one.get(name, 0) for one in counted)) for name in ("cached", "responses"))
+    if any(one.get("cached") for one in times):
+        what = (
+            f"{cached:,} of {count(total, 'response')}"
+            if cached < total
+            else f"all {count(total, 'response')}"
+        )
+        out.print(f"times: {what} cached, with the times of the run that sent the request", style="yellow")
 
 
 def _results_table(points: Sequence[PointOutcome]) -> Table:
@@ -157,9 +174,10 @@ def _median(times: Mapping[str, float] | None) -> str:
 
 
 def _print_counts(out: Console, outcome: RunOutcome) -> None:
-    """Print what the results cost: each was cached, shared, or asked by requests of its own."""
+    """Print what the results cost: each was cached, shared, or came of requests of its own."""
     spent = [job.spent for job in outcome.jobs]
     requests = count(sum(one.requests for one in spent), "request")
+    retries = retried(spent)
     cached = sum(one.cached for one in spent) + sum(point.served for point in outcome.points)
     shared = sum(one.shared for one in spent)
     total = sum(point.expected for point in outcome.points)
@@ -168,6 +186,7 @@ def _print_counts(out: Console, outcome: RunOutcome) -> None:
     if total and cached == total:
         out.print(f"{state}: 100 % cached, {requests}")
         return
+    requests = f"{requests}, {retries}" if retries else requests
     tokens, uncounted = sum(one.completion_tokens for one in spent), sum(one.uncounted for one in spent)
     said = [requests, _generated(tokens, uncounted)]
     free = [f"{number:,} {how}" for number, how in ((cached, "cached"), (shared, "shared")) if number]
@@ -177,12 +196,12 @@ def _print_counts(out: Console, outcome: RunOutcome) -> None:
 
 
 def _generated(tokens: int, uncounted: int) -> str:
-    """Say how many tokens were generated, where the server reports them for all answers or for some."""
+    """Say how many tokens were generated, where the server reports them for all responses or for some."""
     if not uncounted:
         return f"{count(tokens, 'token')} generated"
     if not tokens:
         return "an unknown number of tokens generated"
-    return f"at least {count(tokens, 'token')} generated (unknown for {count(uncounted, 'answer')})"
+    return f"at least {count(tokens, 'token')} generated (unknown for {count(uncounted, 'response')})"
 
 
 def _print_job(out: Console, job: JobOutcome) -> None:

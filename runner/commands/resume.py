@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 
 from rich.text import Text
 
-from runner.commands.arguments import runs_folder, typed
+from runner.commands.arguments import typed
 from runner.commands.console import console
 from runner.commands.follow import resumable
 from runner.commands.launchable import also, check_open_files, without_server
@@ -27,7 +27,8 @@ from runner.engines.fitness import engine_obstacles
 from runner.engines.registry import engine_kinds
 from runner.errors import ConfigError, UserError
 from runner.fold import PointCounts, fold_run
-from runner.inputs import check_code, check_copies
+from runner.identity import require_same_model
+from runner.inputs import check_code, check_inputs
 from runner.jobs import Job, PointSpec
 from runner.launch import job_states
 from runner.outcome import run_outcome
@@ -56,7 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
         )
     if arguments.overrides:
         raise UserError(f"resume takes one run, and one of its points (given: {' '.join(words)})")
-    run, point = run_and_point(runs_folder(arguments), arguments.run, arguments.point)
+    run, point = run_and_point(arguments)
     check_whole(run)
     with ExitStack() as held:
         held.enter_context(run.launching("resume"))
@@ -106,7 +107,7 @@ def _resume(run: RunFolder, point: str | None, *, retry_final: bool) -> list[Job
 
 def _to_be_resumed(run: RunFolder, *, retry_final: bool) -> list[Job]:
     before = fold_run(run)
-    _check_copies(run, unfinished(run, before, retry_final=retry_final))
+    _check_inputs(run, unfinished(run, before, retry_final=retry_final))
     counts = _served(run, before)
     jobs = unfinished(run, counts, retry_final=retry_final)
     out = console()
@@ -129,20 +130,26 @@ def _to_be_resumed(run: RunFolder, *, retry_final: bool) -> list[Job]:
     return jobs
 
 
-def _check_copies(run: RunFolder, jobs: Sequence[Job]) -> None:
-    """Refuse jobs whose rows or model files were copied into the run and are damaged, or there no more.
+def _check_inputs(run: RunFolder, jobs: Sequence[Job]) -> None:
+    """Refuse jobs whose rows or model files are no longer what they were at launch, copied or not.
 
     Raises:
         UserError: names the first.
     """
     checked: set[tuple[str, ...]] = set()
+    models: set[bytes] = set()
+    kinds = engine_kinds()
     for spec in (spec for job in jobs for spec in job.points):
-        # What wasn't copied has an absolute path, and its job looks for it.
         copies = (spec.dataset.path, *spec.copies.values())
         if copies not in checked:
             checked.add(copies)
-            check_copies(run.path, spec)
+            check_inputs(run.path, spec)
         check_code(spec)
+        model = b"".join(spec.scope.canonical)
+        if model not in models:
+            models.add(model)
+            one = spec.experiment(run.path)
+            require_same_model(one.model, one.engine, kinds[one.engine.kind], spec.scope)
 
 
 def _check_engines(run: RunFolder, jobs: Sequence[Job]) -> None:

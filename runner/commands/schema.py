@@ -16,6 +16,7 @@ from runner.commands.arguments import given_path
 from runner.commands.console import print_json, shown
 from runner.config import json_schema
 from runner.errors import UserError
+from runner.terminal import write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
         file.write_text(text)  # as it stands, be it a device or a link
     except OSError as error:
         raise UserError(f"--output: {file} can't be written: {error.strerror}") from error
-    print(f"wrote {shown(file)}")
+    write(f"wrote {shown(file)}")
     return 0
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +29,7 @@ from runner.fold import UnfoldedError
 from runner.outcome import RunOutcome, run_outcome
 from runner.resolved import check_whole
 from runner.runs import RunFolder, all_runs
+from runner.terminal import write_error
 from runner.values import Json, count
 
 DAMAGED = "damaged"
@@ -85,7 +85,7 @@ def _list(runs: Path, *, as_json: bool) -> int:
     untold = [outcome for _, outcome in outcomes if outcome.state in _UNTOLD]
     closed = [path for path in (*runs.glob("*"), *runs.glob("*/*")) if _is_closed(path)]
     for path in closed:
-        print(f"runner: {path}: may not be read; runs in there are not shown", file=sys.stderr)
+        write_error(f"runner: {path}: may not be read; runs in there are not shown")
     code = int(bool(untold or closed))
     if as_json:
         listed = [_listed(run, outcome) for run, outcome in outcomes]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.live import Live
 
 from runner.commands.follow import SLURM_POLL_SECONDS
@@ -13,15 +12,17 @@ from runner.commands.lines import JobLines
 from runner.commands.report import jobs_table
 from runner.outcome import UNDER_WAY, JobOutcome, job_outcomes
 from runner.runs import RunFolder
+from runner.screen import Screen
+from runner.terminal import escaped_output
 
 _SECONDS = 0.5
 
 
 def watch(run: RunFolder) -> None:
     """Show the jobs until none is under way; a table on a terminal, else a line for what changed."""
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = Screen(stderr=True, soft_wrap=False)
     if console.is_terminal:
-        with Live(console=console, transient=True, auto_refresh=False) as live:
+        with Live(console=console, transient=True, auto_refresh=False) as live, escaped_output():
             for jobs in _looks(run):
                 live.update(jobs_table(jobs), refresh=True)
         return

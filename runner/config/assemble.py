@@ -9,12 +9,27 @@ from typing import Any
 from runner.config.choices import Chooser, Chosen
 from runner.config.deletions import given_by, nothing_there, other_value, there
 from runner.config.document import Key, Origin, dotted, written_at
+from runner.config.engine_kept import engine_kept
 from runner.config.interpolation import resolved_text, unresolved
-from runner.config.keys import GROUPS
+from runner.config.keys import BROUGHT, GROUPS
 from runner.config.layers import DELETED, Given, Layer
 from runner.config.values import brief
 from runner.errors import ConfigError, Fault
 from runner.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What ``~key`` deletes.
+
+    Attributes:
+        only: the value that must stand there; None for any.
+        found: whether the experiment gives it.
+    """
+
+    path: Key
+    only: Json
+    found: bool
 
 
 @dataclass(slots=True)
@@ -26,9 +41,8 @@ class Raw:
         notes: what was replaced by what.
         faults: what is wrong so far.
         winners: top-level key -> the whole value that won, and the index of its layer.
-        parts: what was laid key by key over those, each with the index of its layer.
         failed: top-level keys that could not be laid at all.
-        undeleted: where a deletion found nothing.
+        deletions: those of keys that a model may bring too, and those that found nothing.
         replaced: top-level key -> the whole value that the winner replaces.
     """
 
@@ -37,9 +51,8 @@ class Raw:
     notes: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     winners: dict[str, tuple[int, Given]] = field(default_factory=dict)
-    parts: list[tuple[int, Key, Given]] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
-    undeleted: list[Key] = field(default_factory=list)
+    deletions: list[Deletion] = field(default_factory=list)
     replaced: dict[str, Given] = field(default_factory=dict)
 
     def source(self, place: Key) -> str:
@@ -56,10 +69,13 @@ def assemble(layers: Sequence[Layer], chooser: Chooser, swept: Collection[Key] =
         swept: what axes give that stand in no layer, as something fixed them; it may be deleted.
     """
     raw = Raw()
+    context = {key: given.value for layer in layers for key, given in layer.whole.items()}
+    kept = engine_kept(layers, lambda key, given: _chosen_map(key, given, chooser, context))
+    layers = kept.layers
+    raw.notes += kept.notes
     keys = dict.fromkeys(
         key for layer in layers for key in (*layer.whole, *(str(path[0]) for path, _ in layer.parts))
     )
-    context = {key: given.value for layer in layers for key, given in layer.whole.items()}
     for key in keys:
         if key != "sweep":
             try:
@@ -67,9 +83,27 @@ def assemble(layers: Sequence[Layer], chooser: Chooser, swept: Collection[Key] =
             except ConfigError as error:
                 raw.faults.extend(error.faults)
                 raw.failed.add(key)
-    lost = [path for path in raw.undeleted if not given_by(swept, path)]
-    raw.faults += [nothing_there(path, raw.config) for path in lost]
+    gone = {*swept, *kept.dropped}
+    raw.deletions = [one for one in raw.deletions if one.found or not given_by(gone, one.path)]
+    others = [one for one in raw.deletions if one.path[0] not in BROUGHT]
+    raw.faults += [nothing_there(one.path, raw.config) for one in others if not one.found]
     return raw
+
+
+def in_turn(parts: Sequence[tuple[Key, Given]]) -> list[tuple[Key, Given]]:
+    """Return *parts* as they are laid, whatever order they were typed in.
+
+    A key comes before those below it; items are taken out of lists at the end, the last first, as an index is
+    that of the list as it was.
+    """
+    return sorted(parts, key=lambda part: turn(part[0], deletes=part[1].value is DELETED))
+
+
+def turn(path: Key, *, deletes: bool) -> tuple[int, int, int]:
+    """Return when what is given at *path* is laid, among the others of a layer."""
+    if deletes and str(path[-1]).isdecimal():
+        return (1, -len(path), -int(path[-1]))
+    return (0, len(path), 0)
 
 
 def _assemble_key(
@@ -88,18 +122,18 @@ def _assemble_key(
         _note_replaced(raw, key, layers[start], layers[:start])
         if whole.value is DELETED:
             _check_deleted(raw, key, whole, layers[:start])
-    for index, layer in enumerate(layers[start:], start):
-        for path, given in layer.parts:
-            if path[0] == key:
-                raw.parts.append((index, path, given))
-                value = _lay_part(raw, value, path, given, chooser)
+    for layer in layers[start:]:
+        for path, given in in_turn([part for part in layer.parts if part[0][0] == key]):
+            value = _lay_part(raw, value, path, given, chooser)
     if value is not None:
         raw.config[key] = value
 
 
 def _chosen(key: str, whole: Given, chooser: Chooser, context: dict[str, Json]) -> Chosen | Json:
-    if key not in GROUPS:
-        return whole.value
+    return _chosen_map(key, whole, chooser, context) if key in GROUPS else whole.value
+
+
+def _chosen_map(key: str, whole: Given, chooser: Chooser, context: dict[str, Json]) -> Chosen:
     if isinstance(whole.value, str) and "${" in whole.value:
         return _chosen_by_interpolation(key, whole, chooser, context)
     return chooser.choose(key, whole)
@@ -112,7 +146,12 @@ def _chosen_by_interpolation(key: str, whole: Given, chooser: Chooser, context: 
         chosen = chooser.choose(key, Given(text, whole.origin, whole.group))
     except ConfigError as error:
         problem = f"{whole.value} comes to nothing that can be chosen here"
-        raise ConfigError([Fault(f.place, problem, f.hint, f.source) for f in error.faults]) from None
+        # A hint that repeats the text would show what may be a secret.
+        hints = ["" if str(text) in fault.hint else fault.hint for fault in error.faults]
+        raise ConfigError([
+            Fault(fault.place, problem, hint, fault.source)
+            for fault, hint in zip(error.faults, hints, strict=True)
+        ]) from None
     if any(origin is not whole.origin for _, origin in chosen.trail):
         return chosen
     return Chosen(unresolved(chosen.value, str(text), whole.value), chosen.trail)
@@ -120,9 +159,10 @@ def _chosen_by_interpolation(key: str, whole: Given, chooser: Chooser, context: 
 
 def _check_deleted(raw: Raw, key: str, deletion: Given, below: Sequence[Layer]) -> None:
     given = next((layer.whole[key].value for layer in reversed(below) if key in layer.whole), DELETED)
-    if given is DELETED and not any(path[0] == key for layer in below for path, _ in layer.parts):
-        raw.undeleted.append((key,))
-    elif fault := other_value((key,), given, deletion.only):
+    found = given is not DELETED or any(path[0] == key for layer in below for path, _ in layer.parts)
+    if not found or key in BROUGHT:
+        raw.deletions.append(Deletion((key,), deletion.only, found))
+    if found and (fault := other_value((key,), given, deletion.only)):
         raw.faults.append(fault)
 
 
@@ -144,11 +184,13 @@ def _note_replaced(raw: Raw, key: str, layer: Layer, below: Sequence[Layer]) -> 
 def _lay_part(raw: Raw, base: Json, path: Key, given: Given, chooser: Chooser) -> Json:
     value = given.value
     if value is DELETED and not there(base, path[1:]):
-        raw.undeleted.append(path)
+        raw.deletions.append(Deletion(path, given.only, found=False))
         return base
     if value is DELETED and (fault := other_value(path, found_at(base, path[1:]), given.only)):
         raw.faults.append(fault)
         return base
+    if value is DELETED and path[0] in BROUGHT:
+        raw.deletions.append(Deletion(path, None, found=True))
     if path[0] == "scorers" and len(path) == 2 and isinstance(value, str):  # noqa: PLR2004 - scorers.NAME
         chosen = chooser.scorer(str(path[1]), given)
         value = chosen.value

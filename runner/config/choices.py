@@ -12,6 +12,7 @@ from runner.config.hydra_options import hydra_option, needs_hydra
 from runner.config.keys import LATER_ENGINES, LATER_SCORERS, nearest, served
 from runner.config.layers import Given
 from runner.config.reader import Reader
+from runner.config.row_files import ROW_FILES, ROW_SUFFIXES
 from runner.config.texts import NOTHING
 from runner.config.values import brief
 from runner.engines.auto import AUTO
@@ -26,7 +27,6 @@ from runner.values import Json
 KIND_AND_NAME = re.compile(r"^([a-z][a-z0-9_]*):(.*)$")
 _LONGEST_NAME = 255
 """Most bytes of a file's or a folder's name."""
-_DATASET_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +172,17 @@ class Chooser:
         shown = shown_name(name) if name else "empty text"
         problem = f"{shown} is neither a folder of {looked} nor an option of conf/prompt/"
         hint = nearest(name, sorted(known))
+        if name:
+            hint += f"; for the text itself write {{user: {brief(name)}}}"
         if name.isidentifier():
             hint += f'; if it is a column, write "{{{{ row.{name} }}}}"'
         raise self._fault("prompt", problem, hint, origin)
 
     def _dataset(self, name: str, origin: Origin) -> Chosen:
-        if name.endswith(_DATASET_SUFFIXES):
+        if name.lower().endswith(ROW_SUFFIXES):
             return Chosen({"path": name}, (((), origin),))
         known = self._reader.options("dataset")
-        problem = (
-            f"{shown_name(name)} is neither an option of conf/dataset/ nor the path of a "
-            ".jsonl, .ndjson, .csv or .parquet file"
-        )
+        problem = f"{shown_name(name)} is neither an option of conf/dataset/ nor the path of {ROW_FILES}"
         raise self._fault("dataset", problem, nearest(name, known), origin)
 
     def _scorers(self, given: Given) -> Chosen:

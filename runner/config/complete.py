@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from runner.config.compose import find_experiment
+from runner.config.hydra_searchpath import search_folders
+from runner.config.hydra_settings import HONOURED, hydra_settings
 from runner.config.keys import FRONT, GROUPS, SETTINGS
 from runner.config.reader import Reader
 from runner.config.user_schema import json_schema
@@ -36,7 +39,11 @@ def _reader(file: Path | None) -> Reader:
         path = Path("experiment.yaml") if file is None else find_experiment(file)
     except ConfigError:
         path = Path("experiment.yaml")
-    return Reader(Places.of(path))
+    reader = Reader(Places.of(path))
+    with suppress(ConfigError):  # a file that is still being written names no folders
+        if file is not None:
+            reader.search(search_folders(hydra_settings([reader.read(path)], []), reader.places))
+    return reader
 
 
 def _keys(typed: str) -> list[str]:
@@ -46,6 +53,7 @@ def _keys(typed: str) -> list[str]:
     else:
         known = [f"{key}=" for key in (*GROUPS, *SETTINGS)]
         known += [f"{key}." for key in GROUPS if typed and key.startswith(typed)]
+    known += [f"{key}=" for key in HONOURED if typed]
     return [key for key in known if key.startswith(typed)]
 
 

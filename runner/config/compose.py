@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 from runner.config.choices import Chooser
 from runner.config.files import Files
 from runner.config.finish import Finisher
+from runner.config.from_here import from_here
 from runner.config.front import Front
+from runner.config.hydra_searchpath import search_folders
+from runner.config.hydra_settings import MODE, PARAMS, HydraSettings, hydra_settings
 from runner.config.interpolation import environment_reads
 from runner.config.keys import closest, nearest
-from runner.config.overrides import parse_overrides
+from runner.config.layers import extended
+from runner.config.overrides import parse_overrides, without_moot
 from runner.config.point import Composition, Point
 from runner.config.reader import Reader
-from runner.config.sweep import FileAxes, refuse_commas
+from runner.config.sweep import FileAxes, refuse_commas, sweeper_axes
 from runner.config.unfinished import other_faults
 from runner.config.verdict import Verdict
 from runner.errors import ConfigError, Fault
@@ -56,15 +60,15 @@ def compose(
     places = places or Places.of(path, runs)
     reader = Reader(places)
     with environment_reads() as names:
-        verdict = _verdict(path, overrides, reader, multirun=multirun)
+        verdict, verbose = _verdict(path, overrides, reader, multirun=multirun)
         points, refused = verdict.parted() if skip_refused else (verdict.points(), ())
     _check_name(points)
-    return Composition(path, tuple(overrides), places, points, reader.sources, tuple(names), refused)
+    return Composition(path, tuple(overrides), places, points, reader.sources, tuple(names), refused, verbose)
 
 
-def _verdict(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: bool) -> Verdict:
+def _verdict(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: bool) -> tuple[Verdict, bool]:
     chooser = Chooser(reader)
-    source = opened(path, overrides, reader, chooser, multirun=multirun)
+    source, verbose = opened(path, overrides, reader, chooser, multirun=multirun)
     unswept = (_UNSWEPT,) if multirun and not source.axes and not source.notes else ()
     files = Files(reader)
     finisher = Finisher(path.stem, chooser, files)
@@ -83,7 +87,7 @@ def _verdict(path: Path, overrides: Sequence[str], reader: Reader, *, multirun: 
         faults = _with_sweep(source.swept, raw.faults)
         experiment = None if faults else experiment
         verdict.add(axes, experiment, notes, faults, _secret_env(raw.config), raw.trail)
-    return verdict
+    return verdict, verbose
 
 
 def _with_sweep(swept: FileAxes, faults: Sequence[Fault]) -> list[Fault]:
@@ -113,18 +117,65 @@ def _check_name(points: Sequence[Point]) -> None:
 
 
 def opened(
-    path: Path, overrides: Sequence[str], reader: Reader, chooser: Chooser, *, multirun: bool
-) -> Front | Plain:
-    """Read the file and the overrides; a file with a ``defaults:`` list is Hydra's."""
-    document = reader.read(path)
-    changes = parse_overrides(overrides, reader.options)
-    if not multirun:
-        refuse_commas(changes)
-    if "defaults" not in document.data:
-        return Front(document, changes, reader, chooser)
-    from runner.config.plain import Plain
+    path: Path, overrides: Sequence[str], reader: Reader, chooser: Chooser, *, multirun: bool | None
+) -> tuple[Front | Plain, bool]:
+    """Read the file and the overrides; a file with a ``defaults:`` list is Hydra's.
 
-    return Plain(document, changes, reader, chooser)
+    Returns:
+        What was read, and whether `hydra.verbose` is set. A *multirun* of None shows axes, whatever the mode.
+    """
+    document = reader.read(path)
+    plain = "defaults" in document.data
+    documents = [document] if plain else extended(document, reader)
+    hydras = [text for text in overrides if text.lstrip("+~").startswith("hydra")]
+    settings = hydra_settings(documents, parse_overrides(hydras, reader.options))
+    reader.search(search_folders(settings, reader.places))  # where glob() finds options, among others
+    settings = hydra_settings(documents, parse_overrides(overrides, reader.options))
+    sweeps = multirun is None or multirun or settings.multirun
+    if multirun:
+        _check_mode(settings)
+    if not sweeps:
+        refuse_commas(settings.changes)
+    changes, notes = without_moot(from_here(settings.changes, reader)), list[str]()
+    params = sweeper_axes(settings, reader.options, 0)
+    if not sweeps:
+        notes = _unswept_params(settings)
+        params = []
+    source: Front | Plain
+    if plain:
+        from runner.config.plain import Plain
+
+        source = Plain(document, changes, reader, chooser, params)
+    else:
+        source = Front(document, changes, reader, chooser, params)
+    source.notes[:0] = notes
+    source.swept.faults[:0] = settings.faults  # told with the others, of every point
+    return source, settings.verbose
+
+
+def _check_mode(settings: HydraSettings) -> None:
+    mode = settings.mode
+    if mode is not None and mode.origin.in_command and mode.value == "RUN":
+        raise ConfigError([
+            Fault(MODE, "RUN given, and -m asks for a sweep", "leave one of them out", mode.origin.at())
+        ])
+
+
+def _unswept_params(settings: HydraSettings) -> list[str]:
+    """Return a note on each parameter of the sweeper, which counts in a sweep alone.
+
+    Raises:
+        ConfigError: the command gives it, and asks for no sweep.
+    """
+    hint = f"add -m, or write {MODE}: MULTIRUN"
+    faults = [
+        Fault(f"{PARAMS}.{key}", "nothing is swept", "add -m", one.origin.at())
+        for key, one in settings.params.items()
+        if one.origin.in_command
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return [f"{PARAMS}.{key} ({one.origin.at()}): not swept; {hint}" for key, one in settings.params.items()]
 
 
 def find_experiment(file: Path | str) -> Path:

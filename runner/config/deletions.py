@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from runner.config.document import COMMAND_LINE, Key, dotted
-from runner.config.keys import BROUGHT, nearest
+from runner.config.keys import nearest
 from runner.config.values import brief
 from runner.errors import Fault
 from runner.values import Json
@@ -31,11 +31,7 @@ def given_by(swept: Collection[Key], path: Key) -> bool:
 def nothing_there(path: Key, config: dict[str, Json]) -> Fault:
     """Return the fault of deleting *path*, which *config* doesn't hold."""
     missing = next(size for size in range(len(path)) if not there(config, path[: size + 1]))
-    model = config.get("model")
-    if path[0] in BROUGHT and there(model, path):
-        hint = f"the model brings it: write ~model.{dotted(path)}"
-    else:
-        hint = _siblings(config, path[:missing], str(path[missing]))
+    hint = _siblings(config, path[:missing], str(path[missing]))
     return Fault(dotted(path), "nothing to delete: it is not given", hint, COMMAND_LINE.label)
 
 

@@ -10,6 +10,7 @@ from runner.config.adapted import Adapted
 from runner.config.inlined import Inliner
 from runner.config.keys import nearest, served
 from runner.config.reader import Reader
+from runner.config.row_files import ROW_SUFFIXES
 from runner.engines.registry import engine_kinds
 from runner.engines.weights import is_hub_name
 from runner.errors import Fault
@@ -18,7 +19,6 @@ from runner.shipped import shipped
 from runner.spec import Experiment, Model
 from runner.values import Json
 
-_ROWS = {".jsonl", ".ndjson", ".csv", ".parquet"}
 _MOST_NAMED = 10
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece", "source.spm")
 """How names of a tokenizer's files begin."""
@@ -72,38 +72,43 @@ class Files:
 
     def _dataset(self, path: str) -> Path | None:
         if path not in self._datasets:
-            found = self._places.find(path)
+            found = self._places.rows(path)
             self._datasets[path] = found.absolute() if found is not None and is_file(found) else None
         return self._datasets[path]
 
     def _no_dataset(self, path: str) -> Fault:
         shown = shown_name(path)
-        there = self._places.find(path)
+        there = self._places.rows(path)
         if there is not None and is_folder(there):
-            within = [one.name for one in entries(there) if one.suffix in _ROWS]
+            within = [one.name for one in entries(there) if one.name.endswith(ROW_SUFFIXES)]
             hint = f"name a file in it: {', '.join(within[:_MOST_NAMED])}" if within else ""
             return Fault("dataset.path", f"{shown} is a folder, no file", hint)
-        names = [name for name in self._names(path) if Path(name).suffix in _ROWS]
+        names = [name for name in self._names(path, rows=True) if name.endswith(ROW_SUFFIXES)]
         return Fault(
-            "dataset.path", f"no file {shown} ({self._looked(path)})", nearest(Path(path).name, names[:50])
+            "dataset.path",
+            f"no file {shown} ({self._looked(path, rows=True)})",
+            nearest(Path(path).name, names[:50]),
         )
 
-    def _bases(self, path: str) -> list[Path]:
+    def _bases(self, path: str, *, rows: bool = False) -> list[Path]:
         """Return the folders in which *path* was looked for."""
         if self._places.obstacle(path):
             return []
         above = expanded(path).parent
-        return list(dict.fromkeys((base / above).resolve() for base in (self._places.root, shipped())))
+        here = (Path.cwd(),) if path in self._reader.typed else ()
+        shipping = () if rows and above.parts[:1] != ("data",) else (shipped(),)
+        bases = (*here, self._places.root, *shipping)
+        return list(dict.fromkeys((base / above).resolve() for base in bases))
 
-    def _looked(self, path: str, shown: str | None = None) -> str:
+    def _looked(self, path: str, shown: str | None = None, *, rows: bool = False) -> str:
         """Say in which folders *path*, *shown* so, was looked for; or why it can't be there."""
         if why := self._places.obstacle(path):
             return why
-        return f"looked in {self._reader.folders(self._bases(path if shown is None else shown))}"
+        return f"looked in {self._reader.folders(self._bases(path if shown is None else shown, rows=rows))}"
 
-    def _names(self, path: str) -> list[str]:
+    def _names(self, path: str, *, rows: bool = False) -> list[str]:
         """Return what there is beside *path*."""
-        return sorted({one.name for folder in self._bases(path) for one in entries(folder)})
+        return sorted({one.name for folder in self._bases(path, rows=rows) for one in entries(folder)})
 
     def _has_template(self, name: str) -> bool:
         if name not in self._prompts:

@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.config.hydra_settings import refuse_in_config
 from runner.config.interpolation import omegaconf
 from runner.config.reader import Reader
 from runner.errors import ConfigError, Fault
@@ -49,8 +50,10 @@ class ReaderSource(ConfigSource):
             raise ConfigLoadError(f"Config not found : {config_path}")
         document = _reader.get().read(path)
         data = document.data
+        refuse_in_config(document, primary=config_path == self._primary)
         if config_path == self._primary:
-            data = {key: value for key, value in data.items() if key.split(".")[0] not in self._without}
+            without = {*self._without, "hydra"}  # which is read apart
+            data = {key: value for key, value in data.items() if key.split(".")[0] not in without}
         return ConfigResult(
             config=omegaconf().create(data),
             path=f"{self.scheme()}://{self.path}",
@@ -93,7 +96,7 @@ def loader(reader: Reader, primary: Path | None = None, without: Sequence[str] =
         parts = [config_name(primary), *without]
         tail = "&".join(quote(part, safe="") for part in parts)
         paths.append("main", f"runner://{quote(str(primary.parent))}?{tail}")
-    for folder in reader.places.groups:
+    for folder in reader.groups:
         paths.append("runner", f"runner://{quote(str(folder))}")
     paths.append("schema", "structured://")
     return ConfigLoaderImpl(paths)

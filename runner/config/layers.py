@@ -34,12 +34,14 @@ class Given:
     Attributes:
         group: where an option is looked up, when that isn't the key it stands under.
         only: the value that a deletion must find; None for any.
+        swept: whether a sweep of a file gives it, over what else that file gives.
     """
 
     value: Json
     origin: Origin
     group: str = ""
     only: Json = None
+    swept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,11 @@ def split(key: str) -> Key:
 
 def file_layer(document: Document) -> Layer:
     """Return what one file gives, whatever it extends."""
-    data = {key: value for key, value in document.data.items() if key not in {"extends", "defaults"}}
+    data = {
+        key: value
+        for key, value in document.data.items()
+        if key not in {"extends", "defaults"} and key.split(".", maxsplit=1)[0] != "hydra"
+    }
     return file_layer_of(data, document.origin)
 
 
@@ -114,9 +120,6 @@ def _misplaced(change: Change) -> Fault | None:
         problem = f"{change.line}: an option can only be put under one of the groups"
         wrong = change.group if change.group not in GROUPS else key
         return Fault(f"{change.group}@{key}", problem, nearest(wrong, GROUPS), COMMAND_LINE.label)
-    if change.key[0].startswith("hydra"):
-        hint = "they count in files with a `defaults:` list only"
-        return Fault(key, "Hydra's own settings mean nothing here", hint, COMMAND_LINE.label)
     if change.key[0] in FRONT and change.key[0] != "sweep":
         return Fault(key, "can't be given on the command line", "", COMMAND_LINE.label)
     return None

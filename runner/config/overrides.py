@@ -107,6 +107,16 @@ def parse_overrides(overrides: Sequence[str], options: Callable[[str], list[str]
     return changes
 
 
+def without_moot(changes: Sequence[Change]) -> list[Change]:
+    """Return *changes* without deletions of what a later one sets: of one key's overrides the last counts."""
+    last = {change.key: index for index, change in enumerate(changes) if change.action != "delete"}
+    return [
+        change
+        for index, change in enumerate(changes)
+        if change.action != "delete" or len(change.key) == 1 or last.get(change.key, -1) < index
+    ]
+
+
 def sweep_values(key: str, text: str) -> tuple[Json, ...]:
     """Return the values that ``key=text`` sweeps over, or the only one.
 

@@ -16,17 +16,18 @@ from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.types import RunMode
 from omegaconf import open_dict
 
-from runner.config.assemble import Raw, assemble, found_at
+from runner.config.assemble import Raw, assemble, found_at, turn
 from runner.config.choices import Chooser
 from runner.config.deletions import given_by, nothing_there, there
 from runner.config.document import Document, Key, dotted
+from runner.config.hydra_settings import named, names_job
 from runner.config.hydra_source import composing, config_name, loader
 from runner.config.interpolation import omegaconf
-from runner.config.keys import GROUPS
+from runner.config.keys import BROUGHT, GROUPS
 from runner.config.layers import Given, command_layer, file_layer, file_layer_of, split
 from runner.config.overrides import Change
 from runner.config.reader import Reader
-from runner.config.sweep import Axis, Entry, combinations, command_axes, file_axes, free_axes
+from runner.config.sweep import Axis, Entry, both_ways, combinations, command_axes, file_axes, free_axes
 from runner.config.values import brief
 from runner.errors import ConfigError, Fault
 from runner.values import Json
@@ -62,12 +63,15 @@ class Composer:
         self._groups: dict[str, bool] = {}
         self._repository = loader(reader, document.path).repository
 
-    def compose(self, changes: Sequence[Change], swept: Collection[Key] = ()) -> dict[str, Json]:
+    def compose(
+        self, changes: Sequence[Change], swept: Collection[Key] = (), undeleted: list[Fault] | None = None
+    ) -> dict[str, Json]:
         """Return the config, interpolations left as they are.
 
         Args:
             changes: the overrides.
             swept: what axes give that something fixed; it may be deleted though nothing stands there.
+            undeleted: takes the faults of deletions that find nothing, which are raised without it.
 
         Raises:
             ConfigError: Hydra refuses the choice of groups or one of the values.
@@ -75,15 +79,17 @@ class Composer:
         choices = [change for change in changes if self.is_choice(change)]
         config = copy.deepcopy(self.base(choices).config)
         faults: list[Fault] = []
-        for change in (one for one in changes if one not in choices):
+        for change in _in_turn([one for one in changes if one not in choices]):
             if change.action == "delete" and not there(_container(config), change.key):
                 if not given_by(swept, change.key):
                     faults.append(nothing_there(change.key, _container(config)))
             else:
                 with composing(self._reader, dotted(change.key), "command line"):
                     _apply(config, change)
-        if faults:
+        if faults and undeleted is None:
             raise ConfigError(faults)
+        if undeleted is not None:
+            undeleted += faults
         return _container(config)
 
     def defaults_list(self, changes: Sequence[Change]) -> list[tuple[str, str, str]]:
@@ -133,6 +139,11 @@ class Composer:
         return f"{key}={change.value}" if key in self.known_groups() else f"+{key}={change.value}"
 
 
+def _in_turn(changes: Sequence[Change]) -> list[Change]:
+    """Return *changes* as they are merged, whatever order they were typed in."""
+    return sorted(changes, key=lambda one: turn(one.key, deletes=one.action == "delete"))
+
+
 def _container(config: Any) -> dict[str, Json]:
     return cast("dict[str, Json]", omegaconf().to_container(config, resolve=False))
 
@@ -161,7 +172,14 @@ class Plain:
         notes: what holds for every point.
     """
 
-    def __init__(self, document: Document, changes: list[Change], reader: Reader, chooser: Chooser) -> None:
+    def __init__(
+        self,
+        document: Document,
+        changes: Sequence[Change],
+        reader: Reader,
+        chooser: Chooser,
+        params: Sequence[Axis] = (),
+    ) -> None:
         if "extends" in document.data:
             hint = "put the other file's name into the `defaults:` list"
             source = document.origin.at(("extends",))
@@ -176,7 +194,8 @@ class Plain:
         self._composer = Composer(document, reader)
         layers = [file_layer(document), command_layer(given)]
         self.swept = file_axes(layers)
-        axes = [*self.swept.sound, *command_axes(changes, 1)]
+        self.swept.faults.extend(both_ways(self.swept.sound, params))
+        axes = [*self.swept.sound, *params, *command_axes(changes, 1)]
         self._swept = {split(key) for axis in axes for key in axis.keys}
         self.axes, self.notes = free_axes(axes, layers)
 
@@ -193,12 +212,17 @@ class Plain:
         base = self._composer.base(choices)
         replaced = {change.key[0] for change in replacing}
         brought = {"engine"} if "model" in replaced else set()  # a model that replaces another may bring one
-        fronted = replaced | brought | _fronted(base.container)
+        deleted = {c.key[0] for c in changes if c.action == "delete" and c.key[0] in BROUGHT and c.key[1:]}
+        renamed = {"name"} if names_job(self._document) else set()
+        fronted = replaced | brought | deleted | renamed | _fronted(base.container)
         values = [c for c in changes if c not in replacing and c not in choices]
         hydras = [change for change in values if change.key[0] not in fronted]
-        under = file_layer_of(self._composer.compose([*choices, *hydras], self._swept), self._document.origin)
+        undeleted: list[Fault] = []
+        composed = self._composer.compose([*choices, *hydras], self._swept, undeleted)
+        under = named(file_layer_of(composed, self._document.origin), self._document)
         over = [c for c in changes if c in replacing or (c in values and c not in hydras)]
         raw = assemble([under, command_layer(over)], self._chooser, self._swept)
+        raw.faults += undeleted
         self._tell(raw, base, [*choices, *hydras])
         return raw
 
@@ -219,7 +243,8 @@ class Plain:
 
     def defaults_list(self) -> list[tuple[str, str, str]]:
         """Return Hydra's defaults list: path, package and parent of each config, in order."""
-        return self._composer.defaults_list([c for c in self._changes if not self._replaces(c)])
+        options = [c for c in self._changes if not self._replaces(c) or self._names_model(c)]
+        return self._composer.defaults_list(options)
 
     def _replaces(self, change: Change) -> bool:
         """Tell whether a change gives a group's whole value in a way that Hydra has no word for."""
@@ -230,7 +255,20 @@ class Plain:
             return key not in self._composer.known_groups()
         if not isinstance(change.value, str):
             return True
-        return self._reader.option(key, change.value) is None
+        # A model is ours, so that its engine is known to be given later than the file's.
+        return self._reader.option(key, change.value) is None or self._names_model(change)
+
+    def _names_model(self, change: Change) -> bool:
+        """Tell whether a change names a model's option that sets nothing else."""
+        if dotted(change.key) != "model" or change.group or not isinstance(change.value, str):
+            return False
+        if self._reader.option("model", change.value) is None:
+            return False
+        try:
+            self._chooser.choose("model", Given(change.value, change.origin))
+        except ConfigError:
+            return False  # Hydra says what is wrong, or takes one that sets more than the model
+        return True
 
 
 def _fronted(container: dict[str, Json]) -> set[str | int]:

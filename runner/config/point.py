@@ -70,6 +70,7 @@ class Composition:
         sources: every YAML file that was read.
         env_read: names of the environment variables that the YAML read.
         refused: points that are no experiment; only with ``skip_refused``.
+        verbose: whether `hydra.verbose` asks for every note in full.
     """
 
     file: Path
@@ -79,3 +80,4 @@ class Composition:
     sources: tuple[Path, ...]
     env_read: tuple[str, ...]
     refused: tuple[RefusedPoint, ...] = ()
+    verbose: bool = False

@@ -15,14 +15,26 @@ class Reader:
     """Reads files and options; what it read is the composition's sources.
 
     Args:
+        typed: paths that the command line gives, which start at the working folder first.
         places: decides how files are named in messages and where options are looked up.
+
+    Attributes:
+        groups: folders of options, the first match counts.
     """
 
     def __init__(self, places: Places) -> None:
         self.places = places
+        self.typed: set[str] = set()
         self._documents: dict[Path, Document] = {}
         self._options: dict[tuple[str, str], Path | None] = {}
-        self._groups = places.groups
+        self.groups = places.groups
+
+    def search(self, folders: Iterable[Path]) -> None:
+        """Look options up in *folders* too: after the project's, before the user's and those that ship."""
+        own = self.places.root / "conf"
+        front = [own] if own in self.groups else []
+        self.groups = tuple(dict.fromkeys([*front, *folders, *self.groups]))
+        self._options.clear()
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -60,7 +72,7 @@ class Reader:
     def option(self, group: str, name: str) -> Path | None:
         """Return the file of an option, or None if there is none."""
         if (group, name) not in self._options:
-            paths = (folder / group / f"{name.removesuffix('.yaml')}.yaml" for folder in self._groups)
+            paths = (folder / group / f"{name.removesuffix('.yaml')}.yaml" for folder in self.groups)
             safe = name and not name.startswith(("/", ".", "~")) and ".." not in name.split("/")
             self._options[group, name] = next((p for p in paths if is_file(p)), None) if safe else None
         return self._options[group, name]
@@ -69,7 +81,7 @@ class Reader:
         """Return the names of all options of a group, subfolders included."""
         found = {
             path.relative_to(folder / group).with_suffix("").as_posix()
-            for folder in self._groups
+            for folder in self.groups
             for path in (folder / group).rglob("*.yaml")
         }
         return sorted(found)

@@ -20,6 +20,7 @@ from runner.config.values import VARIABLES, brief
 from runner.errors import ConfigError
 from runner.places import Places
 from runner.secrets import Secrets
+from runner.terminal import escape
 from runner.values import Json
 
 
@@ -50,7 +51,9 @@ def raw_config(file: Path | str, overrides: Sequence[str], *, resolve: bool) -> 
             axis.label: [_entry(axis.label, entry) for entry in axis.entries] for axis in source.axes
         }
     config = _masked(config, Secrets.of(_variables(config), names))
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    # What can't be printed as it is, YAML escapes in quotes: it then still says the same.
+    return text if escape(text) == text else yaml.safe_dump(config, sort_keys=False)
 
 
 def _variables(value: Json) -> Iterator[str]:
@@ -107,7 +110,7 @@ def defaults_info(file: Path | str, overrides: Sequence[str]) -> str:
 def _open(file: Path | str, overrides: Sequence[str]) -> tuple[Path, Reader, Any]:
     path = find_experiment(file)
     reader = Reader(Places.of(path))
-    source = opened(path, overrides, reader, Chooser(reader), multirun=True)
+    source, _ = opened(path, overrides, reader, Chooser(reader), multirun=None)
     if source.swept.faults:
         raise ConfigError(source.swept.faults)
     return path, reader, source

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
 from runner.config.deletions import nothing_there
 from runner.config.document import COMMAND_LINE, Key, dotted
+from runner.config.hydra_settings import PARAMS, HydraSettings
 from runner.config.keys import GROUPS, SETTINGS, nearest
 from runner.config.layers import DELETED, Given, Layer, split
 from runner.config.limits import refuse_vast
-from runner.config.overrides import Change
+from runner.config.overrides import Change, parse_overrides
 from runner.config.values import brief, names_variables
 from runner.errors import ConfigError, Fault
-from runner.values import Json
+from runner.values import Json, canonical_json
 
 Entry: TypeAlias = dict[str, Given]
 """What one value of an axis gives: dotted key -> value; several where keys are linked."""
@@ -128,17 +129,59 @@ def _file_axis(key: str, given: Given, layer: int, faults: list[Fault]) -> Axis 
     linked = head not in GROUPS and all(isinstance(item, dict) for item in value)
     if linked:
         entries = tuple(
-            {k: Given(v, origin.under(i, k)) for k, v in item.items()} for i, item in enumerate(value)
+            {k: Given(v, origin.under(i, k), swept=True) for k, v in item.items()}
+            for i, item in enumerate(value)
         )
     else:
-        entries = tuple({key: Given(item, origin.under(i))} for i, item in enumerate(value))
+        entries = tuple({key: Given(item, origin.under(i), swept=True)} for i, item in enumerate(value))
     axis = Axis(key, entries, layer)
-    known = (*GROUPS, *SETTINGS)
     for name in axis.keys:
-        if name.split(".", maxsplit=1)[0] not in known:
-            hint = nearest(name.split(".", maxsplit=1)[0], known)
-            faults.append(Fault(place, f"{name} is not a key that can be swept", hint, origin.at()))
+        faults += _unsweepable(name, place, origin.at())
     return axis
+
+
+def _unsweepable(key: str, place: str, source: str) -> list[Fault]:
+    known = (*GROUPS, *SETTINGS)
+    head = key.split(".", maxsplit=1)[0]
+    if head in known:
+        return []
+    return [Fault(place, f"{key} is not a key that can be swept", nearest(head, known), source)]
+
+
+def sweeper_axes(settings: HydraSettings, options: Callable[[str], list[str]], layer: int) -> list[Axis]:
+    """Return the axes that `hydra.sweeper.params` declares, as if given in a file's `sweep:`.
+
+    Raises:
+        ConfigError: what can't be read or swept, all of it.
+    """
+    axes: list[Axis] = []
+    faults: list[Fault] = []
+    for key, given in settings.params.items():
+        place, source = f"{PARAMS}.{key}", given.origin.at()
+        text = given.value if isinstance(given.value, str) else canonical_json(given.value).decode()
+        try:
+            (change,) = parse_overrides([f"{key}={text}"], options)
+        except ConfigError as error:
+            faults += [replace(fault, place=place, source=source) for fault in error.faults]
+            continue
+        name = dotted(change.key)
+        faults += _unsweepable(name, place, source)
+        entries = ({name: Given(one, given.origin, change.group, swept=True)} for one in change.values)
+        axes.append(Axis(name, tuple(entries), layer))
+    if faults:
+        raise ConfigError(faults)
+    return axes
+
+
+def both_ways(axes: Sequence[Axis], params: Sequence[Axis]) -> list[Fault]:
+    """Find keys that `sweep:` varies and `hydra.sweeper.params` too."""
+    swept = {key for axis in axes for key in axis.keys}
+    return [
+        Fault(f"{PARAMS}.{axis.label}", "`sweep:` varies it too", "leave one of them out", source)
+        for axis in params
+        if axis.label in swept
+        for source in [axis.entries[0][axis.label].origin.at()]
+    ]
 
 
 def command_axes(changes: Sequence[Change], layer: int) -> list[Axis]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from runner.config.dotted_schema import AXIS, dotted_keys
+from runner.config.hydra_settings import JOB_NAME, MODE, PARAMS, SEARCHPATH, VERBOSE
 from runner.config.keys import BROUGHT, GROUPS, SETTINGS
 from runner.engines.auto import AUTO
 from runner.schema import experiment_type
@@ -50,14 +52,14 @@ def json_schema() -> dict[str, Any]:
         group: {**_inline(group), "description": f"The model's own {group}."} for group in BROUGHT
     }
     properties |= _front()
-    keys = "|".join((*GROUPS, *SETTINGS, "sweep"))
+    dotted, patterns = dotted_keys(schema)
+    properties |= dotted
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "title": "An experiment of llm-runner",
         "required": [],
-        "patternProperties": {rf"^({keys})\.": {}},
-        "dependentRequired": {"hydra": ["defaults"]},
+        "patternProperties": patterns,
     }
 
 
@@ -134,10 +136,35 @@ def _front() -> dict[str, Any]:
             "description": "Name or path of the experiment that this one builds on.",
         },
         "defaults": {"type": "array", "description": "Hydra's defaults list; makes this a plain Hydra file."},
-        "hydra": {"type": "object", "description": "Hydra's own settings, in a plain Hydra file."},
+        **_hydra(),
         "sweep": {
             "type": ["object", "null"],
-            "additionalProperties": {"type": ["array", "null"], "minItems": 1},
+            "additionalProperties": AXIS,
             "description": "Axes: a key with the list of its values, or a label with a list of maps of keys.",
         },
     }
+
+
+def _hydra() -> dict[str, Any]:
+    """Return the schema of `hydra`, and of its settings under their dotted keys."""
+    text_or_null = {"type": ["string", "null"]}
+    params = {"type": ["object", "null"], "additionalProperties": {"type": ["string", "number", "boolean"]}}
+    settings: dict[str, dict[str, Any]] = {
+        SEARCHPATH: {"type": ["array", "null"], "items": _TEXT, "description": "Further folders of options."},
+        MODE: {"enum": ["RUN", "MULTIRUN", None], "description": "MULTIRUN is -m."},
+        PARAMS: {**params, "description": "Axes that count with -m: a key with its values as text."},
+        JOB_NAME: {**text_or_null, "description": "Another word for `name`."},
+        VERBOSE: {"type": ["boolean", "null"], "description": "Print every note in full, as --verbose does."},
+    }
+    whole: dict[str, Any] = {}
+    for key, one in settings.items():
+        below = whole
+        *parts, last = key.split(".")
+        for part in parts:
+            below.setdefault(
+                part, {"type": ["object", "null"], "additionalProperties": False, "properties": {}}
+            )
+            below = below[part]["properties"]
+        below[last] = one
+    whole["hydra"]["description"] = "Hydra's own settings; the others are refused."
+    return {**whole, **settings}

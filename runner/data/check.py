@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from runner.data.guard import RowGuard
     from runner.data.table import Columns, Table
     from runner.spec import Dataset
 
@@ -55,30 +56,30 @@ def columns(dataset: Dataset) -> tuple[str, ...]:
     return tuple(_first_sound(table))
 
 
-def check_rows(dataset: Dataset) -> DatasetFacts:
-    """Read the whole file and make sure that every row is sound and no two share an id.
+def check_rows(dataset: Dataset, guard: RowGuard | None = None) -> DatasetFacts:
+    """Read the whole file and make sure that every row is sound, no two share an id, and none holds a secret.
 
     A file that changes meanwhile is read again: what was checked is what the fingerprint is of.
 
     Raises:
         UserError: the file isn't there or has no rows, offset, limit and shard leave none, a row is
-            broken or without an id, or an id occurs twice; has a line for each such row, up to ten of
-            a kind, and the number of others. Or the file doesn't stop changing.
+            broken, without an id or refused by the *guard*, or an id occurs twice; has a line for each
+            such row, up to ten of a kind, and the number of others. Or the file doesn't stop changing.
     """
     table = open_table(dataset)
     _first_sound(table)  # tells of a file that isn't there
     for _ in range(TRIES):
         before = file_version(table.path)
-        facts = _facts(dataset, table)
+        facts = _facts(dataset, table, guard or None)
         if file_version(table.path) == before:
             return facts
     raise UserError(f"dataset file {table.path} {CHANGING}")
 
 
-def _facts(dataset: Dataset, table: Table[Any]) -> DatasetFacts:
+def _facts(dataset: Dataset, table: Table[Any], guard: RowGuard | None) -> DatasetFacts:
     first = _first_sound(table)
     column = dataset.id or "id"
-    bad = _BadRows(table.path)
+    bad = _BadRows(table.path, guard)
     if column in first:
         records, faults = _check_named(table, column, bad)
     else:
@@ -107,7 +108,8 @@ def _choice(dataset: Dataset) -> dict[str, str]:
 class _BadRows:
     """Collects what is wrong with a file's records: the first by their lines, the others by their number."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, guard: RowGuard | None = None) -> None:
+        self.guard = guard
         self._path = path
         self._told: list[str] = []
         self._more = 0
@@ -161,10 +163,15 @@ def _check_hashed(table: Table[Any], bad: _BadRows) -> int:
 
 def _each(table: Table[Any], seen_as: Callable[[Columns], Seen], bad: _BadRows) -> Iterator[Seen]:
     """Yield what each sound record is seen as; the others go to *bad*."""
+    guard = bad.guard
     try:
         for line, raw in table.records():
             try:
-                seen = seen_as(table.decode(raw))
+                data = table.decode(raw)
+                if guard and (fault := guard.fault(table.path, line, raw, data)):
+                    bad.add(fault)
+                    continue
+                seen = seen_as(data)
             except BadRecordError as error:
                 bad.add(bad_record(table.path, line, error))
             else:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import sys
 from array import array
-from typing import TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias
 
-from runner.data.table import BadRecordError, Columns, bad_record, line_of, open_file, skip_bom, snippet
+from runner.data.packed import seekable
+from runner.data.table import BadRecordError, Columns, bad_record, line_of, open_text, skip_bom, snippet
 from runner.errors import UserError
 from runner.values import count
 
@@ -31,21 +32,20 @@ class CsvTable:
         self._header: tuple[str, ...] = ()
 
     def records(self) -> Iterator[tuple[int, Cells]]:
-        with open_file(self.path) as file:
+        with open_text(self.path) as file:
             lines = self._begin(file)
             for _, line, cells in self._read(lines):
                 yield line, cells
 
     def offsets(self) -> array[int]:
-        with open_file(self.path) as file:
+        with open_text(self.path) as file:
             return array("Q", (offset for offset, _, _ in self._read(self._begin(file))))
 
     def at(self, offsets: Iterable[int]) -> Iterator[Cells]:
-        with open_file(self.path) as file:
-            self._begin(file)
+        with open_text(self.path) as stream, seekable(stream) as file:
             for offset in offsets:
                 file.seek(offset)
-                yield next(self._read(_Lines(self.path, file)))[2]
+                yield next(self._read(_Lines(self.path, file, offset)))[2]
 
     def line_of(self, offset: int) -> int:
         return line_of(self.path, offset)
@@ -59,8 +59,7 @@ class CsvTable:
 
     def _begin(self, file: BufferedReader) -> _Lines:
         """Read the header, and return the lines after it."""
-        skip_bom(file)
-        lines = _Lines(self.path, file)
+        lines = _Lines(self.path, file, skip_bom(file))
         first = next(self._read(lines), None)
         if first is not None:
             self._header = _checked(first[2], self.path, first[1])
@@ -85,9 +84,9 @@ class CsvTable:
 class _Lines:
     """Lines as text, keeping count of how far the file was read."""
 
-    def __init__(self, path: Path, file: BufferedReader) -> None:
+    def __init__(self, path: Path, file: IO[bytes], offset: int) -> None:
         self.path = path
-        self.offset = file.tell()
+        self.offset = offset
         self.line = 0
         self._file = file
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from runner.data.table import BadRecordError, Columns, line_of, open_file, skip_bom, snippet
+from runner.data.packed import seekable
+from runner.data.table import BadRecordError, Columns, line_of, open_text, skip_bom, snippet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ class JsonlTable:
         self.path = path
 
     def records(self) -> Iterator[tuple[int, bytes]]:
-        with open_file(self.path) as file:
+        with open_text(self.path) as file:
             skip_bom(file)
             for number, line in enumerate(file, 1):
                 if not line.isspace():
@@ -31,9 +32,8 @@ class JsonlTable:
 
     def offsets(self) -> array[int]:
         found = array("Q")
-        with open_file(self.path) as file:
-            skip_bom(file)
-            offset = file.tell()
+        with open_text(self.path) as file:
+            offset = skip_bom(file)
             for line in file:
                 if not line.isspace():
                     found.append(offset)
@@ -41,7 +41,7 @@ class JsonlTable:
         return found
 
     def at(self, offsets: Iterable[int]) -> Iterator[bytes]:
-        with open_file(self.path) as file:
+        with open_text(self.path) as stream, seekable(stream) as file:
             for offset in offsets:
                 file.seek(offset)
                 yield file.readline()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfoNotFoundError
 
+from runner.data.arrow_values import Convert, converter
 from runner.data.table import BadRecordError, Columns, open_file
 from runner.errors import UserError, one_line
 from runner.extras import pip_install
@@ -32,10 +33,12 @@ class ParquetTable:
     def __init__(self, path: Path, columns: tuple[str, ...] | None) -> None:
         self.path = path
         self._columns = columns
+        self._converters: dict[str, Convert] = {}
 
     def records(self) -> Iterator[tuple[int, Any]]:
         line = 0
         with self._opened() as file:
+            self._converters = _converters(self._schema(file))
             for batch in self._batches(file):
                 for row in _rows(batch):
                     line += 1
@@ -62,7 +65,13 @@ class ParquetTable:
                     yield reader.get_batch(number).slice(row, 1)
 
     def decode(self, raw: Any) -> Columns:
-        return raw if isinstance(raw, dict) else _row(raw)
+        row = raw if isinstance(raw, dict) else _row(raw)
+        for name, convert in self._converters.items():
+            try:
+                row[name] = convert(row[name])
+            except BadRecordError as error:
+                raise _bad_column(name, error) from None
+        return row
 
     def line_of(self, offset: int) -> int:
         return offset + 1
@@ -147,8 +156,16 @@ def _row(batch: Any) -> Columns:
         try:
             (row[name],) = values.to_pylist()
         except (pa.ArrowException, *_UNHOLDABLE) as error:
-            raise BadRecordError(f"the column {name!r}: {one_line(str(error))}; {_HINT}") from None
+            raise _bad_column(name, error) from None
     return row
+
+
+def _bad_column(name: str, error: Exception) -> BadRecordError:
+    return BadRecordError(f"the column {name!r}: {one_line(str(error))}; {_HINT}")
+
+
+def _converters(schema: Any) -> dict[str, Convert]:
+    return {field.name: one for field in schema if (one := converter(field.type)) is not None}
 
 
 def _plain(field: Any) -> Any:

@@ -18,7 +18,7 @@ from runner.spec import CsvDataset, Dataset, ParquetDataset
 from runner.values import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 
 def open_table(dataset: Dataset) -> Table[Any]:
@@ -90,6 +90,27 @@ class Rows:
         if self._id_column is None and self._ids is None:
             self._ids = ContentIds(self._hashes())
         return self._shuffled() if self._dataset.shuffle else self._streamed()
+
+    def columns_at(self, positions: Collection[int]) -> dict[int, Columns]:
+        """Return the columns of the rows at *positions*; all others are passed over, most of them undecoded.
+
+        Raises:
+            UserError: one of them is broken.
+        """
+        start, wanted = self._dataset.offset, sorted(positions)
+        if self._dataset.shuffle:
+            offsets, order = self._shuffle()
+            places = [offsets[order[start + position]] for position in wanted]
+            return dict(zip(wanted, map(self._table.decode, self._table.at(places)), strict=True))
+        stop = start + wanted[-1] + 1 if wanted else start
+        found = {}
+        for position, (line, raw) in enumerate(islice(self._table.records(), start, stop)):
+            if position in positions:
+                try:
+                    found[position] = self._table.decode(raw)
+                except BadRecordError as error:
+                    raise bad_record(self._table.path, line, error) from None
+        return found
 
     def _streamed(self) -> Iterator[Row]:
         shard, start = self._dataset.shard, self._dataset.offset

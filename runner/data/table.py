@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from runner.data.packed import unpacked
 from runner.errors import UserError
 from runner.files import open_regular
 
@@ -66,10 +67,18 @@ def open_file(path: Path) -> BufferedReader:
         raise UserError(f"dataset file {path} can't be read: {error.strerror}") from None
 
 
-def skip_bom(file: BufferedReader) -> None:
-    """Pass over a byte order mark at the start."""
-    if file.read(len(BOM)) != BOM:
-        file.seek(0)
+def open_text(path: Path) -> BufferedReader:
+    """Open a dataset's file of text; a packed one as a stream of what it holds, which can't seek.
+
+    Raises:
+        UserError: as `open_file`; or it is packed and can't be unpacked.
+    """
+    return unpacked(path, open_file(path))
+
+
+def skip_bom(file: BufferedReader) -> int:
+    """Pass over a byte order mark at the start; return how many bytes it has."""
+    return len(file.read(len(BOM))) if file.peek(len(BOM))[: len(BOM)] == BOM else 0
 
 
 def bad_record(path: Path, line: int, problem: object) -> UserError:
@@ -80,7 +89,7 @@ def bad_record(path: Path, line: int, problem: object) -> UserError:
 def line_of(path: Path, offset: int) -> int:
     """Return the number of the line that starts at *offset*."""
     line, left = 1, offset
-    with path.open("rb") as file:
+    with open_text(path) as file:
         while left > 0 and (block := file.read(min(left, 1 << 20))):
             line += block.count(b"\n")
             left -= len(block)

@@ -13,6 +13,7 @@ from runner.engines.anthropic import Anthropic
 from runner.engines.anthropic_body import fields_of
 from runner.engines.anthropic_pieces import Pieces
 from runner.engines.anthropic_wire import read_message
+from runner.engines.chunks import Chunk
 from runner.engines.course import Course
 from runner.engines.lenient import Reading
 from runner.engines.notes import SILENT, Notes
@@ -60,20 +61,19 @@ class AnthropicClient:
         return read_message(answer.http_response.content, Reading(request.sampling, self._notes))
 
     async def _put_together(self, request: Request) -> Response:
-        course = Course(self._address, 1, self._notes)
-        pieces = Pieces(course, Reading(request.sampling, self._notes))
-        async with aclosing(self._events(request)) as found:
-            async for event in found:
-                pieces.add(event)
-        return msgspec.structs.replace(pieces.response(), timing=course.timing())
+        async with aclosing(self.stream(request)) as items:
+            async for item in items:
+                if isinstance(item, Response):
+                    return item
+        raise AssertionError("a stream ends with the response")
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
         course = Course(self._address, 1, self._notes)
         pieces = Pieces(course, Reading(request.sampling, self._notes))
         async with aclosing(self._events(request)) as found:
             async for event in found:
                 yield pieces.add(event)
-        course.require_end()
+        yield msgspec.structs.replace(pieces.response(), timing=course.timing())
 
     async def _events(self, request: Request) -> AsyncGenerator[bytes]:
         """Yield the data of each event as it came: the SDK's types know fewer of them."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from runner.engines.anthropic_wire import Block, Counts, Message, response_of
+from runner.engines.chunks import Chunk
 from runner.engines.course import Course
 from runner.engines.lenient import Reading
 from runner.engines.provider_errors import UNREADABLE
@@ -71,15 +72,15 @@ class Pieces:
         self._begun: list[_Begun] = []
         self._open: dict[int, _Begun] = {}
 
-    def add(self, data: bytes) -> str:
-        """Add one event and return the text that it adds.
+    def add(self, data: bytes) -> Chunk:
+        """Add one event and return what it adds.
 
         Raises:
             MalformedResponseError: it is not what the API documents.
         """
         if not _is_known(data):
             self._course.skip(data)
-            return ""
+            return Chunk()
         event = decode(_event, data, self._reading)
         if event.message is not None:
             self._message = event.message
@@ -94,7 +95,7 @@ class Pieces:
                 self._course.note(0, event.type)
         if self._hear(event):
             self._course.spoke()
-        return _text(event)
+        return self._chunk(event)
 
     def response(self) -> Response:
         """Return the whole; raises as `Course.require_end` does."""
@@ -117,6 +118,26 @@ class Pieces:
         begun.arguments += delta.partial_json
         return bool(delta.text or delta.thinking or delta.partial_json)
 
+    def _chunk(self, event: _Event) -> Chunk:
+        block, delta = event.content_block, event.delta
+        if event.type == "content_block_start" and block is not None:
+            if block.type == "tool_use":
+                function = {"name": block.name, "arguments": ""}
+                return self._call(event.index, id=block.id, type="function", function=function)
+            return Chunk(text=block.text, reasoning=block.thinking or None)
+        if event.type != "content_block_delta" or delta is None:
+            return Chunk()
+        if delta.partial_json:
+            return self._call(event.index, function={"arguments": delta.partial_json})
+        return Chunk(text=delta.text, reasoning=delta.thinking or None)
+
+    def _call(self, index: int, **piece: Any) -> Chunk:
+        """Return a piece of a call in the OpenAI form, where calls are counted by themselves."""
+        calls = [one for one in self._begun if one.block.type == "tool_use"]
+        own = self._open.get(index)
+        place = next((place for place, one in enumerate(calls) if one is own), len(calls))
+        return Chunk(tool_calls=({"index": place, **piece},))
+
     def _begin(self, index: int, block: Block) -> _Begun:
         self._open[index] = begun = _Begun(index, block)
         self._begun.append(begun)
@@ -136,13 +157,6 @@ def _is_known(data: bytes) -> bool:
         return msgspec.json.decode(data, type=_Type).type in _KNOWN
     except (*UNREADABLE, TypeError):
         return False
-
-
-def _text(event: _Event) -> str:
-    block, delta = event.content_block, event.delta
-    if event.type == "content_block_start" and block is not None and block.type == "text":
-        return block.text
-    return delta.text if event.type == "content_block_delta" and delta is not None else ""
 
 
 def _read(arguments: str) -> Any:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, cast
 
 from runner.engines.capabilities import Capabilities
+from runner.engines.chunks import Chunk
 from runner.engines.notes import SILENT, Notes
 from runner.errors import Fault
 from runner.extras import pip_install
@@ -17,14 +18,8 @@ from runner.spec import EngineSettings, Model, Topology
 from runner.values import Json, Request, Response
 
 
-class Engine(Protocol):
-    """Anything that turns a request into a response.
-
-    Entering starts it (loads weights, opens connections) and raises `EngineStartError` if it
-    can't; leaving ends everything it started. `generate` raises one of the three families of
-    `runner.errors.AskError` and never retries: retries happen in one place, above it. Closing what
-    `stream` returns ends the request.
-    """
+class Responder(Protocol):
+    """An engine, or what is in front of one, that answers with whole responses alone; see `Engine`."""
 
     @property
     def version(self) -> str | None:
@@ -39,7 +34,19 @@ class Engine(Protocol):
 
     async def generate(self, request: Request) -> Response: ...
 
-    def stream(self, request: Request) -> AsyncGenerator[str]: ...
+
+class Engine(Responder, Protocol):
+    """Anything that turns a request into a response.
+
+    Entering starts it (loads weights, opens connections) and raises `EngineStartError` if it
+    can't; leaving ends everything it started. `generate` raises one of the three families of
+    `runner.errors.AskError` and never retries: retries happen in one place, above it.
+
+    `stream` yields chunks as they come, and at last the response, which equals that of `generate` but for its
+    times; an engine that has no chunks yields the response alone. Closing the stream ends the request.
+    """
+
+    def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class Batcher:
         self._send = send
         self._most = most
         self._waiting: dict[str, list[_Waiting]] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: dict[asyncio.Task[None], Sequence[_Waiting]] = {}
         self._due: dict[str, asyncio.TimerHandle] = {}
 
     async def ask(self, request: Request) -> Response:
@@ -41,7 +41,17 @@ class Batcher:
             self._start(group)
         elif len(waiting) == 1:
             self._due[group] = loop.call_later(LINGER, self._start, group)
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """End what nobody waits for any more."""
+        for task, waiting in self._sending.items():
+            if all(future.cancelled() for _, future in waiting):
+                task.cancel()
 
     async def close(self) -> None:
         """End what is under way; those who wait for it get an `EngineError`."""
@@ -58,8 +68,8 @@ class Batcher:
         waiting = [one for one in self._waiting.pop(group, ()) if not one[1].done()]
         if waiting:
             task = asyncio.create_task(self._answer(waiting))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._sending[task] = waiting
+            task.add_done_callback(self._sending.pop)
             task.add_done_callback(lambda done: _settle(done, waiting))
 
     async def _answer(self, waiting: Sequence[_Waiting]) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineContext, EngineKind
 from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.chunks import Chunk
 from runner.engines.course import Course
 from runner.engines.stops import StoppedText, stops_of
 from runner.errors import (
@@ -125,11 +126,14 @@ class FakeEngine:
         require_asked(request, response)
         return response
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
         """Yield the answer word by word."""
         response = await self.generate(request)
-        for word in re.findall(r"\s*\S+|\s+$", response.text):
-            yield word
+        for index, choice in enumerate(response.choices):
+            for place, word in enumerate(re.findall(r"\s*\S+", choice.text)):
+                own = choice.logprobs[place : place + 1] if choice.logprobs is not None else None
+                yield Chunk(index, word, logprobs=own)
+        yield response
 
     async def _trouble(self, request: Request) -> None:
         """Wait, and fail, as this attempt's draw has it: the same in every run."""

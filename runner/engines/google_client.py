@@ -13,6 +13,7 @@ import pydantic
 from google import genai
 from google.genai import errors, types
 
+from runner.engines.chunks import Chunk
 from runner.engines.course import Course
 from runner.engines.google import Google
 from runner.engines.google_body import config_of, contents_of
@@ -84,24 +85,21 @@ class GoogleClient:
         vectors = read_embeddings(body, Reading(requests[0].sampling, self._notes))
         return embedded(vectors, None, requests)
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        pieces = self._pieces(request)
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        course = Course(self._address, _asked(request), self._notes)
+        pieces = Pieces(course, Reading(request.sampling, self._notes))
         async with aclosing(self._events(request)) as found:
             async for event in found:
-                yield pieces.add(event)
-        pieces.require_end()
+                for chunk in pieces.add(event):
+                    yield chunk
+        yield msgspec.structs.replace(pieces.response(), timing=course.timing())
 
     async def _put_together(self, request: Request) -> Response:
-        course = Course(self._address, _asked(request), self._notes)
-        pieces = self._pieces(request, course)
-        async with aclosing(self._events(request)) as found:
-            async for event in found:
-                pieces.add(event)
-        return msgspec.structs.replace(pieces.response(), timing=course.timing())
-
-    def _pieces(self, request: Request, course: Course | None = None) -> Pieces:
-        course = course or Course(self._address, _asked(request), self._notes)
-        return Pieces(course, Reading(request.sampling, self._notes))
+        async with aclosing(self.stream(request)) as items:
+            async for item in items:
+                if isinstance(item, Response):
+                    return item
+        raise AssertionError("a stream ends with the response")
 
     async def _events(self, request: Request) -> AsyncGenerator[bytes]:
         config = types.GenerateContentConfig(**config_of(request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from runner.engines.asked import require_served
+from runner.engines.chunks import Chunk
 from runner.engines.course import Course
 from runner.engines.google_wire import Answer, Candidate, Content, Logprobs, is_blocked, response_of
 from runner.engines.lenient import Reading
@@ -24,8 +25,8 @@ class Pieces:
         self._answer = Answer()
         self._candidates: dict[int, Candidate] = {}
 
-    def add(self, event: bytes) -> str:
-        """Add one event and return the text that it adds to the first candidate.
+    def add(self, event: bytes) -> list[Chunk]:
+        """Add one event and return what it adds to each candidate.
 
         Raises:
             MalformedResponseError: it is not what the API documents.
@@ -33,30 +34,26 @@ class Pieces:
         """
         if not _is_part(event):
             self._course.skip(event)
-            return ""
+            return []
         piece, whole = decode(_answer, event, self._reading), self._answer
         whole.prompt_feedback = piece.prompt_feedback or whole.prompt_feedback
         whole.usage_metadata = piece.usage_metadata or whole.usage_metadata
         whole.model_version = piece.model_version or whole.model_version
-        spoken, text = False, ""
+        spoken, chunks = False, []
         for place, candidate in enumerate(piece.candidates or ()):
             require_served(candidate.finish_reason)
             index = place if candidate.index is None else candidate.index
             self._course.note(index, candidate.finish_reason)
             spoken |= _grow(self._candidates.setdefault(index, Candidate(index=index)), candidate)
-            text += _text(candidate) if index == 0 else ""
+            chunks.append(_chunk(candidate, index))
         if spoken:
             self._course.spoke()
-        return text
-
-    def require_end(self) -> None:
-        """Make sure that the answer came whole; raises as `Course.require_end` does."""
-        if not is_blocked(self._answer):
-            self._course.require_end()
+        return chunks
 
     def response(self) -> Response:
-        """Return the whole; raises as `require_end` does."""
-        self.require_end()
+        """Return the whole; raises as `Course.require_end` does."""
+        if not is_blocked(self._answer):
+            self._course.require_end()
         self._answer.candidates = [candidate for _, candidate in sorted(self._candidates.items())]
         return response_of(self._answer, self._course.asked)
 
@@ -77,9 +74,12 @@ def _is_part(event: bytes) -> bool:
     return any(part is not None for part in (parts.candidates, parts.prompt_feedback, parts.usage_metadata))
 
 
-def _text(candidate: Candidate) -> str:
+def _chunk(candidate: Candidate, index: int) -> Chunk:
+    """Return the text of a piece; log probabilities and calls, which come whole, are added at the end."""
     parts = (candidate.content.parts if candidate.content else None) or []
-    return "".join(part.text or "" for part in parts if not part.thought)
+    text = "".join(part.text or "" for part in parts if not part.thought)
+    thoughts = "".join(part.text or "" for part in parts if part.thought)
+    return Chunk(index, text, reasoning=thoughts or None)
 
 
 def _grow(whole: Candidate, piece: Candidate) -> bool:

@@ -13,12 +13,13 @@ import pydantic
 from mistralai.client import Mistral as Sdk
 from mistralai.client import errors
 
+from runner.engines.chunks import Chunk
 from runner.engines.course import Course
 from runner.engines.lenient import Reading
 from runner.engines.mistral import Mistral
 from runner.engines.mistral_wire import arguments_of, read_completion
 from runner.engines.notes import SILENT, Notes
-from runner.engines.openai_stream import put_together, texts
+from runner.engines.openai_stream import chunked, put_together
 from runner.engines.provider_wire import invalid
 from runner.engines.sdk import status_failure, transport_failure
 from runner.engines.sdk_http import BoundedHttp, taken
@@ -84,10 +85,14 @@ class MistralClient:
                 body = await answer.aread()
         return read_vectors(body, requests, Reading(requests[0].sampling, self._notes))
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        async with aclosing(texts(self._events(request), self._course(request))) as found:
-            async for text in found:
-                yield text
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        events = chunked(self._events(request), self._course(request), request.task)
+        async with aclosing(events) as found:
+            async for item in found:
+                if isinstance(item, Chunk):
+                    yield item
+                else:
+                    yield read_completion(*item, Reading(request.sampling, self._notes, version="model"))
 
     def _course(self, request: Request) -> Course:
         return Course(self._address, request.sampling.get("n") or 1, self._notes)

@@ -23,10 +23,11 @@ def choice_of(choice: Any) -> Choice:
     )
 
 
-def put_together(chunks: Iterable[Any], course: Course) -> tuple[Choice, Any]:
+def put_together(chunks: Iterable[Any], course: Course, *, spoken: bool = False) -> tuple[Choice, Any]:
     """Return the one choice that pieces make up, and the library's count of its tokens.
 
-    A piece without a choice holds no more than a count.
+    A piece without a choice holds no more than a count. The course notes when the model spoke, unless the
+    pieces came before and it has *spoken*.
 
     Raises:
         ConnectionFailedError: they end before the answer does.
@@ -35,7 +36,7 @@ def put_together(chunks: Iterable[Any], course: Course) -> tuple[Choice, Any]:
     for chunk in chunks:
         usage = chunk.usage or usage
         for piece in chunk.choices:
-            if piece.delta.content or piece.delta.reasoning_content:
+            if not spoken and (piece.delta.content or piece.delta.reasoning_content):
                 course.spoke()
             text += piece.delta.content or ""
             reasoning += piece.delta.reasoning_content or ""

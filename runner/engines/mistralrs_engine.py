@@ -18,6 +18,7 @@ from typing import Any, Self
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineContext
 from runner.engines.chat_templates import as_jinja
+from runner.engines.chunks import Chunk
 from runner.engines.constraints import choice_regex, constraint_of, with_values
 from runner.engines.course import Course
 from runner.engines.dtypes import DTYPES
@@ -83,17 +84,23 @@ class MistralrsEngine:
             response: Response = await self._bounded(deadline, generate)
         return response
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Yield the answer's text as it comes; a raw prompt's comes as one piece."""
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        """Yield chunks as they come, and the response; what never comes in pieces is the response alone."""
         async with self._my_turn() as deadline:
-            if request.task == "complete":
-                whole = partial(self._generate, request, in_pieces=False)
-                yield (await self._bounded(deadline, whole)).text
+            if KIND.capabilities.no_pieces(request.task, request.sampling):
+                yield await self._bounded(deadline, partial(self._generate, request, in_pieces=False))
                 return
-            chunks = self._pieces(request)
-            while (chunk := await self._bounded(deadline, next, chunks, None)) is not None:
-                if text := chunk.choices[0].delta.content:
-                    yield text
+            course = Course("mistralrs", 1)
+            pieces, found = self._pieces(request), []
+            while (piece := await self._bounded(deadline, next, pieces, None)) is not None:
+                found.append(piece)
+                for choice in piece.choices:
+                    said, thought = choice.delta.content, choice.delta.reasoning_content
+                    if said or thought:
+                        course.spoke()
+                        yield Chunk(0, said or "", reasoning=thought or None)
+            choice, usage = put_together(found, course, spoken=True)
+            yield await self._bounded(deadline, self._response, request, (choice,), usage, course)
 
     @asynccontextmanager
     async def _my_turn(self) -> AsyncIterator[float]:
@@ -150,6 +157,11 @@ class MistralrsEngine:
         else:
             answer = self._send(request)
             choices, usage = tuple(map(choice_of, answer.choices)), answer.usage
+        return self._response(request, choices, usage, course)
+
+    def _response(
+        self, request: Request, choices: tuple[Choice, ...], usage: Any, course: Course
+    ) -> Response:
         response = Response(
             choices=choices,
             usage=self._usage(usage, choices),

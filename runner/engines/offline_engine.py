@@ -22,6 +22,7 @@ from typing import NoReturn, Self, TypeVar
 
 from runner.engines.asgi import App, AsgiClient
 from runner.engines.base import EngineContext
+from runner.engines.chunks import Chunk
 from runner.engines.offline import Offline, OfflineSettings, Running
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.readiness import smallest
@@ -30,6 +31,7 @@ from runner.errors import AskError, ConnectionFailedError, EngineError, EngineSt
 from runner.extras import pip_install
 from runner.servers import Watch
 from runner.spec import EngineSettings, Model
+from runner.terminal import write_error
 from runner.values import Request, Response
 
 
@@ -95,13 +97,13 @@ class OfflineEngine:
         with self._alive():
             return await self._client.generate(request)
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Yield the answer's text as it comes."""
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        """Yield chunks as they come, and the response."""
         assert self._client is not None, "the engine is not started"
         with self._alive():
-            async with aclosing(self._client.stream(request)) as texts:
-                async for text in texts:
-                    yield text
+            async with aclosing(self._client.stream(request)) as items:
+                async for item in items:
+                    yield item
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
@@ -161,7 +163,7 @@ async def starting(name: str, engine: AbstractAsyncContextManager[_Started]) -> 
         try:
             started = await stack.enter_async_context(engine)
         except _FAILURES as error:
-            traceback.print_exc()
+            write_error(traceback.format_exc().rstrip("\n"))
             line = next((line for line in reversed(str(error).splitlines()) if line.strip()), repr(error))
             raise EngineStartError(f"{name} can't start: {line.strip()}") from error
         yield started

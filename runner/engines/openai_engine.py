@@ -15,6 +15,7 @@ import msgspec
 
 from runner.engines.asked import require_asked
 from runner.engines.batching import Batcher
+from runner.engines.chunks import Chunk
 from runner.engines.constraints import with_values
 from runner.engines.course import Course
 from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout, HttpTooLarge
@@ -22,11 +23,11 @@ from runner.engines.in_band import answered_error
 from runner.engines.lenient import Reading
 from runner.engines.loglikelihood import loglikelihood
 from runner.engines.notes import SILENT, Notes
-from runner.engines.openai_stream import put_together, texts
+from runner.engines.openai_stream import chunked, put_together
 from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.provider_errors import provider_error, report
 from runner.engines.sse import events
-from runner.engines.stops import stops_of, up_to_stop, without_stops
+from runner.engines.stops import without_stops
 from runner.engines.task_wire import Wire
 from runner.errors import (
     AskError,
@@ -44,6 +45,7 @@ from runner.values import VALUE_TASKS, Json, Request, Response, Timing
 _REMEMBERED = 1024
 """Samplings whose readings are kept; rows with samplings of their own don't fill the memory."""
 
+_IN_PIECES = {"stream": True, "stream_options": {"include_usage": True}}
 _ROUTES = {"chat": "/chat/completions", "complete": "/completions"}
 
 
@@ -173,16 +175,13 @@ class OpenAIEngine:
         self._version = response.engine_version
         return response
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Yield the answer's text as it comes; other fields are not read."""
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        """Yield chunks as they come, and the response."""
         with self._told():
-            events = self._events(request, {"stream": True})
-            pieces = texts(events, self._course(request))
-            async with aclosing(
-                up_to_stop(pieces, stops) if (stops := stops_of(request)) else pieces
-            ) as found:
-                async for text in found:
-                    yield text
+            events = self._events(request, _IN_PIECES)
+            async with aclosing(chunked(events, self._course(request), request.task)) as found:
+                async for item in found:
+                    yield item if isinstance(item, Chunk) else self._read(request, *item)
 
     def _posting(self, url: str, fields: dict[str, Any]) -> Coroutine[Any, Any, HttpResponse]:
         """Return what sends a body, for the caller to await: one coroutine less than to await it here."""
@@ -222,8 +221,7 @@ class OpenAIEngine:
         return [msgspec.structs.replace(one, timing=timing, engine=endpoint.engine) for one in responses]
 
     async def _in_pieces(self, request: Request) -> tuple[bytes, Timing]:
-        asked = {"stream": True, "stream_options": {"include_usage": True}}
-        return await put_together(self._events(request, asked), self._course(request))
+        return await put_together(self._events(request, _IN_PIECES), self._course(request))
 
     def _course(self, request: Request) -> Course:
         return Course(self._urls[request.task], request.sampling.get("n") or 1, self._endpoint.notes)

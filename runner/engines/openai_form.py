@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from runner.engines.chunks import Chunk
 from runner.engines.course import Course
 from runner.engines.lenient import Reading
 from runner.engines.notes import SILENT, Notes
-from runner.engines.openai_stream import put_together, texts
+from runner.engines.openai_stream import chunked, put_together
 from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.sdk import status_failure, transport_failure
 from runner.engines.sse import events
@@ -32,7 +33,8 @@ class OpenAIForm:
         body: makes the body of a request.
         status_error: what the SDK raises for an answer other than 2xx.
         raises: that, and all else the SDK and its transport raise.
-        pieces: None has answers come at once; a map, in pieces, asked for with these further arguments.
+        in_pieces: have answers come in pieces.
+        pieces: further arguments that these are asked for with.
         notes: where odd fields of answers are noted.
     """
 
@@ -41,11 +43,15 @@ class OpenAIForm:
     body: Callable[[Request], dict[str, Any]]
     status_error: type[Exception]
     raises: tuple[type[Exception], ...]
-    pieces: dict[str, Any] | None = None
+    in_pieces: bool = False
+    pieces: Mapping[str, Any] = field(default_factory=dict)
     notes: Notes = SILENT
 
     async def ask(self, request: Request) -> Response:
-        body, timing = await (self._at_once(request) if self.pieces is None else self._in_pieces(request))
+        body, timing = await (self._in_pieces(request) if self.in_pieces else self._at_once(request))
+        return self._read(request, body, timing)
+
+    def _read(self, request: Request, body: bytes, timing: Timing) -> Response:
         read = read_chat if request.task == "chat" else read_text
         return read(body, self.engine, timing, Reading(request.sampling, self.notes))
 
@@ -59,22 +65,23 @@ class OpenAIForm:
         body = answer.http_response.content
         return read_vectors(body, requests, Reading(first.sampling, self.notes))
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        async with aclosing(texts(self._events(request, {}), self._course(request))) as found:
-            async for text in found:
-                yield text
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        events = self._events(request, self.pieces)
+        async with aclosing(chunked(events, self._course(request), request.task)) as found:
+            async for item in found:
+                yield item if isinstance(item, Chunk) else self._read(request, *item)
 
     async def _at_once(self, request: Request) -> tuple[bytes, Timing]:
         answer = await self._resource(request).with_raw_response.create(**self._arguments(request))
         return answer.http_response.content, Timing()
 
     async def _in_pieces(self, request: Request) -> tuple[bytes, Timing]:
-        return await put_together(self._events(request, self.pieces or {}), self._course(request))
+        return await put_together(self._events(request, self.pieces), self._course(request))
 
     def _course(self, request: Request) -> Course:
         return Course(str(self.sdk.base_url), request.sampling.get("n") or 1, self.notes)
 
-    async def _events(self, request: Request, further: dict[str, Any]) -> AsyncGenerator[bytes]:
+    async def _events(self, request: Request, further: Mapping[str, Any]) -> AsyncGenerator[bytes]:
         create = self._resource(request).with_streaming_response.create
         async with (
             create(**self._arguments(request), stream=True, **further) as answer,

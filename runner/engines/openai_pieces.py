@@ -36,11 +36,6 @@ def delta_of(piece: dict[str, Any], *, begun: bool) -> dict[str, Any] | None:
     return delta
 
 
-def says(delta: dict[str, Any]) -> bool:
-    """Tell whether a delta holds anything of the message."""
-    return any(delta.get(name) for name in (*_TEXTS, "tool_calls"))
-
-
 def text_of(value: Any, name: str) -> str:
     """Return the text of a field of a delta, without thoughts among its parts.
 
@@ -71,9 +66,19 @@ class ChoicePieces:
     _is_chat: bool = False
     _calls: ToolCalls = field(default_factory=ToolCalls)
 
+    @property
+    def begun(self) -> bool:
+        """Whether any of the message has come."""
+        return bool(self._texts or self._calls.found)
+
+    @property
+    def thoughts(self) -> str:
+        """The field that its reasoning comes in: some servers send it under both names."""
+        return next((name for name in self._texts if name in _SPOKEN[1:]), _SPOKEN[1])
+
     def add(self, piece: dict[str, Any]) -> bool:
         """Add a piece and tell whether the model speaks in it."""
-        delta = delta_of(piece, begun=bool(self._texts or self._calls.found))
+        delta = delta_of(piece, begun=self.begun)
         text = piece.get("text")
         if text is not None:
             self._texts.setdefault("text", []).append(text)
@@ -114,6 +119,10 @@ class ChoicePieces:
                     known[name] = _grown(known.get(name), value)
         else:
             self._fields["logprobs"] = _CLASH
+
+    def new_calls(self) -> tuple[dict[str, Any], ...]:
+        """Return what of calls has come since this was called last; see `ToolCalls.news`."""
+        return self._calls.news()
 
     def whole(self, index: int) -> dict[str, Any]:
         """Return the choice as if it had come in one piece."""

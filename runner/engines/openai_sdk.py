@@ -33,5 +33,5 @@ def openai_client(
     send_only(sdk, settings.further_headers())
     sdk.organization = sdk.project = None  # these too it takes from the environment
     raises = (openai.OpenAIError, httpx2.HTTPError)
-    pieces = {"stream_options": {"include_usage": True}} if settings.stream else None
-    return OpenAIForm(settings.kind, sdk, body, openai.APIStatusError, raises, pieces, notes)
+    pieces = {"stream_options": {"include_usage": True}}
+    return OpenAIForm(settings.kind, sdk, body, openai.APIStatusError, raises, settings.stream, pieces, notes)

@@ -1,4 +1,4 @@
-"""Reads answers that come in pieces, as the OpenAI API streams them: the text, or the whole and its times."""
+"""Reads answers that come in pieces, as the OpenAI API streams them: the whole and its times, and chunks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from runner.engines.asked import require_served
+from runner.engines.chunks import Chunk
 from runner.engines.course import Course
-from runner.engines.openai_pieces import ChoicePieces, delta_of, says, text_of
+from runner.engines.openai_chunks import said_in
+from runner.engines.openai_pieces import ChoicePieces
 from runner.engines.provider_errors import UNREADABLE
 from runner.engines.provider_wire import malformed
 from runner.engines.sse import DONE
@@ -19,10 +21,8 @@ from runner.errors import MalformedResponseError
 from runner.values import Timing
 
 
-async def texts(events: AsyncGenerator[bytes], course: Course) -> AsyncGenerator[str]:
-    """Yield the texts of the first choice; together they are the text of the answer in one piece.
-
-    The only choice is the first, whatever its index.
+async def put_together(events: AsyncGenerator[bytes], course: Course) -> tuple[bytes, Timing]:
+    """Return the body of the answer as if it had come in one piece, and its times.
 
     Raises:
         AskError: an event tells of an error.
@@ -30,31 +30,6 @@ async def texts(events: AsyncGenerator[bytes], course: Course) -> AsyncGenerator
         ServerError: the server says that it failed, or ended the answer without a finish reason.
         ConnectionFailedError: the stream ended before the answer did.
     """
-    said, begun, refusal = False, False, ""
-    first = 0 if course.asked > 1 else None
-    async with aclosing(events):
-        async for data in events:
-            for piece, index in _pieces(data, course):
-                require_served(piece.get("finish_reason"))
-                first = index if first is None else first
-                if index != first:
-                    continue
-                if (delta := delta_of(piece, begun=begun)) is None:
-                    text = text_of(piece.get("text"), "text")
-                else:
-                    text = text_of(delta.get("content"), "content")
-                    refusal += text_of(delta.get("refusal"), "refusal")
-                    begun = begun or says(delta)
-                if text:
-                    said = True
-                    yield text
-    course.require_end()
-    if refusal and not said:
-        yield refusal
-
-
-async def put_together(events: AsyncGenerator[bytes], course: Course) -> tuple[bytes, Timing]:
-    """Return the body of the answer as if it had come in one piece, and its times; raises as `texts` does."""
     fields: dict[str, Any] = {}
     choices: dict[int, ChoicePieces] = {}
     async with aclosing(events):
@@ -65,8 +40,37 @@ async def put_together(events: AsyncGenerator[bytes], course: Course) -> tuple[b
                 if choice.add(piece):
                     course.spoke()
     course.require_end()
+    return _whole(fields, choices), course.timing()
+
+
+async def chunked(
+    events: AsyncGenerator[bytes], course: Course, task: str
+) -> AsyncGenerator[Chunk | tuple[bytes, Timing]]:
+    """Yield what each event adds to a choice, and at last what `put_together` returns; raises as that does.
+
+    The first choice is chunk 0 where there is to be only one, whatever its index.
+    """
+    fields: dict[str, Any] = {}
+    choices: dict[int, ChoicePieces] = {}
+    async with aclosing(events):
+        async for data in events:
+            for piece, index in _pieces(data, course, fields):
+                require_served(piece.get("finish_reason"))
+                if (choice := choices.get(index)) is None:
+                    choice = choices[index] = ChoicePieces()
+                place = index if course.asked > 1 else list(choices).index(index)
+                begun = choice.begun
+                if choice.add(piece):
+                    course.spoke()
+                said = said_in(piece, task, choice, begun=begun)
+                yield Chunk(place, *said, tool_calls=choice.new_calls())
+    course.require_end()
+    yield _whole(fields, choices), course.timing()
+
+
+def _whole(fields: dict[str, Any], choices: dict[int, ChoicePieces]) -> bytes:
     whole = [choice.whole(index) for index, choice in sorted(choices.items())]
-    return msgspec.json.encode({**fields, "choices": whole}), course.timing()
+    return msgspec.json.encode({**fields, "choices": whole})
 
 
 class _Choices(msgspec.Struct):

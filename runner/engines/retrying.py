@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+import random
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from msgspec import structs
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    wait_exponential,
-    wait_random,
-)
 
 from runner.engines.base import Engine
 from runner.engines.limits import Limiter
+from runner.engines.sending import Sending
 from runner.errors import (
     AskError,
     ConnectionFailedError,
@@ -30,6 +24,7 @@ from runner.errors import (
     RateLimitError,
     RequestTimeoutError,
     RetryableError,
+    ServerError,
 )
 from runner.values import Request, Response
 
@@ -70,6 +65,7 @@ class Retrying:
         limiter: Limiter,
         backoff: Backoff | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        retried: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Stand in front of *engine*.
 
@@ -79,12 +75,14 @@ class Retrying:
             limiter: gives the permits.
             backoff: how long to wait before asking again.
             tell: is told why a request is about to be sent again, and nothing once none waits for that.
+            retried: is called with the `RETRY_KINDS` of what failed whenever a request is sent again.
         """
         self._engine = engine
         self._limiter = limiter
         self._max_attempts = max_attempts
         self._backoff = backoff or Backoff()
         self._tell = tell
+        self._retried = retried
         self._answers = 0
         self._retrying = 0
         """Requests whose first attempt failed and that are neither answered nor given up."""
@@ -103,18 +101,18 @@ class Retrying:
     ) -> None:
         await self._engine.__aexit__(kind, error, trace)
 
-    async def generate(self, request: Request) -> Response:
-        # What `_send` does, without a coroutine more: nearly all requests succeed at once. The retry library
-        # costs more than sending one.
+    async def generate(self, request: Request, sending: Sending | None = None) -> Response:
+        """Answer a request; one of which chunks were handed on is never sent again."""
+        # What `_send` does, without a coroutine more: nearly all requests succeed at once.
         limiter, answers = self._limiter, self._answers
         if not limiter.take():
             await limiter.wait()
         sent_in = limiter.round
         try:
-            response = await self._engine.generate(request)
+            response = await self._sent(request, sending)
         except AskError as error:
             self._note_failure(error, sent_in)
-            if not isinstance(error, RetryableError):
+            if not isinstance(error, RetryableError) or (sending is not None and sending.heard):
                 raise
             failure = error
         else:
@@ -123,21 +121,25 @@ class Retrying:
             return response
         finally:
             limiter.release()
-        return await self._again(request, failure, answers)
+        self._retrying += 1
+        try:
+            return await self._again(request, failure, answers, sending)
+        finally:
+            self._retrying -= 1
+            if not self._retrying:
+                self._tell("")
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Pass the text on as it comes; a stream is never asked again."""
-        async with self._limiter, aclosing(self._engine.stream(request)) as texts:
-            async for text in texts:
-                yield text
+    def _sent(self, request: Request, sending: Sending | None) -> Coroutine[Any, Any, Response]:
+        return self._engine.generate(request) if sending is None else sending.ask(self._engine, request)
 
-    async def _send(self, request: Request) -> Response:
+    async def _send(self, request: Request, sending: Sending | None) -> Response:
+        """Send a request once, when there is a permit."""
         limiter = self._limiter
         if not limiter.take():
             await limiter.wait()
         sent_in = limiter.round
         try:
-            response = await self._engine.generate(request)
+            response = await self._sent(request, sending)
         except AskError as error:
             self._note_failure(error, sent_in)
             raise
@@ -147,66 +149,47 @@ class Retrying:
         limiter.answered()
         return response
 
+    async def _again(
+        self, request: Request, failure: RetryableError, answers: int, sending: Sending | None
+    ) -> Response:
+        """Send a request again until it is answered, or there is no sense in going on."""
+        attempts, malformed = 1, 0
+        while True:
+            # Each malformed answer is paid for, and a server that sends two will send a third.
+            malformed = malformed + 1 if isinstance(failure, MalformedResponseError) else 0
+            heard = sending is not None and sending.heard
+            if heard or malformed >= _MOST_MALFORMED or self._gives_up(failure, attempts):
+                raise self._final(failure, attempts, answers) from failure
+            await self._wait(failure, attempts)
+            attempts += 1
+            self._retried(_kind(failure))
+            try:
+                response = await self._send(request, sending)
+            except RetryableError as error:
+                failure = error
+            except AskError as error:
+                error.attempts = attempts
+                raise
+            else:
+                timing = structs.replace(response.timing, attempts=attempts)
+                return structs.replace(response, timing=timing)
+
     def _note_failure(self, error: AskError, sent_in: int) -> None:
         if isinstance(error, RateLimitError):
             self._limiter.throttled(sent_in, self._bearable(error))
         if not isinstance(error, ConnectionFailedError | RequestTimeoutError):
             self._answers += 1  # the server did answer
 
-    async def _again(self, request: Request, first: RetryableError, answers: int) -> Response:
-        failure: RetryableError | None = first
-        attempts = 0
+    def _gives_up(self, failure: RetryableError, attempts: int) -> bool:
+        return attempts >= self._max_attempts or _asked(failure) > self._backoff.patience
 
-        async def attempt() -> Response:
-            nonlocal failure, attempts
-            attempts += 1
-            if failure is not None:
-                # The attempt that brought us here is the library's first.
-                failed, failure = failure, None
-                raise failed
-            return await self._send(request)
-
-        self._retrying += 1
-        try:
-            response: Response = await self._library()(attempt)
-        except RetryableError as error:
-            raise self._final(error, attempts, answers) from error
-        finally:
-            self._retrying -= 1
-            if not self._retrying:
-                self._tell("")
-        timing = structs.replace(response.timing, attempts=attempts)
-        return structs.replace(response, timing=timing)
-
-    def _library(self) -> AsyncRetrying:
-        doubling = wait_exponential(multiplier=self._backoff.first, max=self._backoff.longest)
-        jitter = wait_random(0, self._backoff.jitter)
-
-        def wait(state: RetryCallState) -> float:
-            return max(doubling(state), _asked(_failure(state))) + jitter(state)
-
-        malformed = 0
-
-        def stop(state: RetryCallState) -> bool:
-            nonlocal malformed
-            failure = _failure(state)
-            # Each answer is paid for, and a server that sends two such will send a third.
-            malformed = malformed + 1 if isinstance(failure, MalformedResponseError) else 0
-            hopeless = _asked(failure) > self._backoff.patience or malformed >= _MOST_MALFORMED
-            return hopeless or state.attempt_number >= self._max_attempts
-
-        return AsyncRetrying(
-            sleep=asyncio.sleep,
-            stop=stop,
-            wait=wait,
-            before_sleep=self._say,
-            retry=retry_if_exception_type(RetryableError),
-            reraise=True,
-        )
-
-    def _say(self, state: RetryCallState) -> None:
-        coming = state.attempt_number + 1
-        self._tell(f"retrying (attempt {coming} of {self._max_attempts}): {_failure(state)}")
+    async def _wait(self, failure: RetryableError, attempts: int) -> None:
+        """Wait after a number of attempts."""
+        backoff = self._backoff
+        self._tell(f"retrying (attempt {attempts + 1} of {self._max_attempts}): {failure}")
+        doubled = min(backoff.longest, backoff.first * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS))
+        jitter = random.uniform(0, backoff.jitter)  # noqa: S311 - no secret
+        await asyncio.sleep(max(doubled, _asked(failure)) + jitter)
 
     def _bearable(self, error: RetryableError) -> float | None:
         """Return how long all sending is to pause."""
@@ -217,21 +200,31 @@ class Retrying:
         said = f"{error.message} (after {attempts} attempt{'s' * (attempts > 1)})"
         if _asked(error) > self._backoff.patience:
             said = f"{said}; the server asks to wait {_asked(error):.0f} s"
-            return EngineError(said, error.status, error.code, error.retry_after)
+            return EngineError(said, error.status, error.code, error.retry_after, attempts)
         if isinstance(error, MalformedResponseError):
-            return MalformedError(said, error.status, error.code)
+            return MalformedError(said, error.status, error.code, attempts=attempts)
         if isinstance(error, ConnectionFailedError) and answers == self._answers:
-            return EngineUnreachableError(said)
-        return replace(error, message=said)
+            return EngineUnreachableError(said, attempts=attempts)
+        return replace(error, message=said, attempts=attempts)
 
 
+_MOST_DOUBLINGS = 60
 _MOST_MALFORMED = 2
 """Malformed answers in a row that end a request."""
 
+RETRY_KINDS = {
+    RateLimitError: "rate_limit",
+    ServerError: "server_error",
+    RequestTimeoutError: "timeout",
+    ConnectionFailedError: "connection",
+    MalformedResponseError: "malformed",
+}
+"""Why a request is sent again -> the name under which such retries are counted."""
 
-def _failure(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome is not None else None
+
+def _kind(error: RetryableError) -> str:
+    return next((name for kind, name in RETRY_KINDS.items() if isinstance(error, kind)), "other")
 
 
-def _asked(error: BaseException | None) -> float:
-    return (error.retry_after or 0.0) if isinstance(error, AskError) else 0.0
+def _asked(error: AskError) -> float:
+    return error.retry_after or 0.0

@@ -22,12 +22,13 @@ from pydantic import Field
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineKind
 from runner.engines.batching import Batcher
+from runner.engines.chunks import Chunk
 from runner.engines.constraints import with_values
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.provider_errors import one_line, provider_error, report
 from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, RemoteSettings
 from runner.engines.sdk_bodies import raised_within
-from runner.engines.stops import stops_of, up_to_stop, without_stops
+from runner.engines.stops import without_stops
 from runner.errors import AskError, ConnectionFailedError, EngineStartError, Fault, RequestTimeoutError
 from runner.secrets import Secrets
 from runner.spec import EngineSettings, Model
@@ -102,8 +103,8 @@ class Client(Protocol):
         """Ask once; raises an `AskError` or one of `raises`. What was asked for is checked by the engine."""
         ...
 
-    def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Yield the answer's text as it comes; raises as `ask` does."""
+    def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        """Yield chunks as they come, and what `ask` returns; raises as that does."""
         ...
 
     def failure(self, error: Exception) -> AskError:
@@ -157,9 +158,12 @@ class SdkEngine:
         with self._told():
             async with asyncio.timeout(self._timeout):
                 answer = await self.client.ask(request)
-            response = _timed(answer, start)
-            require_asked(request, response)
-            response = with_values(request, without_stops(request, response))
+            return self._checked(request, answer, start)
+
+    def _checked(self, request: Request, answer: Response, start: float) -> Response:
+        response = _timed(answer, start)
+        require_asked(request, response)
+        response = with_values(request, without_stops(request, response))
         self._version = response.engine_version
         return response
 
@@ -183,24 +187,19 @@ class SdkEngine:
             # Secrets are kept out of our error alone: the cause in a traceback would show them.
             raise self._failure(error) from None
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Yield the answer's text as it comes; other fields are not read."""
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        try:
-            async with aclosing(up_to_stop(self.client.stream(request), stops_of(request))) as pieces:
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        """Yield chunks as they come, and the response."""
+        start, deadline = time.perf_counter(), asyncio.get_running_loop().time() + self._timeout
+        with self._told():
+            async with aclosing(self.client.stream(request)) as items:
                 while True:
                     # Each wait is bounded by itself: between them, the time is the caller's.
                     async with asyncio.timeout_at(deadline):
-                        piece = await anext(pieces, None)
-                    if piece is None:
+                        item = await anext(items)
+                    if isinstance(item, Response):
+                        yield self._checked(request, item, start)
                         return
-                    if piece:
-                        yield piece
-        except AskError as error:
-            report(error, self._secrets)
-            raise
-        except self._raises as error:
-            raise self._failure(error) from None
+                    yield item
 
     def _failure(self, error: Exception) -> AskError:
         if isinstance(error, TimeoutError):

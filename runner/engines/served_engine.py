@@ -10,6 +10,7 @@ from typing import Self
 
 from runner.engines.adapters import Adapter
 from runner.engines.base import EngineContext
+from runner.engines.chunks import Chunk
 from runner.engines.http import HttpClient
 from runner.engines.openai_engine import Endpoint, OpenAIEngine
 from runner.engines.readiness import smallest
@@ -99,13 +100,13 @@ class ServedEngine:
             await self._require_server(error)
             raise
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Yield the answer's text as it comes."""
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        """Yield chunks as they come, and the response."""
         assert self._client is not None, "the engine is not started"
         try:
-            async with aclosing(self._client.stream(request)) as texts:
-                async for text in texts:
-                    yield text
+            async with aclosing(self._client.stream(request)) as items:
+                async for item in items:
+                    yield item
         except ConnectionFailedError as error:
             await self._require_server(error)
             raise
@@ -135,7 +136,7 @@ class ServedEngine:
                 env={**self._serving.env, **settings.env},
                 held=context.held,
                 # It has all of this process's environment, and may print it.
-                secrets=(*context.secrets, *Secrets.of_environment().spellings),
+                secrets=(*context.secrets, *Secrets.of_environment().plain),
             )
         )
         client = self._client = await self._connected(

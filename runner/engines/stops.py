@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 
 import msgspec
 
@@ -80,18 +79,3 @@ def _cut(choice: Choice, stops: Sequence[str]) -> Choice:
     text = StoppedText(stops)
     text.add(choice.text)
     return msgspec.structs.replace(choice, text=text.whole)
-
-
-async def up_to_stop(pieces: AsyncGenerator[str], stops: Sequence[str]) -> AsyncGenerator[str]:
-    """Yield a text as it comes, but what may begin a stop string only once it is settled that it doesn't."""
-    text, shown = StoppedText(stops), 0
-    async with aclosing(pieces):
-        async for piece in pieces:
-            text.add(piece)
-            if shown < (settled := text.settled):
-                yield text.whole[shown:settled]
-                shown = settled
-            if text.stopped:
-                return
-    if shown < len(text.whole):
-        yield text.whole[shown:]

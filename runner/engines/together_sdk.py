@@ -32,5 +32,4 @@ def together_client(
     )
     send_only(sdk, settings.further_headers())
     raises = (together.TogetherError, httpx.HTTPError)
-    pieces: dict[str, Any] | None = {} if settings.stream else None
-    return OpenAIForm(settings.kind, sdk, body, together.APIStatusError, raises, pieces, notes)
+    return OpenAIForm(settings.kind, sdk, body, together.APIStatusError, raises, settings.stream, notes=notes)

@@ -20,6 +20,10 @@ class _Call:
     fields: dict[str, Any]
     function: dict[str, Any]
     arguments: list[str]
+    told: int = 0
+    """Pieces of the arguments that `news` has returned."""
+    own: dict[str, Any] = field(default_factory=dict)
+    """All else that it has returned."""
 
     @property
     def text(self) -> str:
@@ -29,6 +33,19 @@ class _Call:
         """Tell whether *arguments* repeat those that have come whole."""
         repeated = _object(arguments or "")
         return repeated is not None and repeated == _object(self.text)
+
+    def news(self, place: int) -> dict[str, Any] | None:
+        """Return what has come since this was called last, if anything."""
+        fresh = {name: value for name, value in self.fields.items() if self.own.get(name) != value}
+        function = {name: value for name, value in self.function.items() if self.own.get(f".{name}") != value}
+        begins = not self.own
+        self.own |= fresh | {f".{name}": value for name, value in function.items()}
+        if (arguments := "".join(self.arguments[self.told :])) or begins:
+            function["arguments"] = arguments
+        self.told = len(self.arguments)
+        if not (fresh or function):
+            return None
+        return {"index": place, **fresh, "function": function}
 
     def whole(self) -> dict[str, Any]:
         function = {**self.function, "arguments": self.text} if self.arguments else self.function
@@ -70,6 +87,13 @@ class ToolCalls:
             return self.odd
         calls = sorted(self.found, key=lambda call: call.index or 0)
         return [call.whole() for call in calls] or None
+
+    def news(self) -> tuple[dict[str, Any], ...]:
+        """Return what has come since this was called last, as pieces in the OpenAI form.
+
+        Each has the call's index in the answer; what is odd, repeated or without an index has been settled.
+        """
+        return tuple(piece for place, call in enumerate(self.found) if (piece := call.news(place)))
 
     def _add(self, piece: Any, place: int) -> None:
         if not isinstance(piece, dict):

@@ -10,10 +10,9 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import msgspec
-
 from runner.engines.asked import require_asked
 from runner.engines.base import EngineContext
+from runner.engines.chunks import Chunk
 from runner.engines.constraints import with_values
 from runner.engines.loglikelihood import loglikelihood
 from runner.engines.transformers import KIND, Transformers
@@ -83,11 +82,10 @@ class TransformersEngine:
         require_asked(request, response)
         return with_values(request, response)
 
-    async def stream(self, request: Request) -> AsyncGenerator[str]:
-        """Yield the first choice's text as it comes, as far as no stop string can take it back."""
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        single = {name: value for name, value in request.sampling.items() if name != "n"}
-        ask = self._asked(msgspec.structs.replace(request, sampling=single), pieces)
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        """Yield chunks as they come, as far as no stop string can take them back, and the response."""
+        pieces: asyncio.Queue[Chunk | None] = asyncio.Queue()
+        ask = self._asked(request, pieces)
         ask.done.add_done_callback(lambda _: pieces.put_nowait(None))
         until = asyncio.get_running_loop().time() + self._settings.timeout
         try:
@@ -96,8 +94,11 @@ class TransformersEngine:
             await ask.done
         finally:
             ask.cancelled = True
+        response = self._response(request, ask)
+        require_asked(request, response)
+        yield with_values(request, response)
 
-    async def _next(self, pieces: asyncio.Queue[str | None], until: float) -> str | None:
+    async def _next(self, pieces: asyncio.Queue[Chunk | None], until: float) -> Chunk | None:
         try:
             async with asyncio.timeout_at(until):
                 return await pieces.get()
@@ -118,13 +119,14 @@ class TransformersEngine:
         loaded = load(self._settings, self._model)
         return loaded, Decoder(loaded, self._settings.most_at_once)
 
-    def _asked(self, request: Request, pieces: asyncio.Queue[str | None] | None = None) -> Ask:
+    def _asked(self, request: Request, pieces: asyncio.Queue[Chunk | None] | None = None) -> Ask:
         """Put a request's rows among those that wait."""
         from runner.engines.transformers_prompt import wanted
 
         loaded = self._loaded
         assert loaded is not None, "the engine is not started"
         ask = Ask(wanted(request, loaded), loaded.text, pieces.put_nowait if pieces is not None else None)
+        ask.with_ids = bool(request.sampling.get("return_token_ids"))
         self._waiting.extend(ask.rows)
         self._arrived.set()
         return ask

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from runner.engines.chunks import Chunk
 from runner.engines.course import Course
 from runner.engines.transformers_text import Decode, Text
 from runner.values import TokenLogprob
@@ -72,9 +73,12 @@ class Ask:
         cancelled: nobody waits for it any more; its rows are dropped at the next token.
         prompt_logprobs: of the prompt's tokens, where they are wanted; the first token has none.
         course: when pieces of the first choice's text came.
+        with_ids: whether chunks tell their tokens.
     """
 
-    def __init__(self, wanted: Wanted, decode: Decode, on_text: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, wanted: Wanted, decode: Decode, on_chunk: Callable[[Chunk], None] | None = None
+    ) -> None:
         self.course = Course("transformers", wanted.n)
         self._loop = asyncio.get_running_loop()
         self.wanted = wanted
@@ -82,13 +86,15 @@ class Ask:
         self.cancelled = False
         self.prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None
         self.rows = tuple(Row(self, index, decode) for index in range(wanted.n))
-        self._on_text = on_text
+        self.with_ids = False
+        self._on_chunk = on_chunk
 
-    def tell(self, piece: str) -> None:
-        """Hand a piece of the first choice's text on."""
-        self.course.spoke()
-        if self._on_text is not None:
-            self._loop.call_soon_threadsafe(self._on_text, piece)
+    def tell(self, chunk: Chunk) -> None:
+        """Hand a chunk on."""
+        if chunk.index == 0:
+            self.course.spoke()
+        if self._on_chunk is not None:
+            self._loop.call_soon_threadsafe(self._on_chunk, chunk)
 
     def settle(self) -> None:
         """Say that a row is finished."""
@@ -126,6 +132,7 @@ class Row:
         self._index = index
         self._decode = decode
         self._shown = 0
+        self._tokens_shown = 0
         self.restart()
 
     def restart(self) -> None:
@@ -174,13 +181,15 @@ class Row:
                 self.finish_reason = "stop"
             elif len(self.tokens) >= wanted.max_tokens:
                 self.finish_reason = "length"
-        if self._index == 0:
-            self._show()
+        self._show()
         if self.finish_reason is not None:
             self.ask.settle()
 
     def _show(self) -> None:
         end = len(self._text.whole) if self.finish_reason else self._text.settled
         if end > self._shown:
-            self.ask.tell(self._text.whole[self._shown : end])
-            self._shown = end
+            first, last = self._tokens_shown, len(self.tokens)
+            ids = tuple(self.tokens[first:last]) if self.ask.with_ids else None
+            logprobs = tuple(self.logprobs[first:last]) if self.wanted.logprobs is not None else None
+            self.ask.tell(Chunk(self._index, self._text.whole[self._shown : end], ids, logprobs))
+            self._shown, self._tokens_shown = end, max(first, last)

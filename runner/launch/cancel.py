@@ -30,7 +30,9 @@ def cancel(
     mark: bool = True,
     grace: float = KILL_SECONDS,
 ) -> list[str]:
-    """Stop jobs of a run and return the names of those that were pending or running.
+    """Stop jobs of a run and return the names of those that were pending or running, and were signalled.
+
+    How each of them ended since is for `job_states` to tell.
 
     Args:
         run_dir: the run.

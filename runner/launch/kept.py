@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from runner.launch.submission import submitit_folder
+from runner.masking.forms import Masker
 from runner.secrets import Secrets
 
 _TAIL_BYTES = 8192
@@ -33,21 +34,18 @@ def last_line(path: Path, secrets: Secrets) -> str:
 def mask_kept(run_dir: Path, secrets: Secrets) -> None:
     """Overwrite *secrets* in all these logs of a run, where they may be written."""
     if secrets:
-        mask_files(submitit_folder(run_dir).glob("*_log.*"), secrets.spellings)
+        mask_files(submitit_folder(run_dir).glob("*_log.*"), secrets.plain)
 
 
-def mask_files(paths: Iterable[Path], spellings: Sequence[str]) -> None:
+def mask_files(paths: Iterable[Path], secrets: Sequence[str]) -> None:
     """Overwrite secret values in files by as many asterisks; others may append to them meanwhile.
 
     Files that aren't there or may only be read are passed over.
     """
+    masker = Masker(secrets)
     for path in paths:
         if not os.access(path, os.R_OK | os.W_OK):
             continue
         with path.open("r+b") as file:
-            data = file.read()
-            for value in sorted((spelling.encode() for spelling in spellings), key=len, reverse=True):
-                at = data.find(value)
-                while at >= 0:
-                    os.pwrite(file.fileno(), b"*" * len(value), at)
-                    at = data.find(value, at + len(value))
+            for start, end in masker.spans(file.read()):
+                os.pwrite(file.fileno(), b"*" * (end - start), start)

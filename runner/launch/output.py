@@ -13,6 +13,7 @@ from pathlib import Path
 from runner.launch.attempts import Attempt
 from runner.launch.kept import mask_files
 from runner.masking import Masking
+from runner.terminal import write_error
 
 STDOUT_FILE = "stdout.log"
 STDERR_FILE = "stderr.log"
@@ -36,7 +37,7 @@ def redirect_output(attempt: Attempt, secrets: Sequence[str] = ()) -> Iterator[N
         _point(masker.inlets if masker else files)
         yield
     except Exception:  # noqa: BLE001 - the job's boundary
-        traceback.print_exc()
+        write_error(traceback.format_exc().rstrip("\n"))
         raise SystemExit(1) from None
     finally:
         _point(saved)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from runner.errors import AskError, ConfigError, Fault
-from runner.llm.calls import batched, checked, kept
+from runner.llm.calls import batched, kept
 from runner.llm.declared import Arguments, cache_of, plain, project_of
+from runner.llm.foreign import converted
 from runner.llm.holding import on_loop, waited
 from runner.llm.inputs import Input
-from runner.llm.running import Ask, ask_for
 from runner.llm.starting import check_sleep
-from runner.llm.streaming import Streaming
+from runner.llm.streaming import AsyncStream, Stream
 from runner.llm.valued import Valued
 from runner.values import VALUE_TASKS, Response
 
@@ -70,12 +70,21 @@ class LLM(Valued):
             )
         )
 
-    async def generate(self, input: Input, *, sample: int = 0, **sampling: Any) -> Response:  # noqa: A002 - what it is
+    async def generate(
+        self,
+        input: Input,  # noqa: A002 - what it is
+        *,
+        sample: int = 0,
+        timeout: float | None = None,
+        **sampling: Any,
+    ) -> Response:
         """Return the answer to one input.
 
         Args:
             input: text, strings that alternate, or messages; for task complete a prompt or token ids.
             sample: which of several independent answers to the same input; each is stored for itself.
+            timeout: most seconds from sending the request to its response, retries included; what it takes to
+                start the engine, or to have a free place there, doesn't count. It is not part of the key.
             **sampling: values for this call, by their names in a file.
 
         Raises:
@@ -83,29 +92,47 @@ class LLM(Valued):
             InputError: one of these and a ValueError: nothing can be made of *input*.
             ConfigError: values that the engine can't honour, all of them.
         """
-        return (await asyncio.wrap_future(self._submit(self._call(sampling), input, sample))).response
+        return (
+            await asyncio.wrap_future(self._submit(self._call(sampling), input, sample, timeout))
+        ).response
 
-    def generate_sync(self, input: Input, *, sample: int = 0, **sampling: Any) -> Response:  # noqa: A002 - the same
+    def generate_sync(
+        self,
+        input: Input,  # noqa: A002 - the same
+        *,
+        sample: int = 0,
+        timeout: float | None = None,
+        **sampling: Any,
+    ) -> Response:
         """Do as `generate` does, and wait for it."""
-        return waited(self._submit(self._call(sampling), input, sample)).response
+        return waited(self._submit(self._call(sampling), input, sample, timeout)).response
 
-    async def stream(self, input: Input, *, sample: int = 0, **sampling: Any) -> AsyncIterator[str]:  # noqa: A002 - the same
-        """Yield the answer's text as it comes: a stored answer at once, and what is streamed isn't stored."""
-        streaming = Streaming(self._running().stream(self._streamable(input, sample, sampling)))
-        try:
-            while (text := await asyncio.wrap_future(on_loop(streaming.next()))) is not None:
-                yield text
-        finally:
-            on_loop(streaming.close())
+    def stream(
+        self,
+        input: Input,  # noqa: A002 - the same
+        *,
+        sample: int = 0,
+        timeout: float | None = None,
+        **sampling: Any,
+    ) -> AsyncStream:
+        """Return the answer as it comes: ``async for text in llm.stream(...)``, or ``.chunks()`` of it.
 
-    def stream_sync(self, input: Input, *, sample: int = 0, **sampling: Any) -> Iterator[str]:  # noqa: A002 - the same
+        The response is the same as that of `generate`, and stored like it; one that is stored comes as a
+        chunk for each choice. Nothing is sent before the first piece is wanted. Once chunks have come, an
+        error ends the stream.
+        """
+        return AsyncStream(*self._streaming(self._call(sampling), input, sample, timeout))
+
+    def stream_sync(
+        self,
+        input: Input,  # noqa: A002 - the same
+        *,
+        sample: int = 0,
+        timeout: float | None = None,
+        **sampling: Any,
+    ) -> Stream:
         """Do as `stream` does, for a plain loop."""
-        streaming = Streaming(self._running().stream(self._streamable(input, sample, sampling)))
-        try:
-            while (text := waited(on_loop(streaming.next()))) is not None:
-                yield text
-        finally:
-            on_loop(streaming.close())
+        return Stream(*self._streaming(self._call(sampling), input, sample, timeout))
 
     @overload
     def batch(
@@ -115,6 +142,7 @@ class LLM(Valued):
         errors: Literal["raise"] = "raise",
         progress: bool = True,
         sample: int = 0,
+        timeout: float | None = ...,
         **sampling: Any,
     ) -> list[Response]: ...
 
@@ -126,6 +154,7 @@ class LLM(Valued):
         errors: Literal["return"],
         progress: bool = True,
         sample: int = 0,
+        timeout: float | None = ...,
         **sampling: Any,
     ) -> list[Response | AskError]: ...
 
@@ -136,6 +165,7 @@ class LLM(Valued):
         errors: Literal["raise", "return"] = "raise",
         progress: bool = True,
         sample: int = 0,
+        timeout: float | None = None,
         **sampling: Any,
     ) -> Any:
         """Return the answers to many inputs, in their order; any iterable will do.
@@ -145,9 +175,10 @@ class LLM(Valued):
             errors: raise the first once the others are done, or return each in its input's place.
             progress: show it on standard error.
             sample: as for `generate`.
+            timeout: as for `generate`, of each input.
             **sampling: the same values for all.
         """
-        batch = self._batch(self._call(sampling), inputs, progress, sample)
+        batch = self._batch(self._call(sampling), inputs, progress, sample, timeout)
         return batch.run(inputs, keep_errors=kept(errors))
 
     async def batch_async(
@@ -157,10 +188,11 @@ class LLM(Valued):
         errors: Literal["raise", "return"] = "raise",
         progress: bool = True,
         sample: int = 0,
+        timeout: float | None = None,
         **sampling: Any,
     ) -> list[Any]:
         """Do as `batch` does, to be awaited; *inputs* are taken in a thread."""
-        batch = self._batch(self._call(sampling), inputs, progress, sample)
+        batch = self._batch(self._call(sampling), inputs, progress, sample, timeout)
         return await batched(batch, inputs, keep_errors=kept(errors))
 
     def sleep(self, level: int = 1) -> None:
@@ -173,11 +205,13 @@ class LLM(Valued):
             ConfigError: the engine can't sleep.
             EngineError: the server was not started for it.
         """
+        level = converted(level)
         check_sleep(self._plan().plain.point, level)
         waited(on_loop(self._running().sleep(level)))
 
     async def sleep_async(self, level: int = 1) -> None:
         """Do as `sleep` does, to be awaited."""
+        level = converted(level)
         check_sleep(self._plan().plain.point, level)
         await asyncio.wrap_future(on_loop(self._running().sleep(level)))
 
@@ -216,10 +250,3 @@ class LLM(Valued):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close_async()
-
-    def _streamable(self, given: Input, sample: int, sampling: Mapping[str, Any]) -> Ask:
-        ask = ask_for(self._plan(), self._call(sampling), given, checked(sample))
-        if (ask.call.point.sampling.get("n") or 1) != 1:
-            fault = Fault("sampling.n", "a stream is one choice", "leave it out, or use generate")
-            raise ConfigError([fault])
-        return ask

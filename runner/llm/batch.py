@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.errors import AskError, EngineError, RowError
 from runner.llm.progress import Show, Tally
-from runner.llm.running import Answer
+from runner.llm.requests import Answer
 from runner.values import Response
 
 

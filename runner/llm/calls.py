@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sized
 from concurrent.futures import Future
 from typing import Any
 
 from runner.engines.auto import chosen_among
+from runner.engines.chunks import Chunk
 from runner.errors import ConfigError, Fault
 from runner.llm.batch import Batch
 from runner.llm.declared import Arguments, Call, Declared
+from runner.llm.foreign import converted, is_single, require_column
 from runner.llm.holding import Held, on_loop
 from runner.llm.progress import Show, Tally
-from runner.llm.running import Answer, Running, ask_for
+from runner.llm.requests import Answer, ask_for
+from runner.llm.running import Running
 from runner.llm.starting import most_in_flight
+from runner.llm.streaming import Streaming
 from runner.spec.sampling import MOST_SAMPLES
+from runner.values import Response
 
+_LONGEST = 1e9
+"""Seconds that clocks can count."""
 _LEAST_ROOM = 64
 """Inputs of a batch under way at least: those that are stored are looked up together."""
 
@@ -51,22 +58,45 @@ class Calls:
     def _running(self) -> Running:
         return self._held.running(self._plan())
 
-    def _submit(self, call: Call, given: Any, sample: int = 0) -> Future[Answer]:
+    def _submit(
+        self, call: Call, given: Any, sample: int = 0, timeout: float | None = None
+    ) -> Future[Answer]:
         """Have one input answered."""
-        ask = ask_for(self._plan(), call, given, checked(sample))
+        ask = ask_for(self._plan(), call, given, checked(sample), seconds(timeout))
         return on_loop(self._running().generate(ask))
 
-    def _batch(self, call: Call, inputs: Iterable[Any], progress: bool, sample: int = 0) -> Batch:
+    def _streaming(self, call: Call, given: Any, sample: int, timeout: float | None) -> tuple[Streaming, int]:
+        """Prepare to stream the answer to one input; return how many choices it has, too."""
+        ask = ask_for(self._plan(), call, given, checked(sample), seconds(timeout))
+
+        def begin() -> Callable[[Callable[[Chunk], None]], Awaitable[Response]]:
+            running = self._running()  # a stream keeps its LLM from being closed for want of use
+
+            async def send(hear: Callable[[Chunk], None]) -> Response:
+                return (await running.generate(ask, hear)).response
+
+            return send
+
+        return Streaming(begin), call.point.sampling.get("n") or 1
+
+    def _batch(
+        self,
+        call: Call,
+        inputs: Iterable[Any],
+        progress: bool,
+        sample: int = 0,
+        timeout: float | None = None,
+    ) -> Batch:
         """Prepare to have many inputs answered; raises `ConfigError` where one was given."""
-        if isinstance(inputs, str | bytes | Mapping):
-            raise ConfigError([Fault("inputs", "one input given, expected many", "put it into a list")])
+        require_many(inputs)
         declared, running = self._plan(), self._running()
+        sample, most = checked(sample), seconds(timeout)
 
         def ask(given: Any) -> Future[Answer]:
-            return on_loop(running.generate(ask_for(declared, call, given, checked(sample))))
+            return on_loop(running.generate(ask_for(declared, call, given, sample, most)))
 
         tally = Tally(len(inputs) if isinstance(inputs, Sized) else None)
-        show = Show(tally, lambda: running.trouble, wanted=progress)
+        show = Show(tally, lambda: running.trouble, wanted=bool(converted(progress)))
         return Batch(ask, max(_LEAST_ROOM, 2 * most_in_flight(call.point)), tally, show)
 
     def _call(self, sampling: Mapping[str, Any], task: str = "") -> Call:
@@ -87,10 +117,39 @@ def checked(sample: int) -> int:
     Raises:
         ConfigError: there is none such.
     """
+    sample = converted(sample)
     if type(sample) is int and 0 <= sample < MOST_SAMPLES:
         return sample
     problem = f"{sample!r} given, expected a number from 0 to {MOST_SAMPLES - 1}"
     raise ConfigError([Fault("sample", problem)])
+
+
+def seconds(timeout: float | None) -> float | None:
+    """Return how long a call may take.
+
+    Raises:
+        ConfigError: it is no time.
+    """
+    timeout = converted(timeout)
+    if timeout is None:
+        return None
+    if isinstance(timeout, int | float) and type(timeout) is not bool and 0 < timeout <= _LONGEST:
+        return float(timeout)
+    raise ConfigError([Fault("timeout", f"{timeout!r} given, expected seconds, more than 0, or None")])
+
+
+def require_many(inputs: Any) -> None:
+    """Refuse what isn't many inputs.
+
+    Raises:
+        ConfigError: it is one, or a table, which has several for each.
+    """
+    require_column(inputs, "inputs")
+    if isinstance(inputs, str | bytes | Mapping):
+        raise ConfigError([Fault("inputs", "one input given, expected many", "put it into a list")])
+    if is_single(inputs) or not isinstance(inputs, Iterable):
+        problem = f"{type(inputs).__name__} given, expected a list or another iterable of inputs"
+        raise ConfigError([Fault("inputs", problem)])
 
 
 def kept(errors: str) -> bool:
@@ -99,6 +158,7 @@ def kept(errors: str) -> bool:
     Raises:
         ConfigError: it says neither raise nor return.
     """
+    errors = converted(errors)
     if errors not in {"raise", "return"}:
         raise ConfigError([Fault("errors", f"{errors!r} given, expected raise or return")])
     return errors == "return"

@@ -29,6 +29,8 @@ from runner.effective import sampling_faults
 from runner.errors import ConfigError, Fault
 from runner.files import expanded, is_folder, obstacle, shown_name, unreachable
 from runner.identity import make_scope
+from runner.llm.foreign import converted, schema_of
+from runner.llm.wording import python_words
 from runner.places import Places
 from runner.plan import PlannedPoint, make_plan
 from runner.prepare import secret_names
@@ -93,10 +95,11 @@ class Declared:
         self._reader = Reader(self.places)
         self._chooser = Chooser(self._reader)
         self._finisher = Finisher(_NAME, self._chooser, Files(self._reader), one_engine=True)
-        with environment_reads():
-            self._layers = Front(self._document(arguments), [], self._reader, self._chooser).layers
         self._composed = lru_cache(_CALLS_KEPT)(self._compose)
-        self.plain = self._compose("", b"[]", asks=False)
+        with python_words():
+            with environment_reads():
+                self._layers = Front(self._document(arguments), [], self._reader, self._chooser).layers
+            self.plain = self._compose("", b"[]", asks=False)
 
     def _document(self, arguments: Arguments) -> Document:
         declared = {name: plain(value, name) for name, value in arguments.declared}
@@ -115,8 +118,9 @@ class Declared:
         Raises:
             ConfigError: a task that the engine can't do, values that are none or that it can't honour.
         """
-        values = {name: plain(value, f"sampling.{name}") for name, value in sampling.items()}
-        return self._composed(task, canonical_json(list(values.items())))
+        with python_words(of_call=True):
+            values = {name: plain(value, f"sampling.{name}") for name, value in sampling.items()}
+            return self._composed(task, canonical_json(list(values.items())))
 
     def _compose(self, task: str, values: bytes, *, asks: bool = True) -> Call:
         """Return a call; if it *asks*, all that the engine needs must be given."""
@@ -153,7 +157,7 @@ class Declared:
 def plain(value: Any, place: str, depth: int = 0) -> Json:
     """Return *value* as YAML would have given it: tuples are lists, paths are text.
 
-    Subclasses of text and numbers, such as NumPy's or an enum's, are what they stand for.
+    Values of other libraries are what they stand for: NumPy's numbers, Arrow's columns, pydantic's classes.
 
     Raises:
         ConfigError: it holds something that no file could.
@@ -161,8 +165,12 @@ def plain(value: Any, place: str, depth: int = 0) -> Json:
     if depth > MOST_DEPTH:
         name = place.split(".", maxsplit=1)[0]
         raise ConfigError([Fault(name, f"more than {MOST_DEPTH} lists and maps within each other")])
-    if isinstance(value, Mapping):
-        return {_name(key, place): plain(inner, f"{place}.{key}", depth + 1) for key, inner in value.items()}
+    value = converted(schema_of(value, place))
+    if isinstance(value, dict):
+        return {
+            _name(converted(key), place): plain(inner, f"{place}.{key}", depth + 1)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [plain(inner, f"{place}.{index}", depth + 1) for index, inner in enumerate(value)]
     return _single(value, place)
@@ -171,11 +179,7 @@ def plain(value: Any, place: str, depth: int = 0) -> Json:
 def _single(value: Any, place: str) -> Json:
     if isinstance(value, float) and not isfinite(value):
         raise ConfigError([Fault(place, f"{value} given, expected a number")])
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int | float) and type(value) is not bool:
-        return int(value) if isinstance(value, int) else float(value)
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Path):
         return str(value)
@@ -185,12 +189,13 @@ def _single(value: Any, place: str) -> Json:
 
 def _name(key: Any, place: str) -> str:
     if isinstance(key, str | int):
-        return str.__str__(key) if isinstance(key, str) else str(key)
+        return str(key)
     raise ConfigError([Fault(place, f"{key!r} given as a key, expected text")])
 
 
 def cache_of(given: object) -> tuple[bool | str, str]:
     """Return what a file would say of the cache, and the cache's own file where one was named."""
+    given = converted(given)
     if isinstance(given, bool) or given in _MODES:
         return given, ""
     # A word alone is rather a mode misspelled than a file without a suffix in the working folder.
@@ -210,7 +215,7 @@ def project_of(given: str | Path | None) -> str:
     Raises:
         ConfigError: there is none.
     """
-    folder = expanded(given or ".").absolute()
+    folder = expanded(converted(given) or ".").absolute()
     if not is_folder(folder):
         why = unreachable(folder)
         raise ConfigError([

@@ -12,6 +12,7 @@ from runner.engines.capabilities import Feature
 from runner.engines.registry import takers
 from runner.errors import ConfigError, Fault, InputError, RenderError, UserError
 from runner.files import expanded, read_regular, shown_name
+from runner.llm.foreign import native
 from runner.prompts import illustrated, settled
 from runner.prompts.images import MOST_IMAGE_BYTES, UNREADABLE, openai_part, reason
 from runner.prompts.messages import messages_of
@@ -36,6 +37,7 @@ def request_input(given: Any, task: str, kind: EngineKind, folder: Path) -> Requ
         InputError: nothing can be made of it.
         ConfigError: the engine takes no such input.
     """
+    given = native(given)
     if task == "complete":
         return _prompt(given, kind)
     if task in _NAMED:
@@ -43,7 +45,7 @@ def request_input(given: Any, task: str, kind: EngineKind, folder: Path) -> Requ
     if task in _RAW or (task == "reward" and isinstance(given, str)):
         return _text(given, _COLUMN)
     if isinstance(given, str):
-        return ({"role": "user", "content": own_text(given)},)
+        return ({"role": "user", "content": given},)
     messages = _messages(given, folder)
     if any(map(illustrated, messages)):
         _require("images", "images", kind)
@@ -67,7 +69,10 @@ def _messages(given: Any, folder: Path) -> tuple[Message, ...]:
 
 def _shown(given: Any) -> str:
     """Return what was given as Python writes it, cut if long."""
-    return f"{given!r:.60}"
+    try:
+        return f"{given!r:.60}"
+    except RecursionError:
+        return f"a {type(given).__name__} that is nested too deep"
 
 
 def _text(given: Any, name: str) -> str:
@@ -104,7 +109,7 @@ def _named(given: Any, fields: Mapping[str, Callable[[Any, str], Json]]) -> dict
 
 def _prompt(given: Any, kind: EngineKind) -> tuple[int, ...] | str:
     if isinstance(given, str):
-        return str.__str__(given)
+        return given
     if isinstance(given, list | tuple) and given and all(type(one) is int and one >= 0 for one in given):
         _require("token_ids", "token ids", kind)
         return tuple(given)
@@ -116,30 +121,25 @@ def _require(feature: Feature, what: str, kind: EngineKind) -> None:
         raise ConfigError([Fault(_COLUMN, f"engine {kind.name} takes no {what}", takers(feature))])
 
 
-def own_text(value: Any) -> Any:
-    """Return the text of a subclass of str, such as NumPy's or an enum's, as text; and all else as it is."""
-    return str.__str__(value) if isinstance(value, str) else value
-
-
 def _ready(turn: Any) -> Any:
     """Return a message whose parts are in the OpenAI form; images in them may still be bytes."""
     if not isinstance(turn, dict):
-        return own_text(turn)
-    message = {name: own_text(value) for name, value in turn.items()}
-    if isinstance(message.get("content"), list | tuple):
-        message["content"] = [_part(part) for part in message["content"]]
-    return message
+        return turn
+    content = turn.get("content")
+    return (
+        {**turn, "content": [_part(part) for part in content]} if isinstance(content, list | tuple) else turn
+    )
 
 
 def _part(part: Any) -> Any:
     if isinstance(part, str):
-        return {"type": "text", "text": own_text(part)}
+        return {"type": "text", "text": part}
     if not isinstance(part, dict):
         return {"type": "image_url", "image_url": {"url": _image(part)}}
     part = openai_part(part)
     image = part.get("image_url")
     if part.get("type") != "image_url" or image is None:
-        return {name: own_text(value) for name, value in part.items()}
+        return part
     rest = image if isinstance(image, dict) else {"url": image}
     return {**part, "image_url": {**rest, "url": _image(rest.get("url"))}}
 

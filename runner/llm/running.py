@@ -4,72 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from runner.claims import Claims
+from runner.engines.chunks import Chunk, whole_chunks
 from runner.engines.constraints import checked_apart, require_obeyed
-from runner.engines.input_rules import input_findings
 from runner.engines.retrying import Retrying
-from runner.errors import EngineError, IncompleteResponseError, InputError
+from runner.engines.sending import Sending
+from runner.errors import AskError, EngineError, IncompleteResponseError, InputError
 from runner.identity import request_scope
 from runner.llm.declared import Call, Declared
-from runner.llm.inputs import Input, request_input
 from runner.llm.process import here
+from runner.llm.requests import Answer, Ask, Asked
 from runner.llm.shelf import Shelf
 from runner.llm.starting import Started, check_start, log_folder, started, wants_log
+from runner.llm.wording import translate
 from runner.plan import PlannedPoint
 from runner.storable import stored_form
-from runner.values import Input as RequestInput
 from runner.values import Request, Response, Row, Scope, decode_response, request_key
 
 _NO_ROW = Row("", 0, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request of a call; built where its caller waits."""
-
-    call: Call
-    input: RequestInput
-    sample: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request with its key."""
-
-    point: PlannedPoint
-    request: Request
-    canonical: bytes
-    key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response, and whether it was stored before."""
-
-    response: Response
-    cached: bool
-
-
-def ask_for(declared: Declared, call: Call, given: Input, sample: int) -> Ask:
-    """Return the request that a call makes of its input.
-
-    Raises:
-        InputError: nothing can be made of the input.
-        ConfigError: the engine takes no such input.
-    """
-    point = call.point
-    root = declared.places.root
-    content = request_input(given, point.experiment.task, point.kind, root)
-    for found in input_findings(content, point.sampling, point.experiment.task):
-        raise InputError(f"{found.place}: {found.problem}; {found.hint}")
-    return Ask(call, content, sample)
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -98,35 +57,35 @@ class Running:
     _failed: bool = False
     """The engine could not go on."""
 
-    async def generate(self, ask: Ask) -> Answer:
+    async def generate(self, ask: Ask, hear: Callable[[Chunk], None] | None = None) -> Answer:
         """Answer from the cache, or ask; of equal requests in flight one is sent.
+
+        Args:
+            ask: the request.
+            hear: is given the answer's chunks as they come; of one that comes whole, one for each choice.
 
         Raises:
             AskError: the engine could not answer.
             UserError: the cache can't be used.
         """
+        sending = ask.sending(hear)
         with self._under_way():
-            asked = await self._asked(ask)
-            if not asked.point.experiment.fills_cache:
-                return await self._answer(asked, ask.call)
-            if not self._claims.take(asked.key):
-                await self._claims.wait(asked.key)
-            try:
-                return await self._answer(asked, ask.call)
-            finally:
-                self._claims.release(asked.key)
+            answer = await self._claimed(await self._asked(ask, sending), ask.call)
+        if hear is not None and not (sending is not None and sending.heard):
+            for chunk in whole_chunks(answer.response):
+                hear(chunk)
+        return answer
 
-    async def stream(self, ask: Ask) -> AsyncGenerator[str]:
-        """Yield the answer as it comes; one that is stored comes as one piece, and none is stored."""
-        with self._under_way():
-            asked = await self._asked(ask)
-            if (stored := await self._find(asked)) is not None:
-                yield stored.text
-                return
-            engine = await self._started(asked.point)
-            async with aclosing(engine.stream(asked.request)) as texts:
-                async for text in texts:
-                    yield text
+    async def _claimed(self, asked: Asked, call: Call) -> Answer:
+        if not asked.point.experiment.fills_cache:
+            return await self._answer(asked, call)
+        if not self._claims.take(asked.key):
+            waiting = self._claims.wait(asked.key)
+            await (waiting if asked.sending is None else asked.sending.bounded(waiting, begun=True))
+        try:
+            return await self._answer(asked, call)
+        finally:
+            self._claims.release(asked.key)
 
     @contextmanager
     def _under_way(self) -> Iterator[None]:
@@ -140,8 +99,9 @@ class Running:
         except asyncio.CancelledError:
             self._require_open()
             raise
-        except EngineError:
-            self._failed = True
+        except AskError as error:
+            self._failed |= isinstance(error, EngineError)
+            translate(error)
             raise
         finally:
             self._tasks.discard(task)
@@ -213,8 +173,10 @@ class Running:
         return response
 
     async def _generated(self, asked: Asked) -> Response:
-        engine = await self._started(asked.point)
-        return await engine.generate(asked.request)
+        engine, sending = await self._started(asked.point), asked.sending
+        if sending is None:
+            return await engine.generate(asked.request)
+        return await sending.bounded(engine.generate(asked.request, sending))
 
     async def _keep(self, asked: Asked, call: Call, response: Response, *, rejected: bool) -> None:
         if asked.point.experiment.fills_cache:
@@ -236,7 +198,7 @@ class Running:
             self._shelf = Shelf(self.declared.cache, replace=refresh)
         return self._shelf
 
-    async def _asked(self, ask: Ask) -> Asked:
+    async def _asked(self, ask: Ask, sending: Sending | None) -> Asked:
         if self._scope is None:
             async with self._identifying:
                 self._scope = self._scope or await asyncio.to_thread(self.declared.scope)
@@ -248,7 +210,7 @@ class Running:
             canonical = request.canonical()
         except (TypeError, ValueError, RecursionError, msgspec.EncodeError) as error:
             raise InputError(f"input: a message holds what JSON can't: {error}") from None
-        return Asked(point, request, canonical, request_key(canonical))
+        return Asked(point, request, canonical, request_key(canonical), sending)
 
     async def _started(self, point: PlannedPoint) -> Retrying:
         if self._coming is not None:
@@ -301,5 +263,5 @@ class Running:
 
 def _stored(asked: Asked, call: Call, response: Response) -> tuple[bytes, bytes, bytes]:
     """Return the row of the cache that holds a response."""
-    mask = call.secrets.mask_bytes
+    mask = call.secrets.mask_json
     return asked.key, mask(asked.canonical), mask(stored_form(response)[1])

@@ -15,7 +15,7 @@ from runner import unverified
 from runner.cache import BATCH, ResponseCache, store_responses
 from runner.errors import UserError
 from runner.llm.process import here
-from runner.sqlite_errors import CacheUnusableError
+from runner.sqlite_errors import WITHOUT, CacheBusyError, CacheDamagedError, CacheUnusableError
 
 T = TypeVar("T")
 
@@ -43,11 +43,15 @@ class _Turn:
 
 @contextmanager
 def _hinting() -> Iterator[None]:
-    """Say of a cache that can't be used how one does without it."""
+    """Say in Python's words how one does without a cache that can't be used."""
     try:
         yield
     except CacheUnusableError as error:
-        raise UserError(f"{error}\n    cache=False asks without it; cache=PATH names another file") from error
+        told = str(error).removesuffix(WITHOUT)
+        raise UserError(f"{told}\n    cache=False works without it; cache=PATH names another file") from error
+    except (CacheDamagedError, CacheBusyError) as error:
+        error.args = (str(error).replace(WITHOUT, "; cache=False works without it"),)
+        raise
 
 
 def _guarded(call: Callable[[], T]) -> T:

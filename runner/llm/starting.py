@@ -23,9 +23,11 @@ from runner.engines.sleeping import SLEEPERS, Sleeper
 from runner.errors import ConfigError, EngineStartError, Fault, UserError
 from runner.launch.gpus import Devices, offered_devices, take_devices
 from runner.llm.process import here
+from runner.llm.wording import about_devices
 from runner.plan import PlannedPoint
 from runner.secrets import Secrets
 from runner.tasks import engine_start
+from runner.terminal import escape
 
 _log = logging.getLogger("runner")
 LOGS = ".llm"
@@ -83,9 +85,9 @@ async def started(
             settings = settings.model_copy(update={"env": {**devices.environment, **settings.env}})
         elif devices.ids:
             os.environ.update(devices.environment)
-        notes = Notes(lambda message: _log.warning("%s", hidden.mask(message)))
+        notes = Notes(lambda message: _log.warning("%s", escape(hidden.mask(message))))
         context = EngineContext(
-            experiment.topology, folder or Path(), devices.locks, hidden.spellings, experiment.task, notes
+            experiment.topology, folder or Path(), devices.locks, hidden.plain, experiment.task, notes
         )
         bare = kind.create(settings, experiment.model, context)
         engine = Retrying(bare, settings.max_attempts, Limiter(most_in_flight(point)), tell=tell)
@@ -166,7 +168,7 @@ async def _devices(count: int) -> Devices:
         try:
             devices = take_devices(count, offered_devices())
         except UserError as error:
-            loop.call_soon_threadsafe(_refuse, taken, error)
+            loop.call_soon_threadsafe(_refuse, taken, UserError(about_devices(str(error))))
         else:
             loop.call_soon_threadsafe(_give, taken, devices)
 

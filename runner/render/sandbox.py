@@ -46,10 +46,11 @@ class NoTextError(jinja2.TemplateRuntimeError, nodes.Impossible):
     """
 
     def __init__(self, value: object) -> None:
-        called = callable(value)
-        what, how = (
-            ("a method or a function", "call it: `()`") if called else ("values", "add `| list` or `| join`")
-        )
+        what, how = "values", "add `| list` or `| join`"
+        if isinstance(value, bytes):
+            what, how = "bytes", "if they are UTF-8, add `.decode()`"
+        elif callable(value):
+            what, how = "a method or a function", "call it: `()`"
         super().__init__(f"an expression gives {what}, not a text; {how}")
 
 
@@ -139,7 +140,11 @@ def _with_text(_: object, value: Any) -> Any:
         return value
     if value is None:
         raise NullError
-    if hasattr(value, "__next__") or (callable(value) and not isinstance(value, jinja2.Undefined)):
+    if (
+        isinstance(value, bytes)
+        or hasattr(value, "__next__")
+        or (callable(value) and not isinstance(value, jinja2.Undefined))
+    ):
         raise NoTextError(value)
     return value
 

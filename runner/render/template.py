@@ -12,7 +12,7 @@ import jinja2
 from runner.errors import Fault, RenderError
 from runner.render.errors import TemplateError
 from runner.render.references import lookups, references
-from runner.render.sandbox import Columns, NullError, Sandbox, suggestion
+from runner.render.sandbox import Columns, NoTextError, NullError, Sandbox, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -106,7 +106,7 @@ class Template:
         for name, column in self._direct or () if isinstance(error, NullError) else ():
             try:
                 _look_up(names, name, column)
-            except NullError as named:
+            except (NullError, NoTextError) as named:
                 return named
             except FAILURES:
                 continue
@@ -173,6 +173,8 @@ def _look_up(names: Mapping[str, Any], name: str | None, column: str | None) -> 
     value = names[name] if column is None else names[name][column]
     if value is None:
         raise NullError(look_up(name, column))
+    if isinstance(value, bytes):
+        raise NoTextError(value)
     return str(value)
 
 

@@ -56,7 +56,7 @@ class CsvDataset(_Rows):
     kind: Literal["csv"] = "csv"
     """The file's format; told from the suffix where left out."""
     delimiter: str = Field(",", min_length=1, max_length=1)
-    """One character between values."""
+    """One character between values; left out means a tab in a .tsv file, else a comma."""
 
 
 class ParquetDataset(_Rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -62,8 +63,14 @@ def test_damaged_entry_is_asked_again_and_replaced(project: MakeProject, damage:
     assert "5 of 6 answers cached" in first.out
     assert NOTE not in again.err
     assert "100 % cached" in again.out
-    assert (made.last.path / "points/0/results.jsonl").read_bytes() == results
+    assert without_source((made.last.path / "points/0/results.jsonl").read_bytes()) == without_source(results)
     assert results.count(b'"value":1.0') == 3
+
+
+def without_source(results: bytes) -> list[object]:
+    """Return the lines of a results.jsonl without where the answers came from."""
+    lines = [json.loads(line) for line in results.splitlines()]
+    return [{name: line[name] for name in line if name not in {"cached", "sources"}} for line in lines]
 
 
 def test_entry_without_a_checksum_is_still_good(project: MakeProject) -> None:

@@ -7,12 +7,12 @@ import pytest
 from tests.commands.conftest import MakeProject
 
 FAILING = ("engine.error=server_error", "engine.error_rate=0.5", "engine.max_attempts=1")
-SWEEP = "-m sampling.temperature=0,1,2,3"
 
 
 def test_run_ends_with_a_table_and_its_results(project: MakeProject) -> None:
-    """The score, where the results are, and what to do next: on a server a plan, since that costs nothing."""
-    outcome = project({}).ran("run", "sums.yaml")
+    """The score, where the results are, and what to do next: see which are wrong."""
+    made = project({})
+    outcome = made.ran("run", "sums.yaml")
 
     assert [line.split() for line in outcome.lines[1:3]] == [
         ["point", "answered", "exact_match"],
@@ -22,22 +22,20 @@ def test_run_ends_with_a_table_and_its_results(project: MakeProject) -> None:
     assert outcome.lines[-3:] == [
         f"run:     {folder}",
         f"results: {folder}/points/0/results.jsonl",
-        f"next:    runner plan sums.yaml {SWEEP}",
+        f"next:    runner show {made.last.name} --wrong",
     ]
 
 
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        (["sampling.temperature=0.7"], f"plan sums.yaml {SWEEP}"),
-        (
-            ["dataset.limit=2", 'prompt="{{ row.id }}?"', "sampling.temperature=1", "--runs", "else where"],
-            f"plan sums.yaml dataset.limit=2 'prompt=\"{{{{ row.id }}}}?\"' --runs 'else where' {SWEEP}",
-        ),
-        (["-m", "sampling.temperature=0,1"], "status RUN --json"),
-        (["model={name: parrot, omit: [temperature]}"], "status RUN --json"),
+        (["sampling.temperature=0.7"], "show RUN --wrong"),
+        (["dataset.limit=3"], "show RUN"),
+        (["scorers=[]"], "show RUN"),
+        (["-m", "sampling.temperature=0,1"], "show RUN --wrong"),
+        (["--runs", "else where"], "show 'else where/RUN' --wrong"),
     ],
-    ids=["overrides", "elsewhere", "sweep", "no temperature"],
+    ids=["wrong", "all right", "no scorers", "sweep", "elsewhere"],
 )
 def test_every_complete_run_names_a_next_command(
     project: MakeProject, words: list[str], command: str
@@ -47,7 +45,7 @@ def test_every_complete_run_names_a_next_command(
 
     ran = made.ran("run", "sums.yaml", *words)
     where = ran.lines[-3].removeprefix("run:     ")
-    name = where.removeprefix("runs/")
+    name = where.removeprefix("runs/").removeprefix("else where/")
 
     assert ran.lines[-1] == f"next:    runner {command.replace('RUN', name)}"
     assert made.ran("status", where).lines[-3:] == made.ran("resume", where).lines[-3:] == ran.lines[-3:]

@@ -40,7 +40,7 @@ def engine(server: HttpServer) -> str:
         ([{"completion_tokens": 2}], "12 tokens generated"),
         (
             [{"completion_tokens": 2}, {"completion_tokens": 2.5}],
-            "at least 2 tokens generated (unknown for 5 answers)",
+            "at least 2 tokens generated (unknown for 5 responses)",
         ),
     ],
 )

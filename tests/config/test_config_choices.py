@@ -68,6 +68,18 @@ def test_prompt_is_a_folder_or_text(project: Project, prompt: str, expected: dic
     assert project.one(f"prompt={prompt}").prompt.model_dump(exclude_unset=True) == expected
 
 
+def test_prompt_of_one_word_is_a_name(project: Project) -> None:
+    """A mistyped folder isn't sent to a model; the message says how to send the word."""
+    file = project.file(BASE.replace('"{{ row.question }}"', "hello"))
+
+    message = project.refused(file=file)
+
+    assert message.startswith("prompt (experiments/case.yaml:2): hello is neither a folder of")
+    assert "for the text itself write {user: hello}" in message
+    assert project.one("prompt={user: hello}", file=file).prompt.user == "hello"
+    assert project.one("prompt.user=hello", "prompt={user: b}", file=file).prompt.user == "hello"
+
+
 @pytest.mark.parametrize(
     ("scorers", "names"),
     [

@@ -21,7 +21,7 @@ REFUSED = {
     "~prompt.turns.3": "prompt.turns.3 (command line): nothing to delete",
     "~sweep": "sweep (command line): nothing to delete",
     "~sweep.samples": "sweep.samples (command line): nothing to delete",
-    "~engine.kind": "the model brings it: write ~model.engine.kind",
+    "~engine.knid": "engine.knid (command line): nothing to delete: it is not given\n    did you mean kind?",
     "~sampling.temperature=3": "sampling.temperature (command line): not deleted: it is 0, not 3",
     "~sampling=hot": "sampling (command line): not deleted: it is {temperature: 0}, not hot",
 }
@@ -51,19 +51,44 @@ def test_deletion_in_a_plain_file_is_refused_alike(project: Project) -> None:
         "sampling.tpo_k (command line): nothing to delete: it is not given\n    did you mean top_k?"
         in message
     )
-    assert "\nnosuch (command line): nothing to delete" in message
+    assert "nosuch (command line): nothing to delete" in message
 
 
 def test_value_in_a_deletion_is_what_must_stand_there(project: Project) -> None:
     """`~key=value` deletes that value, as in Hydra."""
     assert project.one("~sampling.temperature=0").sampling.given() == {}
     assert project.one("~sampling.top_k=3", file=project.file(PLAIN)).sampling.given() == {}
-    assert "is 3 and not 4" in project.refused("~sampling.top_k=4", file=project.file(PLAIN))
+    assert "not deleted: it is 3, not 4" in project.refused("~sampling.top_k=4", file=project.file(PLAIN))
 
 
 def test_what_a_model_brings_is_deleted_from_the_model(project: Project) -> None:
     """The way that the refusal names works."""
     assert project.one("model=served", "~model.sampling.max_tokens").sampling.max_tokens is None
+
+
+def test_what_a_model_brings_is_deleted_by_its_own_key(project: Project) -> None:
+    """A model is the lowest layer: what it brings is given, and is taken away with what lies over it."""
+    served = "model=served"
+
+    assert project.one(served, "~sampling.max_tokens").sampling.given() == {"temperature": 0}
+    assert project.one(served, "~sampling.max_tokens=7").sampling.given() == {"temperature": 0}
+    assert project.one(served, "~engine.timeout").engine.timeout == 600
+    assert project.one(served, "~topology").topology.tensor_parallel_size == 1
+    assert project.one(served, "~sampling").sampling.given() == {}
+    both = project.file(BASE + "sampling.max_tokens: 5\n", "both")
+    assert project.one(served, "~sampling.max_tokens", file=both).sampling.max_tokens is None
+    plain = project.file(PLAIN.replace("small", "served"), "plain")
+    assert project.one("~sampling.max_tokens", file=plain).sampling.given() == {"top_k": 3}
+    assert "not deleted: it is 7, not 8" in project.refused(served, "~sampling.max_tokens=8")
+    for name in ("served", "small"):
+        assert "sampling.top_p (command line): nothing to delete" in project.refused(
+            f"model={name}", "~sampling.top_p"
+        )
+    assert "sampling.max_tokens: the default (command line) replaces the model's 7" in project.notes(
+        served, "~sampling.max_tokens"
+    )
+    points = project.composed("model=small,served", "~sampling.max_tokens", multirun=True, skip_refused=True)
+    assert [point.experiment.model.name for point in points.points] == ["org/served"]
 
 
 def test_item_of_a_list_can_be_deleted(project: Project) -> None:

@@ -43,6 +43,9 @@ TAKEN = {
     + 'samples: "${oc.env:SAMPLES}"\ncache: "${oc.env:CACHE}"\nsampling.seed: "${samples}"\n'
     + 'topology: {tensor_parallel_size: "${samples}"}\nname: "n-${samples}"\n',
     "dotted keys": "extends: base\nsampling.stop: a\nsweep.sampling.temperature: [0, 1]\n",
+    "dotted keys of every depth": BASE + "engine.timeout: 5\nengine.kind: fake\nmodel.engine.concurrency: 2\n"
+    "scorers.mine: numeric\nscorers.other: {kind: numeric}\nscorers.other.tolerance: 1\nsampling.stop: null\n"
+    "dataset.target: a\noutput.dtype: float16\nsweep.samples: [1, 2]\nsampling.temperature: '{{ row.t }}'\n",
     "axis that is not swept": BASE + "sweep: {sampling.temperature: [0, 1], samples: null}\n",
     "linked axis": BASE + "sweep: {how: [{samples: 1}, {samples: 2, sampling.temperature: 1}]}\n",
     "model with its own": "model: {name: a, engine: fake, topology: null, sampling: greedy}\n"
@@ -50,6 +53,8 @@ TAKEN = {
     "part of what a model brings": BASE.replace("small", "served") + "engine: {base_url: http://h/v1}\n",
     "hydra's file": "defaults: [/model: small, /dataset: sums, _self_]\nprompt: qa\ndataset: {limit: 1}\n"
     "hydra: {job: {name: sums}}\n",
+    "hydra's settings": BASE + "hydra: {mode: RUN, verbose: true, sweeper: {params: {samples: '1,2'}}}\n"
+    "hydra.job.name: sums\n",
 }
 """What is written -> an experiment in it that composes."""
 
@@ -70,8 +75,16 @@ TYPOS = {
     "scorer": BASE + "scorers: {numeric: {tolerence: 1}}\n",
     "samples": BASE + "samples: two\n",
     "axis": BASE + "sweep: {samples: 2}\n",
+    "dotted key": BASE + "sampling.temprature: 1\n",
+    "dotted key's type": BASE + "sampling.top_p: hot\n",
+    "dotted key of no map": BASE + "samples.a: 1\n",
+    "dotted key of a value": BASE + "sampling.top_p.a: 1\n",
+    "dotted key of another kind": BASE + "cluster.partion: a\n",
+    "dotted output": BASE + "output.dtpe: float16\n",
+    "dotted axis": BASE + "sweep.samples: 2\n",
+    "dotted setting of hydra's": BASE + "hydra.run.dir: a\n",
     "an option's list": BASE.replace("\n  temperature: 0", " {defaults: [greedy]}"),
-    "hydra's settings in another file": BASE + "hydra: {job: {name: sums}}\n",
+    "hydra's setting that is not honoured": BASE + "hydra: {run: {dir: out}}\n",
 }
 
 

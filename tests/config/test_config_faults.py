@@ -86,7 +86,7 @@ CASES = {
     "no value": ("samples", "an override is key=value\n    write samples=VALUE, or ~samples"),
     "unquoted braces": ("prompt={{ row.q }}", "quote the value for the shell and for the override: 'prompt=\"{{ row.q }}\"'"),
     "package of no group": ("sampling@other=hot", "an option can only be put under one of the groups"),
-    "Hydra's settings": ("hydra.job.name=x", "Hydra's own settings mean nothing here"),
+    "Hydra's settings": ("hydra.run.dir=x", "hydra.run.dir (command line): this setting of Hydra does nothing here\n    leave it out: --runs DIR"),
     "extends on the command line": ("extends=base", "extends (command line): can't be given on the command line"),
     "no server": ("engine=openai_compatible", "engine.base_url (shipped conf/engine/openai_compatible.yaml): missing, expected text\n    Address"),
     "empty prompt": ("prompt=''", "prompt (command line): empty text is neither a folder of"),

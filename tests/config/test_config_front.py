@@ -128,7 +128,7 @@ def test_keys_given_with_a_models_kind_are_laid_over_its_engine(project: Project
     experiment = project.one(*given, file=file)
 
     assert experiment.engine.model_dump(exclude_defaults=True) == {"base_url": "http://127.0.0.1:2/v1"}
-    assert f"engine: openai_compatible:foo replaces {engine[:12]}" in "\n".join(
+    assert f"engine: openai_compatible:foo (command line) replaces {engine[:12]}" in "\n".join(
         project.notes(*given, file=file)
     )
     assert "engine.timeout (command line): -1 given" in project.refused(

@@ -70,6 +70,11 @@ def datasets_python() -> Path:
     return _built("datasets")
 
 
+def notebook_python() -> Path:
+    """Return an interpreter with an IPython kernel, without ipywidgets, built when missing."""
+    return _built("notebook")
+
+
 def _this_python() -> Path:
     return Path(sys.executable)
 
@@ -100,6 +105,7 @@ _ENVIRONMENTS = {
     "transformers-5.19": Environment(("transformers-5.19",), lambda: _built("transformers"), over=True),
     "transformers-5.23": Environment(("transformers-5.23",), lambda: _built("transformers"), over=True),
     "datasets": Environment(("datasets",), _this_python, over=True),
+    "notebook": Environment(("notebook",), _this_python, over=True),
 }
 
 

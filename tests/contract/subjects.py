@@ -16,12 +16,14 @@ import pytest
 
 from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.capabilities import Parameter
+from runner.engines.chunks import Chunk
 from runner.engines.registry import engine_kinds
 from runner.engines.served_engine import ServedEngine
 from runner.errors import ConnectionFailedError
 from runner.spec import Model
 from runner.values import Request, Response, Scope
 from tests.contract.environments import engine_python
+from tests.engines.chunk_kit import chunks_of, texts_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "models" / "tiny"
@@ -114,11 +116,17 @@ class Subject:
 
     def streamed(self, request: Request) -> list[str]:
         """Return the texts of a streamed answer, in order."""
+        return asyncio.run_coroutine_threadsafe(texts_of(self.engine, request), self.loop).result(timeout=240)
 
-        async def pieces() -> list[str]:
-            return [text async for text in self.engine.stream(request)]
+    def chunks(self, request: Request) -> tuple[list[Chunk], Response]:
+        """Return the chunks of a streamed answer, and its response."""
 
-        return asyncio.run_coroutine_threadsafe(pieces(), self.loop).result(timeout=240)
+        async def read() -> list[Chunk | Response]:
+            return [item async for item in chunks_of(self.engine, request)]
+
+        *found, response = asyncio.run_coroutine_threadsafe(read(), self.loop).result(timeout=240)
+        assert isinstance(response, Response)
+        return [one for one in found if isinstance(one, Chunk)], response
 
     @contextmanager
     def attached(self, **settings: Any) -> Iterator[Subject]:

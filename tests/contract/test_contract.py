@@ -8,9 +8,11 @@ import pytest
 
 from runner.engines.registry import engine_kinds
 from runner.errors import ContextLengthError, RowError
+from runner.values import Choice
 from tests.contract.effects import SHOWN
 from tests.contract.subjects import SETTINGS, Subject, chat, complete, messages
 from tests.contract.tool_effects import call, called
+from tests.engines.chunk_kit import added_up
 
 pytestmark = [pytest.mark.contract, pytest.mark.slow]
 
@@ -92,6 +94,48 @@ def test_stream_brings_the_same_text(subject: Subject) -> None:
         assert "".join(pieces) == subject.ask(request)[0].text == "gfedcba"
         # mistral.rs streams no raw prompts.
         assert (len(pieces) == 1) == ((subject.kind.name, task) == ("mistralrs", "complete"))
+
+
+def streamable(subject: Subject, **wanted: Any) -> dict[str, Any]:
+    """Return what of these the engine takes, and may be asked for in pieces."""
+    able = subject.kind.capabilities
+    taken = {name: value for name, value in wanted.items() if name in subject.takes}
+    return {k: v for k, v in taken.items() if not able.no_pieces(subject.task, {k: v})}
+
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+@pytest.mark.parametrize("task", ["chat", "complete"])
+def test_chunks_add_up_to_the_answer_in_one_piece(subject: Subject, task: str) -> None:
+    """All that is told beside the text comes in chunks as well: log probabilities, token ids, counts."""
+    subject = subject.put(task)
+    given = streamable(subject, logprobs=True, top_logprobs=1, return_token_ids=True)
+    request = subject.asking("reverse abcdefg", temperature=0.0, max_tokens=16, **given)
+    chunks, streamed = subject.chunks(request)
+    whole = subject.ask(request)[0]
+
+    assert [told(one) for one in added_up(chunks)] == [told(one) for one in streamed.choices]
+    for (text, logprobs, *ids), one in zip(map(told, streamed.choices), whole.choices, strict=True):
+        assert (text, ids[0], ids[1]) == (one.text, one.token_ids, one.finish_reason)
+        assert len(logprobs or ()) == len(one.logprobs or ())
+    assert chunks[-1].usage == streamed.usage
+    assert streamed.usage.completion_tokens == whole.usage.completion_tokens
+
+
+@pytest.mark.parametrize("subject", KINDS, indirect=True)
+def test_every_choice_comes_in_chunks(subject: Subject) -> None:
+    """Each has its index, and adds up to its own."""
+    given = streamable(subject, logprobs=True)
+    chunks, streamed = subject.chunks(
+        subject.asking("reverse abcdefg", temperature=1.0, max_tokens=16, n=2, **given)
+    )
+
+    assert len(streamed.choices) == 2
+    assert [told(one) for one in added_up(chunks)] == [told(one) for one in streamed.choices]
+
+
+def told(choice: Choice) -> tuple[Any, ...]:
+    """Return all that chunks tell of a choice."""
+    return choice.text, choice.logprobs, choice.token_ids, choice.finish_reason, choice.reasoning
 
 
 @pytest.mark.parametrize("subject", ["vllm", "sglang"], indirect=True)

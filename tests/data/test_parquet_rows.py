@@ -169,3 +169,59 @@ def test_two_rows_with_one_id_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=":3: the id 'a' stands on line 1 already"):
         check_rows(ParquetDataset(path=str(file)))
+
+
+FLOATS = {
+    "float32": (lambda: pa.array([0.1, 16777215.0], pa.float32()), [0.1, 16777215.0]),
+    "float64": (lambda: pa.array([0.1, 0.30000000000000004]), [0.1, 0.30000000000000004]),
+    "list": (lambda: pa.array([[0.1, None], None], pa.list_(pa.float32())), [[0.1, None], None]),
+    "fixed list": (lambda: pa.array([[0.1, 0.2]] * 2, pa.list_(pa.float32(), 2)), [[0.1, 0.2]] * 2),
+    "struct": (
+        lambda: pa.array([{"a": 0.1}, None], pa.struct([("a", pa.float32())])),
+        [{"a": 0.1}, None],
+    ),
+    "map": (
+        lambda: pa.array([[("a", 0.1)], None], pa.map_(pa.string(), pa.float32())),
+        [[("a", 0.1)], None],
+    ),
+}
+
+
+@pytest.mark.parametrize(("made", "expected"), FLOATS.values(), ids=FLOATS)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_floats_are_read_as_they_were_written(
+    tmp_path: Path, made: Any, expected: Any, shuffle: bool
+) -> None:
+    """0.1 in 32 bits is 0.1, wherever in a value it lies."""
+    file = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"id": ["a", "b"], "x": made()}), file)
+
+    rows = open_rows(ParquetDataset(path=str(file), shuffle=shuffle))
+
+    assert {row.id: row.data["x"] for row in rows} == dict(zip("ab", expected, strict=True))
+
+
+NO_NUMBERS = {
+    "nan": lambda: pa.array([0.1, float("nan")]),
+    "nan32": lambda: pa.array([0.1, float("nan")], pa.float32()),
+    "infinity": lambda: pa.array([0.1, float("-inf")]),
+    "list": lambda: pa.array([[0.1], [float("nan")]]),
+    "struct": lambda: pa.array([{"a": 0.1}, {"a": float("inf")}]),
+}
+
+
+@pytest.mark.parametrize("made", NO_NUMBERS.values(), ids=NO_NUMBERS)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_value_that_is_no_number_is_refused_as_in_json_lines(
+    tmp_path: Path, made: Any, shuffle: bool
+) -> None:
+    """The message names row and column; a file that leaves the column out can be read."""
+    file = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"q": ["a", "b"], "x": made()}), file)
+    refused = r"rows\.parquet:2: the column 'x': -?(nan|inf) is not a JSON number"
+
+    with pytest.raises(UserError, match=refused):
+        check_rows(ParquetDataset(path=str(file)))
+    with pytest.raises(UserError, match=refused):
+        list(open_rows(ParquetDataset(path=str(file), shuffle=shuffle)))
+    assert check_rows(ParquetDataset(path=str(file), columns=("q",))).rows == 2

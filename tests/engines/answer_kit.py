@@ -13,6 +13,7 @@ from runner.engines.openai_compatible import KIND, OpenAICompatible
 from runner.spec import Model
 from runner.values import Request, Response
 from tests.engines.asking_engines import chat_request
+from tests.engines.chunk_kit import texts_of
 from tests.engines.scripted_server import Reply, serving
 
 CASES = Path(__file__).parent.parent / "cases"
@@ -41,7 +42,7 @@ def texts(reply: Reply, request: Request | None = None) -> list[str]:
         async with serving(reply) as server:
             given = OpenAICompatible(base_url=server.url)
             async with KIND.create(given, Model(name="m")) as engine:
-                return [text async for text in engine.stream(request or chat_request())]
+                return await texts_of(engine, request or chat_request())
 
     return asyncio.run(go())
 

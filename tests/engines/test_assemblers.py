@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import msgspec
@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 
 from runner.engines.anthropic_pieces import Pieces as AnthropicPieces
 from runner.engines.anthropic_wire import read_message
+from runner.engines.chunks import Chunk, completed
 from runner.engines.course import Course
 from runner.engines.google_pieces import Pieces as GooglePieces
 from runner.engines.google_wire import read_answer
 from runner.engines.lenient import Reading
 from runner.engines.mistral_wire import read_completion
-from runner.engines.openai_stream import put_together, texts
+from runner.engines.openai_stream import chunked, put_together
 from runner.engines.openai_wire import read_chat, read_text
-from runner.values import Response, Timing
+from runner.values import Choice, Response, Timing
+from tests.engines.asking_engines import chat_request
+from tests.engines.chunk_kit import added_up
 from tests.engines.stream_cuts import TEXT, cut, data_of, opened, streams
 
 READING = Reading({"tools": [1], "logprobs": True})
@@ -118,16 +121,63 @@ def _interleaved(draw: st.DrawFn, sequences: list[list[Any]]) -> list[Any]:
 
 
 def assembled(
-    chunks: list[bytes], read: Callable[[bytes, Timing], Response], asked: int
+    chunks: list[bytes], read: Callable[[bytes, Timing], Response], asked: int, task: str = "chat"
 ) -> tuple[Response, str]:
-    """Return the response that a stream in OpenAI's form makes up, and the text that it streams."""
+    """Return the response that a stream in OpenAI's form makes up, and the text that it streams.
+
+    All that it streams adds up to the response.
+    """
+
+    async def items(task: str) -> AsyncGenerator[Chunk | Response]:
+        async for item in chunked(opened(chunks), Course("here", asked), task):
+            yield item if isinstance(item, Chunk) else read(*item)
 
     async def go() -> tuple[Response, str]:
         body, timing = await put_together(opened(chunks), Course("here", asked))
-        streamed = [text async for text in texts(opened(chunks), Course("here", asked))]
-        return read(body, timing), "".join(streamed)
+        response = read(body, timing)
+        *streamed, whole = [item async for item in completed(items(task), chat_request())]
+        assert isinstance(whole, Response)
+        assert timeless(whole) == timeless(response)
+        return response, summed(response, streamed)
 
     return asyncio.run(go())
+
+
+def summed(response: Response, streamed: list[Any]) -> str:
+    """Make sure that chunks add up to a response, and return their text of its first choice."""
+    choices = added_up(streamed)
+    assert [plain(one) for one in choices] == [plain(one) for one in response.choices]
+    assert [chunk.usage for chunk in streamed if chunk.usage is not None] == [response.usage]
+    return choices[0].text
+
+
+async def ended(chunks: list[Chunk], response: Response) -> list[Any]:
+    """Return chunks with what completes them."""
+
+    async def items() -> AsyncGenerator[Chunk | Response]:
+        for chunk in chunks:
+            yield chunk
+        yield response
+
+    return [item async for item in completed(items(), chat_request()) if isinstance(item, Chunk)]
+
+
+def plain(choice: Choice) -> Choice:
+    """Return a choice without what chunks leave to whoever adds them up: sums, and forms of nothing."""
+    return msgspec.structs.replace(
+        choice,
+        cumulative_logprob=None,
+        token_ids=choice.token_ids or None,
+        logprobs=choice.logprobs or None,
+        reasoning=choice.reasoning or None,
+        tool_calls=tuple(map(parsed, choice.tool_calls)),
+    )
+
+
+def parsed(call: Any) -> Any:
+    """Return a call with its arguments read: providers space them as they like."""
+    function = call["function"]
+    return {**call, "function": {**function, "arguments": json.loads(function.get("arguments") or "{}")}}
 
 
 @settings(max_examples=150, deadline=None)
@@ -180,7 +230,9 @@ def test_raw_completion_in_openai_form(data: st.DataObject) -> None:
         return read_text(body, "e", timing, READING)
 
     at_once = read(json.dumps(whole).encode(), Timing())
-    in_pieces, streamed = assembled(data.draw(streams([*events, {"choices": [], "usage": usage}])), read, 1)
+    in_pieces, streamed = assembled(
+        data.draw(streams([*events, {"choices": [], "usage": usage}])), read, 1, "complete"
+    )
 
     assert timeless(in_pieces) == at_once
     assert streamed == text
@@ -246,10 +298,10 @@ def test_message_of_anthropic(data: st.DataObject) -> None:
     pieces = AnthropicPieces(Course("here", 1), READING)
 
     at_once = read_message(json.dumps(whole).encode(), READING)
-    text = "".join(pieces.add(event) for event in data_of(data.draw(streams(events, done=False))))
+    chunks = [pieces.add(event) for event in data_of(data.draw(streams(events, done=False)))]
 
     assert timeless(pieces.response()) == at_once
-    assert text == at_once.text
+    assert summed(at_once, asyncio.run(ended(chunks, at_once))) == at_once.text
 
 
 @st.composite
@@ -288,7 +340,8 @@ def test_answer_of_google(data: st.DataObject) -> None:
     pieces = GooglePieces(Course("here", asked), READING)
 
     at_once = read_answer(json.dumps(whole).encode(), asked, READING)
-    text = "".join(pieces.add(event) for event in data_of(data.draw(streams(events, done=False))))
+    drawn = data_of(data.draw(streams(events, done=False)))
+    chunks = [chunk for event in drawn for chunk in pieces.add(event)]
 
     assert timeless(pieces.response()) == at_once
-    assert text == at_once.text
+    assert summed(at_once, asyncio.run(ended(chunks, at_once))) == at_once.text

@@ -23,6 +23,7 @@ from runner.errors import (
 from runner.spec import Model, Topology
 from runner.values import Choice, Request, Response, Usage
 from tests.engines.asking_engines import ask, chat_request, text_request
+from tests.engines.chunk_kit import texts_of
 
 
 def answer(request: Request, **settings: Any) -> Response:
@@ -66,7 +67,7 @@ def test_fake_streams_the_words_of_its_answer() -> None:
 
     async def run() -> list[str]:
         async with KIND.create(Fake(), Model(name="m")) as engine:
-            return [piece async for piece in engine.stream(chat_request("one two\n three"))]
+            return await texts_of(engine, chat_request("one two\n three"))
 
     assert asyncio.run(run()) == ["one", " two", "\n three"]
 

@@ -27,6 +27,7 @@ from runner.shipped import shipped
 from runner.spec import Model
 from runner.values import Request, Response, Scope
 from tests.engines.asking_engines import chat_request, text_request
+from tests.engines.chunk_kit import texts_of
 
 TINY = shipped() / "models" / "tiny"
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_tokens": 12}
@@ -182,7 +183,7 @@ def test_stream_yields_the_answer_in_pieces() -> None:
 
     async def run() -> list[str]:
         async with KIND.create(Mistralrs(), Model(name=str(TINY))) as engine:
-            return [piece async for piece in engine.stream(chat_request("37+48", **GREEDY))]
+            return await texts_of(engine, chat_request("37+48", **GREEDY))
 
     assert asyncio.run(run()) == ["8", "5"]
 
@@ -297,7 +298,7 @@ def test_late_stream_is_given_up() -> None:
     async def run() -> list[str]:
         async with KIND.create(Mistralrs(timeout=0.7), Model(name=str(TINY))) as engine:
             with pytest.raises(RequestTimeoutError):
-                [piece async for piece in engine.stream(endless())]
-            return [piece async for piece in engine.stream(chat_request("37+48", **GREEDY))]
+                await texts_of(engine, endless())
+            return await texts_of(engine, chat_request("37+48", **GREEDY))
 
     assert "".join(asyncio.run(run())) == "85"

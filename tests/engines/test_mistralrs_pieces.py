@@ -14,6 +14,7 @@ from runner.shipped import shipped
 from runner.spec import Model
 from runner.values import Request, Response, Timing
 from tests.engines.asking_engines import chat_request, text_request
+from tests.engines.chunk_kit import texts_of
 
 TINY = shipped() / "models" / "tiny"
 GREEDY: dict[str, Any] = {"temperature": 0.0, "max_tokens": 12}
@@ -80,7 +81,7 @@ def test_too_long_a_prompt_is_told_with_the_first_piece() -> None:
             with pytest.raises(ContextLengthError, match="2048"):
                 await engine.generate(chat_request("1" * 3000, **GREEDY))
             with pytest.raises(ContextLengthError, match="2048"):
-                [piece async for piece in engine.stream(chat_request("1" * 3000, **GREEDY))]
+                await texts_of(engine, chat_request("1" * 3000, **GREEDY))
             return (await engine.generate(chat_request("37+48", **GREEDY))).text
 
     assert asyncio.run(run()) == "85"
@@ -92,6 +93,6 @@ def test_raw_prompt_may_be_streamed_though_it_has_no_pieces() -> None:
     async def run() -> list[str]:
         async with KIND.create(Mistralrs(stream=True), Model(name=str(TINY))) as engine:
             request = text_request("<|user|>37+48<|assistant|>", **GREEDY)
-            return [piece async for piece in engine.stream(request)]
+            return await texts_of(engine, request)
 
     assert asyncio.run(run()) == ["85"]

@@ -13,6 +13,7 @@ from runner.errors import AskError, EngineStartError, IncompleteResponseError
 from runner.spec import Model
 from runner.values import Request, Response, TokenLogprob, Usage
 from tests.engines.asking_engines import ask, chat_request, text_request
+from tests.engines.chunk_kit import texts_of
 from tests.engines.scripted_server import Reply, ScriptedServer, chat, serving
 
 
@@ -174,7 +175,7 @@ def stream(body: bytes) -> list[str]:
         async with serving(Reply(body)) as server:
             engine = KIND.create(OpenAICompatible(base_url=server.url), Model(name="m"))
             async with engine:
-                pieces = [piece async for piece in engine.stream(chat_request())]
+                pieces = await texts_of(engine, chat_request())
             assert server.sent[0].body["stream"] is True
             return pieces
 

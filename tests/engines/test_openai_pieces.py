@@ -17,6 +17,7 @@ from runner.errors import (
 from runner.spec import Model
 from runner.values import Request, Response
 from tests.engines.asking_engines import chat_request, text_request
+from tests.engines.chunk_kit import texts_of
 from tests.engines.scripted_server import Reply, chat, serving
 
 
@@ -39,7 +40,7 @@ def texts(reply: Reply, **sampling: Any) -> list[str]:
         async with serving(reply) as server:
             settings = OpenAICompatible(base_url=server.url)
             async with KIND.create(settings, Model(name="m")) as engine:
-                return [text async for text in engine.stream(chat_request(**sampling))]
+                return await texts_of(engine, chat_request(**sampling))
 
     return asyncio.run(go())
 

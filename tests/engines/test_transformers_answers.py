@@ -23,6 +23,7 @@ from runner.spec import Model
 from runner.values import Message, Request, Scope
 from tests.engines.asking_engines import chat_request, text_request
 from tests.engines.asking_transformers import GREEDY, TINY, ask, generated, prompt_ids
+from tests.engines.chunk_kit import texts_of
 
 torch = pytest.importorskip("torch")
 _ENDLESS: dict[str, Any] = {"temperature": 0.0, "max_tokens": 2000, "ignore_eos": True}
@@ -122,7 +123,7 @@ def test_stream_shows_nothing_that_a_stop_string_may_take_back() -> None:
     async def pieces(**sampling: Any) -> list[str]:
         async with tiny() as engine:
             request = chat_request("reverse abcdefg", **GREEDY, **sampling)
-            return [piece async for piece in engine.stream(request)]
+            return await texts_of(engine, request)
 
     assert asyncio.run(pieces()) == list("gfedcba")
     assert asyncio.run(pieces(stop=["dcb"])) == ["g", "f", "e"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runner.engines.chunks import Chunk
 from runner.engines.transformers import Transformers
 from runner.errors import BadRequestError, EngineError, EngineStartError
 from runner.spec import Model
@@ -271,7 +272,7 @@ def test_batch_that_does_not_fit_the_memory_is_halved_and_begun_again(rows: int)
     loaded = load(Transformers(device="cpu"), Model(name=str(TINY)))
     decoder = Decoder(replace(loaded, model=Cramped(loaded, rows)), 8)
     words = ["abc", "abcdefg", "hello", "fghi", "abcdef", "gfedcba", "xyz"]
-    shown: dict[str, list[str]] = {word: [] for word in words}
+    shown: dict[str, list[Chunk]] = {word: [] for word in words}
 
     async def run() -> list[str]:
         requests = {word: wanted(chat_request(f"reverse {word}", **GREEDY), loaded) for word in words}
@@ -285,5 +286,7 @@ def test_batch_that_does_not_fit_the_memory_is_halved_and_begun_again(rows: int)
             asyncio.run(run())
         return
     assert asyncio.run(run()) == [word[::-1] for word in words]
-    assert ["".join(pieces) for pieces in shown.values()] == [word[::-1] for word in words]
+    assert ["".join(chunk.text for chunk in pieces) for pieces in shown.values()] == [
+        word[::-1] for word in words
+    ]
     assert decoder.most == 3

@@ -20,7 +20,7 @@ from runner.launch.attempts import (
     write_state,
 )
 from runner.launch.processes import is_running
-from runner.masking.child import Masker
+from runner.masking.forms import MaskedStream, Masker
 from tests.launch.launch_kit import ROOT, wait_for
 
 _PROGRAM = """
@@ -102,16 +102,16 @@ def test_masked_output_survives_a_crash(tmp_path: Path) -> None:
 )
 def test_masking_in_pieces_equals_masking_at_once(secrets: list[str], text: str, data: st.DataObject) -> None:
     """Where the stream is cut makes no difference, and nothing is held back at the end."""
-    values = [value.encode() for value in secrets]
     pieces, rest = [], text.encode()
     while rest:
         cut = data.draw(st.integers(1, len(rest)))
         pieces.append(rest[:cut])
         rest = rest[cut:]
-    masker = Masker(values)
-    streamed = b"".join(masker.feed(piece) for piece in pieces) + masker.feed(b"", last=True)
+    masker = Masker(secrets)
+    stream = MaskedStream(masker)
+    streamed = b"".join(stream.feed(piece) for piece in pieces) + stream.feed(b"", last=True)
 
-    assert streamed == Masker(values).feed(text.encode(), last=True)
+    assert streamed == masker.mask(text.encode())
 
 
 def test_attempts_are_numbered_in_order_beyond_nine(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.work.work_kit import Echo, Lab, served
 
 pytestmark = pytest.mark.usefixtures("lab")
 
-_SAMPLING = {"temperature": 0.5, "max_tokens": 7, "stop": ["\n"], "seed": 3}
+_SAMPLING: dict[str, Any] = {"temperature": 0.5, "max_tokens": 7, "stop": ["\n"], "seed": 3}
 
 
 def model(url: str, **keys: Any) -> LLM:
@@ -172,7 +172,7 @@ def test_cache_that_cannot_be_written_says_how_one_does_without(lab: Lab) -> Non
 
     told, hint = str(raised.value).splitlines()
     assert told.startswith(f"the cache {lab.folder / 'runs' / '.cache.sqlite'} can't be used: ")
-    assert hint == "    cache=False asks without it; cache=PATH names another file"
+    assert hint == "    cache=False works without it; cache=PATH names another file"
 
 
 def test_damaged_answer_is_asked_again_and_replaced(

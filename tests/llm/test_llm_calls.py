@@ -139,13 +139,13 @@ def test_arguments_are_refused_like_a_file() -> None:
 @pytest.mark.parametrize(
     ("sampling", "said"),
     [
-        ({"temprature": 1}, r"sampling\.temprature \(call\): unknown key\n    did you mean temperature\?"),
-        ({"temperature": -1}, r"sampling\.temperature \(call\): -1 given"),
+        ({"temprature": 1}, r"^temprature: unknown key\n    did you mean temperature\?"),
+        ({"temperature": -1}, r"^temperature: -1 given"),
         ({"tools": [{"type": "function"}]}, r"engine fake can't honour tools\n    taken by: .*vllm"),
-        ({"top_logprobs": 3}, r"sampling\.top_logprobs \(call\): needs logprobs"),
+        ({"top_logprobs": 3}, r"^top_logprobs: needs logprobs\n    add logprobs=True"),
         ({"temperature": "{{ row.t }}"}, r"a template, and a call has no row"),
-        ({"temperature": float("nan")}, r"sampling\.temperature: nan given"),
-        ({"json_schema": {"x": object()}}, r"sampling\.json_schema\.x: object given, expected text"),
+        ({"temperature": float("nan")}, r"^temperature: nan given"),
+        ({"json_schema": {"x": object()}}, r"^json_schema\.x: object given, expected text"),
     ],
     ids=["unknown", "range", "unable", "together", "template", "nan", "no json"],
 )
@@ -202,7 +202,7 @@ def test_call_of_a_completion_says_its_length(url: str) -> None:
     engine = {"kind": "openai_compatible", "base_url": url}
     with (
         LLM({"name": "m"}, engine=engine, task="complete") as llm,
-        pytest.raises(ConfigError, match=r"sampling\.max_tokens: engine openai_compatible needs it"),
+        pytest.raises(ConfigError, match=r"^max_tokens: engine openai_compatible needs it"),
     ):
         llm.generate_sync("x")
 
@@ -230,7 +230,7 @@ def test_token_ids_are_for_engines_that_take_them() -> None:
 
 def test_stream_takes_one_choice() -> None:
     """Several choices can't be told apart in a stream."""
-    with fake() as llm, pytest.raises(ConfigError, match=r"sampling\.n: a stream is one choice"):
+    with fake() as llm, pytest.raises(ConfigError, match=r"^n: a stream of text is one choice"):
         next(llm.stream_sync("x", n=2))
 
 

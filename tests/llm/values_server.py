@@ -42,7 +42,7 @@ async def pooling(exchange: Exchange) -> None:
 async def complete(exchange: Exchange) -> None:
     """Tell the log probabilities of a prompt with a token a character, each of -1."""
     body = exchange.request.json()
-    ids = [ord(character) for character in body["prompt"]]
+    ids = [ord(one) if isinstance(one, str) else one for one in body["prompt"]]
     told = [None, *({str(token): {"logprob": -1.0, "rank": 1}} for token in ids[1:])]
     choice = {"index": 0, "text": "x", "finish_reason": "length", "token_ids": [1], "prompt_token_ids": ids}
     await _say(exchange, choices=[{**choice, "prompt_logprobs": told if "prompt_logprobs" in body else None}])

@@ -27,6 +27,7 @@ from runner.errors import (
 from runner.spec import Model
 from runner.values import Request, Response, Usage
 from tests.engines.asking_engines import ask, chat_request
+from tests.engines.chunk_kit import texts_of
 from tests.providers.aimock import Aimock, aimock, fails, says
 from tests.providers.native import KINDS, PNG, SCHEMA, TOOL, TURNS, conversation, with_image
 from tests.providers.wire import KEY
@@ -120,7 +121,7 @@ def test_stream_brings_the_same_text(mock: Aimock, kind: str) -> None:
 
     async def run() -> list[str]:
         async with described.create(settings, Model(name="m")) as engine:
-            return [piece async for piece in engine.stream(chat_request("Sure?"))]
+            return await texts_of(engine, chat_request("Sure?"))
 
     assert "".join(asyncio.run(run())) == "Yes, I am sure."
 

@@ -25,6 +25,7 @@ from runner.errors import (
 from runner.spec import Model
 from runner.values import Request
 from tests.engines.asking_engines import ask, chat_request
+from tests.engines.chunk_kit import texts_of
 from tests.providers.aimock import Aimock, aimock, fails, says
 from tests.providers.test_openai_form import CALL, KINDS, SCHEMA, TOOL, conversation
 from tests.providers.wire import KEY, PATHS
@@ -101,7 +102,7 @@ def test_it_streams(kind: str) -> None:
         described = engine_kinds()[kind]
         settings = described.settings.model_validate({"kind": kind, "base_url": url(mock, kind)})
         async with described.create(settings, Model(name="m")) as engine:
-            return [piece async for piece in engine.stream(request)]
+            return await texts_of(engine, request)
 
     text = "Paris is the capital of France, and has been for a long time."
     with aimock(says(text, reasoning="towers")) as mock:

@@ -9,9 +9,11 @@ from contextlib import aclosing
 
 import pytest
 
+from runner.engines.chunks import Chunk
 from runner.engines.registry import engine_kinds
 from runner.spec import Model
 from tests.engines.asking_engines import chat_request
+from tests.engines.chunk_kit import chunks_of
 from tests.http_server import Exchange, HttpServer, head
 from tests.providers.pieces import saying_in_pieces
 from tests.providers.wire import KEYS, PATHS
@@ -48,8 +50,8 @@ def test_connection_is_closed_with_the_stream(kind: str) -> None:
         given = {"kind": kind, "base_url": server.url(PATHS.get(kind, "/v1"))}
         settings = described.settings.model_validate(given)
         async with described.create(settings, Model(name="m")) as engine:
-            async with aclosing(engine.stream(chat_request())) as pieces:
-                assert await anext(pieces) == "one"
+            async with aclosing(chunks_of(engine, chat_request())) as pieces:
+                assert await anext(pieces) == Chunk(text="one")
                 assert server.open == 1
             await server.until(lambda server: server.open == 0)
 

@@ -18,6 +18,7 @@ from runner.errors import AskError
 from runner.spec import Model
 from runner.values import Request, Response
 from tests.engines.asking_engines import ask, chat_request
+from tests.engines.chunk_kit import texts_of
 from tests.engines.scripted_server import Reply, ScriptedServer, Sent, serving
 
 KEY = "sk-very-secret-0123456789"
@@ -76,7 +77,7 @@ def streamed(kind: str, request: Request, reply: Reply, **settings: Any) -> tupl
             given = {"kind": kind, "base_url": address(server, kind), **settings}
             own = described.settings.model_validate(given)
             async with described.create(own, Model(name="m")) as engine:
-                pieces = [piece async for piece in engine.stream(request)]
+                pieces = await texts_of(engine, request)
             (sent,) = server.sent
             return pieces, sent
 

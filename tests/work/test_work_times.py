@@ -55,7 +55,12 @@ def test_times_are_in_responses_and_metrics(lab: Lab, server: HttpServer) -> Non
     times = result.metrics()["times"]
     for name in ("first_token", "inter_token"):
         found = sorted(timing[name] for timing in stored)
-        assert times[name] == pytest.approx({"mean": sum(found) / 3, "median": found[1], "responses": 3})
+        assert times[name] == pytest.approx({
+            "mean": sum(found) / 3,
+            "median": found[1],
+            "responses": 3,
+            "cached": 0,
+        })
 
 
 def test_answers_that_come_at_once_have_no_such_times(lab: Lab, server: HttpServer) -> None:
