@@ -11,7 +11,7 @@ RunnerError
 │   ├── EngineFailingError     nothing was ever answered, and twenty requests failed in all attempts
 │   └── EngineStartError       the engine could not be started
 ├── RowError                   final for one row: recorded, not asked again
-│   ├── BadRequestError        400 and other 4xx; 403 for what a prompt says
+│   ├── BadRequestError        400 and other 4xx; 403 for what a prompt says; 5xx that a constraint causes
 │   ├── ContextLengthError     the prompt does not fit the model's context
 │   ├── RenderError            a template failed on this row, or filled in what can't be sent
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too

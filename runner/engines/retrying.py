@@ -12,10 +12,13 @@ from typing import Any, Self
 from msgspec import structs
 
 from runner.engines.base import Engine
+from runner.engines.constraints import constraint_of
 from runner.engines.limits import Limiter
 from runner.engines.sending import Sending
+from runner.engines.passthrough import FORMS
 from runner.errors import (
     AskError,
+    BadRequestError,
     ConnectionFailedError,
     EngineError,
     EngineUnreachableError,
@@ -25,6 +28,7 @@ from runner.errors import (
     RequestTimeoutError,
     RetryableError,
     ServerError,
+    unvaried,
 )
 from runner.values import Request, Response
 
@@ -53,6 +57,8 @@ class Retrying:
     counts the attempts. What still fails after the last one is raised:
 
     - a malformed answer as `MalformedError`, final for its row; two in a row are enough;
+    - the same 5xx to every attempt of a request with a constraint, while others were answered, as
+      `BadRequestError`, final for its row;
     - a lost connection as `EngineUnreachableError`, if no other request was answered meanwhile;
     - a server that asks for more patience than there is, as `EngineError`;
     - all else as it was, with the number of attempts in its message.
@@ -84,6 +90,8 @@ class Retrying:
         self._tell = tell
         self._retried = retried
         self._answers = 0
+        self._errors = 0
+        """How many of the answers were errors."""
         self._retrying = 0
         """Requests whose first attempt failed and that are neither answered nor given up."""
 
@@ -153,13 +161,17 @@ class Retrying:
         self, request: Request, failure: RetryableError, answers: int, sending: Sending | None
     ) -> Response:
         """Send a request again until it is answered, or there is no sense in going on."""
-        attempts, malformed = 1, 0
+        attempts, malformed, good = 1, 0, self._good
+        alike: tuple[object, ...] | None = _kept(failure)
         while True:
             # Each malformed answer is paid for, and a server that sends two will send a third.
             malformed = malformed + 1 if isinstance(failure, MalformedResponseError) else 0
             heard = sending is not None and sending.heard
             if heard or malformed >= _MOST_MALFORMED or self._gives_up(failure, attempts):
-                raise self._final(failure, attempts, answers) from failure
+                # It has failed in one way, and others were answered even after the last attempt but one.
+                refused = _kept(failure) == alike and self._good > good
+                raise self._final(failure, attempts, answers, _constraint(request), refused) from failure
+            alike, good = alike if _kept(failure) == alike else None, self._good
             await self._wait(failure, attempts)
             attempts += 1
             self._retried(_kind(failure))
@@ -179,6 +191,11 @@ class Retrying:
             self._limiter.throttled(sent_in, self._bearable(error))
         if not isinstance(error, ConnectionFailedError | RequestTimeoutError):
             self._answers += 1  # the server did answer
+            self._errors += 1
+
+    @property
+    def _good(self) -> int:
+        return self._answers - self._errors
 
     def _gives_up(self, failure: RetryableError, attempts: int) -> bool:
         return attempts >= self._max_attempts or _asked(failure) > self._backoff.patience
@@ -195,17 +212,44 @@ class Retrying:
         """Return how long all sending is to pause."""
         return error.retry_after if _asked(error) <= self._backoff.patience else None
 
-    def _final(self, error: RetryableError, attempts: int, answers: int) -> AskError:
-        """Return what a failure comes to when it isn't tried again."""
+    def _final(
+        self, error: RetryableError, attempts: int, answers: int, constraint: str, refused: bool
+    ) -> AskError:
+        """Return what a failure comes to when it isn't tried again.
+
+        Args:
+            error: the last failure.
+            attempts: how many there were.
+            answers: how many the server had given before.
+            constraint: of the request; empty if there is none.
+            refused: every attempt failed like this one, while other requests were answered.
+        """
         said = f"{error.message} (after {attempts} attempt{'s' * (attempts > 1)})"
         if _asked(error) > self._backoff.patience:
             said = f"{said}; the server asks to wait {_asked(error):.0f} s"
             return EngineError(said, error.status, error.code, error.retry_after, attempts)
+        if constraint and isinstance(error, MalformedResponseError | ServerError) and refused:
+            said = f"{said}; other requests were answered meanwhile, this one has {constraint}"
+            if isinstance(error, ServerError):
+                return BadRequestError(said, error.status, error.code, attempts=attempts)
         if isinstance(error, MalformedResponseError):
             return MalformedError(said, error.status, error.code, attempts=attempts)
         if isinstance(error, ConnectionFailedError) and answers == self._answers:
             return EngineUnreachableError(said, attempts=attempts)
         return replace(error, message=said, attempts=attempts)
+
+
+def _kept(failure: RetryableError) -> tuple[object, ...]:
+    """Return what stays the same where one cause makes several requests fail."""
+    return type(failure), failure.status, failure.code, unvaried(failure.message)
+
+
+def _constraint(request: Request) -> str:
+    """Return where a request says what its answer has to obey; empty if it doesn't."""
+    if (constraint := constraint_of(request)) is not None:
+        return f"sampling.{constraint[0]}"
+    passed = request.sampling.get("passthrough") or {}
+    return next((f"sampling.passthrough.{name}" for name in passed if name in FORMS), "")
 
 
 _MOST_DOUBLINGS = 60

@@ -1,0 +1,114 @@
+"""One constraint that a server fails on is the row's fault; a server that fails on everything is not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from runner.engines.limits import Limiter
+from runner.engines.retrying import Backoff, Retrying
+from runner.engines.vllm import KIND
+from runner.errors import BadRequestError, MalformedError, ServerError
+from runner.spec import Model
+from tests.engines.asking_engines import chat_request
+from tests.http_server import Exchange, HttpServer
+from tests.work.work_kit import CHAT, completion
+
+QUICK = Backoff(first=0.001, longest=0.004, jitter=0.001)
+CONSTRAINTS: dict[str, Any] = {
+    "json_schema": {"type": "object", "properties": {"a": {"type": "string"}}},
+    "regex": "a+",
+    "choice": ["a", "b"],
+    "passthrough": {"structured_outputs": {"grammar": "root ::= 'a'"}},
+}
+FAILED = b'{"error":{"message":"internal error in request req-%d"}}'
+
+
+class Fails:
+    """Fails on what is asked "bad", once a "good" request was answered since it last did, if *between*."""
+
+    def __init__(self, *failures: tuple[int, bytes], between: bool = True) -> None:
+        self._failures = failures
+        self._between = between
+        self._answered = asyncio.Event()
+        self.failed = 0
+
+    async def __call__(self, exchange: Exchange) -> None:
+        text = exchange.request.json()["messages"][-1]["content"]
+        if text == "good":
+            await exchange.answer(completion("fine"))
+            self._answered.set()
+            return
+        if self._between and self.failed:
+            await self._answered.wait()
+        status, body = self._failures[min(self.failed, len(self._failures) - 1)]
+        self.failed += 1
+        self._answered.clear()
+        await exchange.answer(body % self.failed if b"%d" in body else body, status)
+
+
+def failure(server: Fails, *, others: bool = True, attempts: int = 3, **sampling: Any) -> BaseException:
+    """Return the error of a request that fails, while others are sent and answered."""
+
+    async def go() -> BaseException:
+        with HttpServer({CHAT: server}) as http:
+            settings = KIND.settings.model_validate({"kind": "vllm", "base_url": http.url("/v1")})
+            inner = KIND.create(settings, Model(name="m"))
+            async with Retrying(inner, attempts, Limiter(4), QUICK) as engine:
+                bad = asyncio.ensure_future(engine.generate(chat_request("bad", **sampling)))
+                while others and not bad.done():
+                    await engine.generate(chat_request("good"))
+                (error,) = await asyncio.gather(bad, return_exceptions=True)
+                assert isinstance(error, BaseException)
+                return error
+
+    return asyncio.run(go())
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_same_server_error_is_final_and_names_the_constraint(name: str) -> None:
+    """However the server numbers its requests."""
+    error = failure(Fails((500, FAILED)), **{name: CONSTRAINTS[name]})
+
+    assert isinstance(error, BadRequestError)
+    assert (error.status, error.attempts) == (500, 3)
+    assert f"sampling.{name}" in str(error)
+    assert "internal error" in str(error)
+
+
+def test_malformed_answer_names_the_constraint() -> None:
+    """It was final before."""
+    error = failure(Fails((200, b"{}")), regex="a+")
+
+    assert isinstance(error, MalformedError)
+    assert "sampling.regex" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("server", "others", "attempts", "sampling"),
+    [
+        (lambda: Fails((500, FAILED)), True, 3, {}),
+        (lambda: Fails((500, FAILED), between=False), False, 3, {"regex": "a+"}),
+        (lambda: Fails((500, FAILED), between=False), True, 1, {"regex": "a+"}),
+        (lambda: Fails((500, FAILED), (503, FAILED), (500, FAILED)), True, 3, {"regex": "a+"}),
+        (lambda: Fails((500, FAILED), (500, b"out of memory")), True, 3, {"regex": "a+"}),
+    ],
+    ids=["no constraint", "no others", "one attempt", "other statuses", "other messages"],
+)
+def test_what_may_pass_is_worth_a_later_run(
+    server: Any, others: bool, attempts: int, sampling: dict[str, Any]
+) -> None:
+    """A server that is down, or overloaded, is no row's fault."""
+    error = failure(server(), others=others, attempts=attempts, **sampling)
+
+    assert isinstance(error, ServerError)
+    assert "sampling." not in str(error)
+
+
+def test_schema_is_not_repeated() -> None:
+    """Its name does."""
+    schema = CONSTRAINTS["json_schema"]
+    assert json.dumps(schema) not in str(failure(Fails((502, FAILED)), json_schema=schema))
