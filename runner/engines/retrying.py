@@ -14,8 +14,8 @@ from msgspec import structs
 from runner.engines.base import Engine
 from runner.engines.constraints import constraint_of
 from runner.engines.limits import Limiter
-from runner.engines.sending import Sending
 from runner.engines.passthrough import FORMS
+from runner.engines.sending import Sending
 from runner.errors import (
     AskError,
     BadRequestError,
