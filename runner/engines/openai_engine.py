@@ -29,6 +29,7 @@ from runner.engines.provider_errors import provider_error, report
 from runner.engines.sse import events
 from runner.engines.stops import without_stops
 from runner.engines.task_wire import Wire
+from runner.engines.versioned import Versioned
 from runner.errors import (
     AskError,
     BadRequestError,
@@ -137,6 +138,7 @@ class OpenAIEngine:
         self._version: str | None = None
         self._readings: dict[int, Reading] = {}
         """How answers to requests of each sampling are read, by its id; requests share theirs."""
+        self._versioned = Versioned(endpoint.base_url, self._status)
         self._batcher = Batcher(self._send, endpoint.batch_size)
 
     @property
@@ -169,8 +171,9 @@ class OpenAIEngine:
                 answer = await self._posting(url, endpoint.body(request))
                 body, timing = self._taken(url, answer), Timing(time.perf_counter() - start)
             response = self._read(request, body, timing)
-        except (HttpError, AskError):
+        except (HttpError, AskError) as error:
             with self._told():
+                await self._versioned.check(error)
                 raise
         self._version = response.engine_version
         return response
@@ -178,10 +181,25 @@ class OpenAIEngine:
     async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
         """Yield chunks as they come, and the response."""
         with self._told():
-            events = self._events(request, _IN_PIECES)
+            events = self._versioned_events(request)
             async with aclosing(chunked(events, self._course(request), request.task)) as found:
                 async for item in found:
                     yield item if isinstance(item, Chunk) else self._read(request, *item)
+
+    async def _versioned_events(self, request: Request) -> AsyncGenerator[bytes]:
+        try:
+            async with aclosing(self._events(request, _IN_PIECES)) as found:
+                async for data in found:
+                    yield data
+        except AskError as error:
+            await self._versioned.check(error)
+            raise
+
+    async def _status(self, url: str) -> int:
+        assert self._client is not None, "the engine is not started"
+        timeout = self._endpoint.timeout
+        answer = await self._client.request("GET", url, headers=self._headers, body=b"", timeout=timeout)
+        return answer.status
 
     def _posting(self, url: str, fields: dict[str, Any]) -> Coroutine[Any, Any, HttpResponse]:
         """Return what sends a body, for the caller to await: one coroutine less than to await it here."""
@@ -212,7 +230,12 @@ class OpenAIEngine:
         with self._told():
             fields = {"model": endpoint.model, **endpoint.further, **wire.body(requests)}
             url, start = wire.url(endpoint.base_url), time.perf_counter()
-            body = self._taken(url, await self._posting(url, fields))
+            answer = await self._posting(url, fields)
+            try:
+                body = self._taken(url, answer)
+            except AskError as error:
+                await self._versioned.check(error)
+                raise
             timing = Timing(time.perf_counter() - start)
             try:
                 responses = wire.read(body, requests, Reading(requests[0].sampling, endpoint.notes))

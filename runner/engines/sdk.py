@@ -51,7 +51,7 @@ class ProviderSettings(RemoteSettings):
 
     def api_key(self) -> str:
         """Return the key; `require_ready` has seen that it is set."""
-        return os.environ[self.api_key_env]
+        return os.environ[self.key_variable or self.api_key_env]
 
     def further_headers(self) -> dict[str, str]:
         """Return the headers that `headers_env` names, with their values."""
