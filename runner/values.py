@@ -133,19 +133,24 @@ def request_key(canonical: bytes) -> bytes:
 
 
 class TokenLogprob(AsDict, frozen=True, omit_defaults=True, gc=False):
-    """A chosen token, its log probability, and the most likely alternatives."""
+    """A chosen token, its log probability, and the most likely alternatives.
+
+    Where the engine reports it, `rank` is its place among all tokens: 1 is the likeliest.
+    """
 
     token: str
     logprob: float
     token_id: int | None = None
     top: tuple[tuple[str, float], ...] = ()
+    rank: int | None = None
 
 
 class Choice(AsDict, frozen=True, omit_defaults=True, gc=False):
     """One answer.
 
     ``finish_reason`` is ``stop``, ``length``, ``tool_calls``, ``content_filter`` or what the
-    engine said; ``text`` never holds reasoning.
+    engine said; ``text`` never holds reasoning. ``stop_reason`` is the stop string or token that ended it,
+    where the engine reports it, and None at the model's own end.
     """
 
     text: str = ""
@@ -156,6 +161,7 @@ class Choice(AsDict, frozen=True, omit_defaults=True, gc=False):
     reasoning: str | None = None
     tool_calls: tuple[Json, ...] = ()
     parsed: Json = None
+    stop_reason: int | str | None = None
 
 
 class Usage(AsDict, frozen=True, omit_defaults=True, gc=False):

@@ -26,6 +26,7 @@ class ChatToken(msgspec.Struct, gc=False):
     token: str
     logprob: float
     token_id: int | None = None
+    rank: int | None = None
     top_logprobs: list[ChatAlternative] | None = None
 
 
@@ -62,6 +63,8 @@ class ChatChoice(msgspec.Struct, gc=False):
     error: Any = None
     index: int | None = None
     finish_reason: str | None = None
+    stop_reason: Any = None
+    matched_stop: Any = None
     logprobs: ChatLogprobs | None = None
     token_ids: list[int] | None = None
     response_token_ids: list[int] | None = None
@@ -80,6 +83,8 @@ class TextChoice(msgspec.Struct, gc=False):
     error: Any = None
     index: int | None = None
     finish_reason: str | None = None
+    stop_reason: Any = None
+    matched_stop: Any = None
     logprobs: TextLogprobs | None = None
     token_ids: list[int] | None = None
     prompt_token_ids: list[int] | None = None

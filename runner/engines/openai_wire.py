@@ -117,18 +117,23 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
     message = choice.message
     content = message.content
     if type(content) is str and content and choice.finish_reason == "stop" and _is_plain(choice, message):
+        if choice.matched_stop is not None and "stop_token_ids" in reading.sampling:
+            return Choice(content, "stop", stop_reason=_stop_reason(choice, reading))
         return Choice(content, "stop")
     logprobs = _chat_logprobs(choice.logprobs, reading) if choice.logprobs is not None else None
+    ids = choice.token_ids or choice.response_token_ids
+    logprobs = _with_ids(logprobs, ids)
     text = _joined(content)
     return Choice(
         # A refusal comes in a field of its own, and is what the model said.
         text=text or message.refusal or "",
         finish_reason=_finish(choice.finish_reason, refused=bool(message.refusal) and not text),
-        token_ids=_ids(choice.token_ids or choice.response_token_ids),
+        token_ids=_ids(ids),
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
         tool_calls=tuple(_call(call, reading) for call in message.tool_calls) if message.tool_calls else (),
+        stop_reason=_stop_reason(choice, reading),
     )
 
 
@@ -139,19 +144,42 @@ def _is_plain(choice: ChatChoice, message: ChatMessage) -> bool:
         and message.tool_calls is None
         and choice.token_ids is None
         and choice.response_token_ids is None
+        and choice.stop_reason is None
+        and type(choice.matched_stop) is not str
         and not message.reasoning_content
         and not message.reasoning
     )
 
 
 def _text_choice(choice: TextChoice, reading: Reading) -> Choice:
-    logprobs = _text_logprobs(choice.logprobs, reading)
+    logprobs = _with_ids(_text_logprobs(choice.logprobs, reading), choice.token_ids)
     return Choice(
         text=choice.text or "",
         finish_reason=_finish(choice.finish_reason),
         token_ids=_ids(choice.token_ids),
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
+        stop_reason=_stop_reason(choice, reading),
+    )
+
+
+def _stop_reason(choice: ChatChoice | TextChoice, reading: Reading) -> int | str | None:
+    """Return the stop string or token that ended a choice; SGLang reports the model's own end as one too."""
+    reason, matched = choice.stop_reason, choice.matched_stop
+    if reason is None and (type(matched) is str or matched in (reading.sampling.get("stop_token_ids") or ())):
+        reason = matched
+    return reason if type(reason) in {int, str} else None
+
+
+def _with_ids(
+    logprobs: tuple[TokenLogprob, ...] | None, ids: list[int] | None
+) -> tuple[TokenLogprob, ...] | None:
+    """Return log probabilities with the ids of their tokens, which vLLM reports beside them."""
+    if not logprobs or ids is None or len(ids) != len(logprobs):
+        return logprobs
+    return tuple(
+        token if token.token_id is not None else msgspec.structs.replace(token, token_id=id_)
+        for token, id_ in zip(logprobs, ids, strict=True)
     )
 
 
@@ -189,7 +217,7 @@ def _prompt_logprobs(
         by_rank = sorted(alternatives.items(), key=lambda item: item[1].rank or 0)
         top = tuple((token.decoded_token or "", token.logprob) for _, token in by_rank)
         chosen = alternatives[own]
-        found.append(TokenLogprob(chosen.decoded_token or "", chosen.logprob, own, top))
+        found.append(TokenLogprob(chosen.decoded_token or "", chosen.logprob, own, top, chosen.rank))
     return tuple(found)
 
 
@@ -229,6 +257,7 @@ def _chat_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLogpr
             token=token.token,
             logprob=token.logprob,
             token_id=token.token_id,
+            rank=token.rank,
             top=tuple((other.token, other.logprob) for other in token.top_logprobs or ()),
         )
         for token in logprobs.content
