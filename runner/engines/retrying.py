@@ -92,6 +92,8 @@ class Retrying:
         self._answers = 0
         self._errors = 0
         """How many of the answers were errors."""
+        self._given_up = 0
+        """Requests whose last attempt failed."""
         self._retrying = 0
         """Requests whose first attempt failed and that are neither answered nor given up."""
 
@@ -112,7 +114,7 @@ class Retrying:
     async def generate(self, request: Request, sending: Sending | None = None) -> Response:
         """Answer a request; one of which chunks were handed on is never sent again."""
         # What `_send` does, without a coroutine more: nearly all requests succeed at once.
-        limiter, answers = self._limiter, self._answers
+        limiter, answers, good = self._limiter, self._answers, self._answers - self._errors
         if not limiter.take():
             await limiter.wait()
         sent_in = limiter.round
@@ -131,7 +133,7 @@ class Retrying:
             limiter.release()
         self._retrying += 1
         try:
-            return await self._again(request, failure, answers, sending)
+            return await self._again(request, failure, (answers, good), sending)
         finally:
             self._retrying -= 1
             if not self._retrying:
@@ -158,20 +160,25 @@ class Retrying:
         return response
 
     async def _again(
-        self, request: Request, failure: RetryableError, answers: int, sending: Sending | None
+        self, request: Request, failure: RetryableError, before: tuple[int, int], sending: Sending | None
     ) -> Response:
-        """Send a request again until it is answered, or there is no sense in going on."""
-        attempts, malformed, good = 1, 0, self._good
-        alike: tuple[object, ...] | None = _kept(failure)
+        """Send a request again until it is answered, or there is no sense in going on.
+
+        *before* it the server had given so many answers, and so many good ones.
+        """
+        attempts, malformed, given_up = 1, 0, self._given_up
+        (answers, good), kinds = before, {_kept(failure)}
         while True:
             # Each malformed answer is paid for, and a server that sends two will send a third.
             malformed = malformed + 1 if isinstance(failure, MalformedResponseError) else 0
             heard = sending is not None and sending.heard
             if heard or malformed >= _MOST_MALFORMED or self._gives_up(failure, attempts):
-                # It has failed in one way, and others were answered even after the last attempt but one.
-                refused = _kept(failure) == alike and self._good > good
-                raise self._final(failure, attempts, answers, _constraint(request), refused) from failure
-            alike, good = alike if _kept(failure) == alike else None, self._good
+                # A server that is down fails more requests than it answers.
+                others = self._retrying - 1 + self._given_up - given_up
+                alone = attempts > 1 and len(kinds) == 1 and self._answers - self._errors - good > others
+                self._given_up += 1
+                blamed = _constraint(request) if alone else ""
+                raise self._final(failure, attempts, answers, blamed) from failure
             await self._wait(failure, attempts)
             attempts += 1
             self._retried(_kind(failure))
@@ -179,6 +186,7 @@ class Retrying:
                 response = await self._send(request, sending)
             except RetryableError as error:
                 failure = error
+                kinds.add(_kept(failure))
             except AskError as error:
                 error.attempts = attempts
                 raise
@@ -192,10 +200,6 @@ class Retrying:
         if not isinstance(error, ConnectionFailedError | RequestTimeoutError):
             self._answers += 1  # the server did answer
             self._errors += 1
-
-    @property
-    def _good(self) -> int:
-        return self._answers - self._errors
 
     def _gives_up(self, failure: RetryableError, attempts: int) -> bool:
         return attempts >= self._max_attempts or _asked(failure) > self._backoff.patience
@@ -212,23 +216,21 @@ class Retrying:
         """Return how long all sending is to pause."""
         return error.retry_after if _asked(error) <= self._backoff.patience else None
 
-    def _final(
-        self, error: RetryableError, attempts: int, answers: int, constraint: str, refused: bool
-    ) -> AskError:
+    def _final(self, error: RetryableError, attempts: int, answers: int, constraint: str) -> AskError:
         """Return what a failure comes to when it isn't tried again.
 
         Args:
             error: the last failure.
             attempts: how many there were.
             answers: how many the server had given before.
-            constraint: of the request; empty if there is none.
-            refused: every attempt failed like this one, while other requests were answered.
+            constraint: of the request, where every attempt failed like this one, while others were
+                answered; else empty.
         """
         said = f"{error.message} (after {attempts} attempt{'s' * (attempts > 1)})"
         if _asked(error) > self._backoff.patience:
             said = f"{said}; the server asks to wait {_asked(error):.0f} s"
             return EngineError(said, error.status, error.code, error.retry_after, attempts)
-        if constraint and isinstance(error, MalformedResponseError | ServerError) and refused:
+        if constraint and isinstance(error, MalformedResponseError | ServerError):
             said = f"{said}; other requests were answered meanwhile, this one has {constraint}"
             if isinstance(error, ServerError):
                 return BadRequestError(said, error.status, error.code, attempts=attempts)

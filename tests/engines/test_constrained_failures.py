@@ -28,7 +28,7 @@ FAILED = b'{"error":{"message":"internal error in request req-%d"}}'
 
 
 class Fails:
-    """Fails on what is asked "bad", once a "good" request was answered since it last did, if *between*."""
+    """Fails on what is asked "bad", the second time once a "good" request was answered, if *between*."""
 
     def __init__(self, *failures: tuple[int, bytes], between: bool = True) -> None:
         self._failures = failures
@@ -46,7 +46,6 @@ class Fails:
             await self._answered.wait()
         status, body = self._failures[min(self.failed, len(self._failures) - 1)]
         self.failed += 1
-        self._answered.clear()
         await exchange.answer(body % self.failed if b"%d" in body else body, status)
 
 
@@ -106,6 +105,24 @@ def test_what_may_pass_is_worth_a_later_run(
 
     assert isinstance(error, ServerError)
     assert "sampling." not in str(error)
+
+
+def test_server_that_fails_more_requests_than_it_answers_is_to_blame() -> None:
+    """As one that is restarted in the midst of a run."""
+
+    async def go() -> list[Any]:
+        with HttpServer({CHAT: Fails((500, FAILED))}) as http:
+            settings = KIND.settings.model_validate({"kind": "vllm", "base_url": http.url("/v1")})
+            async with Retrying(KIND.create(settings, Model(name="m")), 3, Limiter(8), QUICK) as engine:
+                bad = [engine.generate(chat_request("bad", regex="a+")) for _ in range(4)]
+                return await asyncio.gather(
+                    *bad, engine.generate(chat_request("good")), return_exceptions=True
+                )
+
+    *failed, good = asyncio.run(go())
+
+    assert good.text == "fine"
+    assert [type(error) for error in failed] == [ServerError] * 4
 
 
 def test_schema_is_not_repeated() -> None:
