@@ -11,7 +11,8 @@ RunnerError
 │   ├── EngineFailingError     nothing was ever answered, and twenty requests failed in all attempts
 │   └── EngineStartError       the engine could not be started
 ├── RowError                   final for one row: recorded, not asked again
-│   ├── BadRequestError        400 and other 4xx; 403 for what a prompt says; 5xx that a constraint causes
+│   ├── BadRequestError        400 and other 4xx; 403 for what a prompt says
+│   │   └── UnservableRequestError  500 to each attempt of a request with a constraint
 │   ├── ContextLengthError     the prompt does not fit the model's context
 │   ├── RenderError            a template failed on this row, or filled in what can't be sent
 │   ├── InputError             what a method of an LLM was given is no input for it; a ValueError too
@@ -173,6 +174,10 @@ class RowError(AskError):
 
 class BadRequestError(RowError):
     """Raised when the engine refuses the request itself (400 and other 4xx, 403 for what a prompt says)."""
+
+
+class UnservableRequestError(BadRequestError):
+    """Raised when a server answers others, and each attempt of a constrained request with the same 500."""
 
 
 class ContextLengthError(RowError):

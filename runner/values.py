@@ -135,7 +135,7 @@ def request_key(canonical: bytes) -> bytes:
 class TokenLogprob(AsDict, frozen=True, omit_defaults=True, gc=False):
     """A chosen token, its log probability, and the most likely alternatives.
 
-    Where the engine reports it, `rank` is its place among all tokens: 1 is the likeliest.
+    ``rank`` is its place among all tokens, 1 for the likeliest, where the engine reports it.
     """
 
     token: str
@@ -149,8 +149,8 @@ class Choice(AsDict, frozen=True, omit_defaults=True, gc=False):
     """One answer.
 
     ``finish_reason`` is ``stop``, ``length``, ``tool_calls``, ``content_filter`` or what the
-    engine said; ``text`` never holds reasoning. ``stop_reason`` is the stop string or token that ended it,
-    where the engine reports it, and None at the model's own end.
+    engine said; ``text`` never holds reasoning. ``stop_reason`` is the stop string or token id that
+    ended it, where the request named one and the engine reports it.
     """
 
     text: str = ""

@@ -49,6 +49,7 @@ class AnthropicClient:
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
             http_client=anthropic.DefaultAsyncHttpxClient(
                 limits=httpx2.Limits(max_connections=None),
+                follow_redirects=False,  # the key would go along
                 **limited_bodies(httpx2.AsyncByteStream, settings.max_response_bytes),
             ),
         )
@@ -89,7 +90,8 @@ class AnthropicClient:
     def failure(self, error: Exception) -> AskError:
         if isinstance(error, anthropic.APIStatusError):
             answer = error.response
-            return status_failure(answer.status_code, answer.content, answer.headers)
+            asked = str(answer.request.url)
+            return status_failure(answer.status_code, answer.content, answer.headers, asked, self._address)
         return transport_failure(error, self._address)
 
     async def close(self) -> None:

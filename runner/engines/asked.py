@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from runner.errors import IncompleteResponseError, MissingLogprobsError, ServerError
 from runner.values import Choice, Json, Request, Response, count
@@ -42,6 +43,13 @@ def require_asked(request: Request, response: Response) -> None:
             raise
 
 
+def _require_finite(response: Response) -> None:
+    totals = [choice.cumulative_logprob or 0.0 for choice in response.choices]
+    totals += [token.logprob for token in response.prompt_logprobs or () if token is not None]
+    if not all(map(isfinite, totals)):
+        raise IncompleteResponseError("log probabilities were asked for, and one is NaN or infinite")
+
+
 def _require_whole(request: Request, response: Response) -> None:
     asked = request.sampling.get("n") or 1
     if len(response.choices) < asked:
@@ -53,6 +61,7 @@ def _require_whole(request: Request, response: Response) -> None:
     if request.sampling.get("return_token_ids") and any(c.token_ids is None for c in response.choices):
         raise IncompleteResponseError("return_token_ids was asked for, the answer has none")
     _require_calls(request.sampling.get("tool_choice"), response.choices)
+    _require_finite(response)
     if not request.sampling.get("logprobs"):
         return
     # An answer without text, such as one that a filter cut, has no tokens to speak of.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -11,9 +12,10 @@ from runner.engines.base import Engine, EngineContext, EngineKind
 from runner.engines.capabilities import Capabilities, Parameter, parameters
 from runner.engines.remote import EmbeddingSettings
 from runner.engines.sdk import NEUTRAL, ProviderSettings, SdkEngine, require_ready, rooted_faults
+from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 
-_VARIABLE, _OTHER = "GEMINI_API_KEY", "GOOGLE_API_KEY"
+_KEY, _OTHER_KEY = "GEMINI_API_KEY", "GOOGLE_API_KEY"
 
 
 class Google(EmbeddingSettings, ProviderSettings):
@@ -21,20 +23,22 @@ class Google(EmbeddingSettings, ProviderSettings):
 
     kind: Literal["google"] = "google"
     """Google's Gemini API, through its SDK."""
-    api_key_env: str = Field(_VARIABLE, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Environment variable that holds the key; while GEMINI_API_KEY is not set, GOOGLE_API_KEY counts."""
+    api_key_env: str = Field("GEMINI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Environment variable that holds the key."""
     api_version: str = Field("v1beta", pattern=r"^v[0-9][a-z0-9]*$")
     """Version of the API; what is new is often in v1beta alone."""
-
-    @property
-    def key_variable(self) -> str:
-        """The declared variable; while the default one is not set, the other name that Google has for it."""
-        other = self.api_key_env == _VARIABLE and not os.environ.get(_VARIABLE) and os.environ.get(_OTHER)
-        return _OTHER if other else self.api_key_env
 
     def own_headers(self) -> dict[str, str]:
         """Return the headers that the engine sends by itself; Google has one of its own for the key."""
         return {"x-goog-api-key": "engine.api_key_env"}
+
+    def variable_faults(self) -> list[Fault]:
+        """Find variables that are unset; where Google's SDK would read another one, name that."""
+        faults = super().variable_faults()
+        if self.api_key_env != _KEY or os.environ.get(_KEY) or not os.environ.get(_OTHER_KEY):
+            return faults
+        hint = f"{_OTHER_KEY} is set: write engine.api_key_env={_OTHER_KEY}"
+        return [replace(one, hint=hint) if one.place == "engine.api_key_env" else one for one in faults]
 
 
 def create(settings: EngineSettings, model: Model, context: EngineContext) -> Engine:

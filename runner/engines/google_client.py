@@ -119,7 +119,8 @@ class GoogleClient:
         if isinstance(error, errors.APIError):
             answer = error.response
             if isinstance(answer, httpx2.Response):
-                return status_failure(error.code, answer.content, answer.headers)
+                asked = str(answer.request.url)
+                return status_failure(error.code, answer.content, answer.headers, asked, self._address)
             return status_failure(error.code or 500, json.dumps(error.details).encode(), {})
         if isinstance(error, errors.UnknownApiResponseError | json.JSONDecodeError):
             return malformed(one_line(str(error)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,10 +15,33 @@ from runner.engines.provider_errors import (
     one_line,
     worded_status,
     words_of,
+    wrapped,
 )
 from runner.errors import AskError, ServerError
 
-_CODES = ("code", "status", "status_code", "error_code", "http_code")
+_CODES = ("code", "status", "status_code", "statusCode", "error_code", "http_code")
+_NUMBERED: Mapping[str, Mapping[str, int]] = {
+    # Those of MiniMax.
+    "base_resp": {
+        **dict.fromkeys(("1002", "1039", "1041", "2045", "2056"), 429),
+        "1008": 402,
+        **dict.fromkeys(("1004", "2049"), 401),
+        **dict.fromkeys(("1026", "1027", "2013"), 400),
+        **dict.fromkeys(("1000", "1001", "1013", "1024", "1033"), 500),
+    },
+    # Those of Zhipu.
+    "error": {
+        **dict.fromkeys(("1302", "1303", "1304", "1305", "1308"), 429),
+        **dict.fromkeys(("1112", "1113"), 402),
+        **dict.fromkeys(("1000", "1001", "1002", "1003", "1004"), 401),
+    },
+    # Those of Baidu.
+    "error_code": {
+        **dict.fromkeys(("4", "17", "18", "19", "336501", "336502", "336503"), 429),
+        **dict.fromkeys(("100", "110", "111"), 401),
+    },
+}
+"""Field of an error -> a provider's own numbers in it, and the HTTP status that each comes with."""
 _NAMED = (
     (529, r"^overloaded(_error)?$"),
     (413, r"^request_too_large$"),
@@ -58,7 +81,7 @@ def implied_error(data: Any) -> AskError | None:
     """
     if isinstance(data, dict) and isinstance(data.get("message"), dict):
         return None
-    return _error(data) if _says_something(words_of(data)[0]) else None
+    return _error(data) if _says_something(words_of(data)[0]) or _number(data) else None
 
 
 def named_error(data: bytes) -> AskError:
@@ -119,14 +142,26 @@ def _number(told: Any) -> int | None:
     """Return the HTTP status that an error gives."""
     if not isinstance(told, dict):
         return None
-    inner = told.get("error")
-    for one in (inner if isinstance(inner, dict) else {}, told):
+    inner = wrapped(told)
+    inner = inner[0] if isinstance(inner, list) else inner
+    for one in (inner or {}, told):
         for name in _CODES:
             value = one.get(name)
             if isinstance(value, str) and re.fullmatch(r"[45]\d\d", value):
                 value = int(value)
             if type(value) is int and 400 <= value < 600:  # noqa: PLR2004 - HTTP's errors
                 return value
+    return _own_number(told)
+
+
+def _own_number(told: dict[str, Any]) -> int | None:
+    """Return the HTTP status of a number that is the provider's own."""
+    for field, statuses in _NUMBERED.items():
+        value = told.get(field)
+        if isinstance(value, dict):
+            value = next((value[name] for name in ("status_code", "code") if name in value), None)
+        if type(value) in {int, str} and (status := statuses.get(str(value))):
+            return status
     return None
 
 

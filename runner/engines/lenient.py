@@ -16,8 +16,8 @@ from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
 
+from runner.engines.no_numbers import is_no_number, odd_number, takes_numbers, without_impossible
 from runner.engines.notes import SILENT, Notes
-from runner.finite import finite
 from runner.values import Json, spelled
 
 UNKNOWN = math.nan
@@ -63,18 +63,6 @@ _ASKED = {
 """Sampling value -> fields that have to be readable where it is set."""
 
 
-_NUMBERS = frozenset({
-    "embedding",
-    "logProbability",
-    "logprob",
-    "probs",
-    "score",
-    "top_logprobs",
-    "values",
-})
-"""Fields of numbers that were asked for: null there is a NaN, which the server sends in vain again."""
-
-
 class UnfitError(Exception):
     """Raised when a field that matters can't be read; the message names it.
 
@@ -82,9 +70,9 @@ class UnfitError(Exception):
         asked: the request asked for the field.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, asked: bool = False) -> None:
         super().__init__(message)
-        self.asked = False
+        self.asked = asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +96,9 @@ class Reading:
 
 
 def loose_json(body: bytes) -> Any:
-    """Decode JSON that may begin with a byte order mark and hold NaN, Infinity, or a number beyond a float.
+    """Decode JSON that may begin with a byte order mark and hold NaN, Infinity, or 1e999.
 
-    As a log probability, -Infinity becomes `LEAST_LOGPROB`; all else of these becomes null.
+    Alternatives to a token whose log probability is -Infinity are none, and left out.
 
     Raises:
         DecodeError, ValueError, RecursionError: it isn't JSON, or is nested too deep.
@@ -118,15 +106,15 @@ def loose_json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.DecodeError:
-        if _CONSTANT.search(body) is None:
+        if _CONSTANT.search(body) is None and _HUGE.search(body) is None:
             raise
-    return finite(json.loads(body))
+    return without_impossible(json.loads(body))
 
 
 def strict_json(data: bytes) -> bytes:
     """Return data that `loose_json` can decode as JSON that a strict decoder takes; other data as it is."""
     data = data.removeprefix(b"\xef\xbb\xbf")
-    if _CONSTANT.search(data) is None:
+    if _CONSTANT.search(data) is None and _HUGE.search(data) is None:
         return data
     try:
         return msgspec.json.encode(loose_json(data))
@@ -134,7 +122,8 @@ def strict_json(data: bytes) -> bytes:
         return data
 
 
-_CONSTANT = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]{3}")
+_CONSTANT = re.compile(rb"NaN|Infinity")
+_HUGE = re.compile(rb"\d[eE]\+?\d{3}")
 
 
 def fitted(data: Any, form: type[_Form], reading: Reading) -> _Form:
@@ -191,16 +180,16 @@ def _fit(value: Any, form: Any, place: _Place) -> Any:
 def _fit_struct(data: dict[str, Any], struct: type[msgspec.Struct], place: _Place) -> Any:
     given: dict[str, Any] = {}
     for one in msgspec.structs.fields(struct):
-        value, inner = data.get(one.encode_name), place.at(one.encode_name)
-        if value is None and not one.required:
-            _require_number(one, data, inner)
+        value, inner = _given(one, data), place.at(one.encode_name)
+        lost = _is_lost(one, data)
+        if value is None and not one.required and not lost:
             continue
         if one.encode_name not in data:
             raise UnfitError(f"{inner.path} is missing")
         try:
             given[one.name] = _fit(value, one.type, inner)
         except UnfitError as error:
-            if one.required or (one.encode_name in place.strict and not _is_empty(value)):
+            if _matters(one, place.strict, empty=_is_empty(value) and not lost):
                 error.asked |= one.encode_name not in _ALWAYS and not one.required
                 raise
             count = one.type == Count
@@ -211,7 +200,24 @@ def _fit_struct(data: dict[str, Any], struct: type[msgspec.Struct], place: _Plac
     return struct(**given)
 
 
+def _given(one: msgspec.structs.FieldInfo, data: dict[str, Any]) -> Any:
+    """Return what a field holds; NaN counts as null where it stands in place of something else."""
+    value = data.get(one.encode_name)
+    return None if is_no_number(value) and not takes_numbers(one.type) else value
+
+
+def _is_lost(one: msgspec.structs.FieldInfo, data: dict[str, Any]) -> bool:
+    """Tell whether a number is null, rather than left out: one that the server could not compute."""
+    return one.type is float and data.get(one.encode_name, 0.0) is None
+
+
+def _matters(one: msgspec.structs.FieldInfo, strict: frozenset[str], *, empty: bool) -> bool:
+    return one.required or (one.encode_name in strict and not empty)
+
+
 def _converted(value: Any, form: Any, place: _Place) -> Any:
+    if takes_numbers(form) and (odd := odd_number(value)) is not None:
+        raise UnfitError(f"{place.path or 'it'} holds {odd}, which is no number", asked=True)
     try:
         return msgspec.convert(value, form, str_keys=True)
     except msgspec.ValidationError as error:
@@ -223,29 +229,7 @@ def _converted(value: Any, form: Any, place: _Place) -> Any:
                 return msgspec.convert(other, form, str_keys=True)
             except msgspec.ValidationError:
                 continue
-        pooled = place.path == "data[].data"
-        if _lacks_number(value) and (pooled or place.path.rpartition(".")[2] in _NUMBERS):
-            raise _no_number(place, value) from None
         raise UnfitError(f"{place.path or 'it'} is {spelled(value)}: {error}") from None
-
-
-def _require_number(one: msgspec.structs.FieldInfo, data: dict[str, Any], place: _Place) -> None:
-    """Make sure that null doesn't stand for a number that is left out where it is 0, as Google's are."""
-    if one.default is not None and one.encode_name in _NUMBERS and one.encode_name in data:
-        raise _no_number(place, None)
-
-
-def _no_number(place: _Place, value: Any) -> UnfitError:
-    error = UnfitError(f"{place.path} is {spelled(value)}, which is no number: NaN, or infinite")
-    error.asked = True
-    return error
-
-
-def _lacks_number(value: Any) -> bool:
-    """Tell whether null stands where a number, or one of several, belongs."""
-    if isinstance(value, list):
-        return any(map(_lacks_number, value))
-    return value is None or (isinstance(value, dict) and None in value.values())
 
 
 def _whole_number(value: Any) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from math import isfinite
 
 import msgspec
 
@@ -69,13 +70,15 @@ def summed(logprobs: Sequence[TokenLogprob | None] | None, start: int) -> Loglik
     """Return how likely a prompt's tokens from number *start* on are.
 
     Raises:
-        IncompleteResponseError: the logprobs of some are missing.
+        IncompleteResponseError: the logprobs of some are missing, or no numbers.
     """
     told = [token for token in (logprobs or ())[start:] if token is not None]
     if not told or start < 1 or len(told) != len(logprobs or ()) - start:
         raise IncompleteResponseError("the answer lacks logprobs of a continuation's tokens")
+    if not isfinite(total := sum(token.logprob for token in told)):
+        raise IncompleteResponseError("the logprobs of a continuation's tokens hold NaN or infinity")
     greedy = all(token.logprob >= max((logprob for _, logprob in token.top), default=0.0) for token in told)
-    return Loglikelihood(sum(token.logprob for token in told), len(told), greedy)
+    return Loglikelihood(total, len(told), greedy)
 
 
 async def _all(*asked: Awaitable[Response]) -> list[Response]:

@@ -111,7 +111,8 @@ class MistralClient:
 
     def failure(self, error: Exception) -> AskError:
         if isinstance(error, errors.MistralError):
-            return status_failure(error.status_code, error.body.encode(), error.headers)
+            asked = str(error.raw_response.request.url)
+            return status_failure(error.status_code, error.body.encode(), error.headers, asked, self._address)
         if isinstance(error, pydantic.ValidationError):
             return BadRequestError(f"the SDK refuses the request: {invalid(error)}")
         return transport_failure(error, self._address)

@@ -18,6 +18,7 @@ from runner.engines.batching import Batcher
 from runner.engines.chunks import Chunk
 from runner.engines.constraints import with_values
 from runner.engines.course import Course
+from runner.engines.cut_calls import without_cut_calls
 from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout, HttpTooLarge
 from runner.engines.in_band import answered_error
 from runner.engines.lenient import Reading
@@ -26,10 +27,10 @@ from runner.engines.notes import SILENT, Notes
 from runner.engines.openai_stream import chunked, put_together
 from runner.engines.openai_wire import read_chat, read_text
 from runner.engines.provider_errors import provider_error, report
+from runner.engines.redirects import is_redirect, redirect_error
 from runner.engines.sse import events
 from runner.engines.stops import without_stops
 from runner.engines.task_wire import Wire
-from runner.engines.versioned import Versioned
 from runner.errors import (
     AskError,
     BadRequestError,
@@ -136,9 +137,10 @@ class OpenAIEngine:
         self._headers = Headers(["Content-Type: application/json", *endpoint.headers])
         self._client: Client | None = None
         self._version: str | None = None
+        self._based = False
+        """Whether it is known that the base lacks no /v1."""
         self._readings: dict[int, Reading] = {}
         """How answers to requests of each sampling are read, by its id; requests share theirs."""
-        self._versioned = Versioned(endpoint.base_url, self._status)
         self._batcher = Batcher(self._send, endpoint.batch_size)
 
     @property
@@ -173,7 +175,8 @@ class OpenAIEngine:
             response = self._read(request, body, timing)
         except (HttpError, AskError) as error:
             with self._told():
-                await self._versioned.check(error)
+                if isinstance(error, BadRequestError) and error.status == HTTPStatus.NOT_FOUND:
+                    await self._require_base(self._urls[request.task])
                 raise
         self._version = response.engine_version
         return response
@@ -181,25 +184,35 @@ class OpenAIEngine:
     async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
         """Yield chunks as they come, and the response."""
         with self._told():
-            events = self._versioned_events(request)
+            events = self._events(request, _IN_PIECES)
             async with aclosing(chunked(events, self._course(request), request.task)) as found:
                 async for item in found:
                     yield item if isinstance(item, Chunk) else self._read(request, *item)
 
-    async def _versioned_events(self, request: Request) -> AsyncGenerator[bytes]:
-        try:
-            async with aclosing(self._events(request, _IN_PIECES)) as found:
-                async for data in found:
-                    yield data
-        except AskError as error:
-            await self._versioned.check(error)
-            raise
+    async def _require_base(self, url: str) -> None:
+        """Make sure, once a path was not found, that it isn't the base's /v1 which is missing.
 
-    async def _status(self, url: str) -> int:
+        Raises:
+            EngineError: with it, the path is there.
+        """
+        base = self._endpoint.base_url
+        if self._based or re.search(r"/v\d", base):
+            return
+        for there in (url.replace(base, f"{base}/v1", 1), f"{base}/v1/models"):
+            if await self._is_there(there):
+                told = f"{url} is not there, {base}/v1 is: set engine.base_url={base}/v1"
+                raise EngineError(told, int(HTTPStatus.NOT_FOUND))
+        self._based = True
+
+    async def _is_there(self, url: str) -> bool:
         assert self._client is not None, "the engine is not started"
-        timeout = self._endpoint.timeout
-        answer = await self._client.request("GET", url, headers=self._headers, body=b"", timeout=timeout)
-        return answer.status
+        try:
+            answer = await self._client.request(
+                "GET", url, headers=self._headers, body=b"", timeout=_LOOK_SECONDS
+            )
+        except HttpError:
+            return False
+        return is_good(answer.status) or answer.status in _THERE
 
     def _posting(self, url: str, fields: dict[str, Any]) -> Coroutine[Any, Any, HttpResponse]:
         """Return what sends a body, for the caller to await: one coroutine less than to await it here."""
@@ -230,12 +243,7 @@ class OpenAIEngine:
         with self._told():
             fields = {"model": endpoint.model, **endpoint.further, **wire.body(requests)}
             url, start = wire.url(endpoint.base_url), time.perf_counter()
-            answer = await self._posting(url, fields)
-            try:
-                body = self._taken(url, answer)
-            except AskError as error:
-                await self._versioned.check(error)
-                raise
+            body = self._taken(url, await self._posting(url, fields))
             timing = Timing(time.perf_counter() - start)
             try:
                 responses = wire.read(body, requests, Reading(requests[0].sampling, endpoint.notes))
@@ -286,6 +294,8 @@ class OpenAIEngine:
         reading = self._reading(request.sampling)
         response = read(body, self._endpoint.engine, timing, reading)
         require_asked(request, response)
+        if "tools" in request.sampling:
+            response = without_cut_calls(request, response)
         if "stop" in request.sampling:
             response = without_stops(request, response)
         return with_values(request, response)
@@ -299,7 +309,14 @@ class OpenAIEngine:
         made = self._readings[id(sampling)] = Reading(sampling, self._endpoint.notes)
         return made
 
+    def _base_of(self, url: str) -> str:
+        """Return what *url* begins with; the routes of some tasks replace the base's /v1."""
+        base = self._endpoint.base_url
+        return base if url.startswith(f"{base}/") else base.removesuffix("/v1")
+
     def _refusal(self, url: str, answer: Head, body: bytes) -> AskError:
+        if is_redirect(answer.status):
+            return redirect_error(answer.status, url, answer.header("location"), self._base_of(url))
         waits = answer.header("retry-after"), answer.header("retry-after-ms")
         error = provider_error(answer.status, body, *waits)
         if type(error) not in {BadRequestError, UnknownModelError}:
@@ -308,10 +325,17 @@ class OpenAIEngine:
             told = f"{error.message} (set engine.max_tokens_field={other})"
             return EngineError(told, error.status, error.code)
         if answer.status == HTTPStatus.NOT_FOUND and type(error) is BadRequestError:
-            error.message = f"{error.message} ({url}; {_LACKS_PATHS})"
+            base = self._endpoint.base_url
+            hint = (
+                _LACKS_PATHS if re.search(r"/v\d", base) else f"{_LACKS_PATHS}: try engine.base_url={base}/v1"
+            )
+            error.message = f"{error.message} ({url}; {hint})"
         return error
 
 
+_LOOK_SECONDS = 10.0
+_THERE = frozenset({400, 401, 403, 405, 415, 422})
+"""What a GET of a path that takes a POST is answered."""
 _LACKS_PATHS = "base_url often ends in /v1, and a server that was started for another task lacks some paths"
 
 

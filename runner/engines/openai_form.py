@@ -93,7 +93,9 @@ class OpenAIForm:
     def failure(self, error: Exception) -> AskError:
         if isinstance(error, self.status_error):
             answer: Any = error.response  # type: ignore[attr-defined] # each SDK's own type has it
-            return status_failure(answer.status_code, answer.content, answer.headers)
+            base = str(self.sdk.base_url)
+            asked = str(answer.request.url)
+            return status_failure(answer.status_code, answer.content, answer.headers, asked, base)
         return transport_failure(error, str(self.sdk.base_url))
 
     async def close(self) -> None:

@@ -12,8 +12,8 @@ from runner.engines.tool_pieces import ToolCalls
 _SPOKEN = ("content", "reasoning_content", "reasoning")
 """Parts of a delta that are the model's own text."""
 _TEXTS = (*_SPOKEN, "refusal")
-_STOPS = ("stop_reason", "matched_stop")
 _LISTS = ("token_ids", "response_token_ids", "prompt_token_ids", "prompt_logprobs")
+_STOPS = ("stop_reason", "matched_stop")
 _CLASH = "pieces of different forms"
 """Stands where pieces don't fit together; whoever asked for the field finds it unreadable."""
 
@@ -85,7 +85,7 @@ class ChoicePieces:
             self._texts.setdefault("text", []).append(text)
         if reason := piece.get("finish_reason"):
             self._fields["finish_reason"] = reason
-            self._fields |= {name: piece[name] for name in _STOPS if piece.get(name) is not None}
+            self._fields |= {name: why for name in _STOPS if (why := piece.get(name)) is not None}
         logprobs = piece.get("logprobs")
         if logprobs or _is_number(logprobs):
             self._add_logprobs(logprobs, piece, delta)

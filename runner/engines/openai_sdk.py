@@ -27,6 +27,7 @@ def openai_client(
         timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
         http_client=openai.DefaultAsyncHttpxClient(
             limits=httpx2.Limits(max_connections=None),
+            follow_redirects=False,  # the key would go along
             **limited_bodies(httpx2.AsyncByteStream, settings.max_response_bytes),
         ),
     )

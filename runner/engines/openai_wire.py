@@ -117,18 +117,16 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
     message = choice.message
     content = message.content
     if type(content) is str and content and choice.finish_reason == "stop" and _is_plain(choice, message):
-        if choice.matched_stop is not None and "stop_token_ids" in reading.sampling:
-            return Choice(content, "stop", stop_reason=_stop_reason(choice, reading))
-        return Choice(content, "stop")
-    logprobs = _chat_logprobs(choice.logprobs, reading) if choice.logprobs is not None else None
-    ids = choice.token_ids or choice.response_token_ids
-    logprobs = _with_ids(logprobs, ids)
+        reason = _stop_reason(choice, reading)
+        return Choice(content, "stop") if reason is None else Choice(content, "stop", stop_reason=reason)
+    ids = _ids(choice.token_ids or choice.response_token_ids)
+    logprobs = _with_ids(_chat_logprobs(choice.logprobs, reading), ids)
     text = _joined(content)
     return Choice(
         # A refusal comes in a field of its own, and is what the model said.
         text=text or message.refusal or "",
         finish_reason=_finish(choice.finish_reason, refused=bool(message.refusal) and not text),
-        token_ids=_ids(ids),
+        token_ids=ids,
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
@@ -144,43 +142,43 @@ def _is_plain(choice: ChatChoice, message: ChatMessage) -> bool:
         and message.tool_calls is None
         and choice.token_ids is None
         and choice.response_token_ids is None
-        and choice.stop_reason is None
-        and type(choice.matched_stop) is not str
         and not message.reasoning_content
         and not message.reasoning
     )
 
 
 def _text_choice(choice: TextChoice, reading: Reading) -> Choice:
-    logprobs = _with_ids(_text_logprobs(choice.logprobs, reading), choice.token_ids)
+    ids = _ids(choice.token_ids)
+    logprobs = _with_ids(_text_logprobs(choice.logprobs, reading), ids)
     return Choice(
         text=choice.text or "",
         finish_reason=_finish(choice.finish_reason),
-        token_ids=_ids(choice.token_ids),
+        token_ids=ids,
         logprobs=logprobs,
         cumulative_logprob=_total(logprobs),
         stop_reason=_stop_reason(choice, reading),
     )
 
 
+_TELLING = ("stop", "logprobs", "return_token_ids", "passthrough")
+"""Sampling values beside which what ended an answer is kept: else SGLang's end token would be in each."""
+
+
 def _stop_reason(choice: ChatChoice | TextChoice, reading: Reading) -> int | str | None:
-    """Return the stop string or token that ended a choice; SGLang reports the model's own end as one too."""
-    reason, matched = choice.stop_reason, choice.matched_stop
-    if reason is None and (type(matched) is str or matched in (reading.sampling.get("stop_token_ids") or ())):
-        reason = matched
-    return reason if type(reason) in {int, str} else None
+    """Return what ended an answer, as vLLM and SGLang report it."""
+    reason = choice.matched_stop if choice.stop_reason is None else choice.stop_reason
+    if reason is None or isinstance(reason, str):
+        return reason or None
+    return reason if any(reading.sampling.get(name) for name in _TELLING) else None
 
 
 def _with_ids(
-    logprobs: tuple[TokenLogprob, ...] | None, ids: list[int] | None
+    logprobs: tuple[TokenLogprob, ...] | None, ids: tuple[int, ...] | None
 ) -> tuple[TokenLogprob, ...] | None:
-    """Return log probabilities with the ids of their tokens, which vLLM reports beside them."""
-    if not logprobs or ids is None or len(ids) != len(logprobs):
+    """Return log probabilities with the ids of their tokens, which vLLM lists beside them."""
+    if not logprobs or ids is None or len(ids) != len(logprobs) or logprobs[0].token_id is not None:
         return logprobs
-    return tuple(
-        token if token.token_id is not None else msgspec.structs.replace(token, token_id=id_)
-        for token, id_ in zip(logprobs, ids, strict=True)
-    )
+    return tuple([msgspec.structs.replace(one, token_id=id_) for one, id_ in zip(logprobs, ids, strict=True)])
 
 
 def _call(call: dict[str, Any], reading: Reading) -> Json:
@@ -249,7 +247,9 @@ def _thoughts(content: ChatContent) -> str | None:
     return "".join(_joined(part.thinking) for part in content if part.thinking) or None
 
 
-def _chat_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLogprob, ...] | None:
+def _chat_logprobs(logprobs: ChatLogprobs | None, reading: Reading) -> tuple[TokenLogprob, ...] | None:
+    if logprobs is None:
+        return None
     if logprobs.content is None:
         return _listed_logprobs(logprobs, reading)
     return tuple(
@@ -264,8 +264,27 @@ def _chat_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLogpr
     )
 
 
+def _lacks_numbers(logprobs: list[float | None], reading: Reading) -> bool:
+    """Tell whether lists of log probabilities hold null, and nobody asked for them.
+
+    An echoed prompt's first token has none.
+
+    Raises:
+        IncompleteResponseError: they were asked for.
+    """
+    if None not in logprobs:
+        return False
+    sampling = reading.sampling
+    echoed = (sampling.get("passthrough") or {}).get("echo")
+    if None not in (logprobs[1:] if echoed else logprobs):
+        return False
+    if sampling.get("logprobs"):
+        raise IncompleteResponseError("logprobs were asked for, and one is null")
+    return True
+
+
 def _listed_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLogprob, ...] | None:
-    if not logprobs.tokens or not logprobs.token_logprobs or _lack_number(logprobs.token_logprobs, reading):
+    if not logprobs.tokens or not logprobs.token_logprobs or _lacks_numbers(logprobs.token_logprobs, reading):
         return None
     count = len(logprobs.tokens)
     tops = logprobs.top_logprobs if isinstance(logprobs.top_logprobs, list) else [None] * count
@@ -277,24 +296,11 @@ def _listed_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLog
     )
 
 
-def _lack_number(numbers: list[float | None], reading: Reading) -> bool:
-    """Tell whether a log probability is null; only the first token of a prompt that is echoed has none.
-
-    Raises:
-        IncompleteResponseError: log probabilities were requested, and one is null.
-    """
-    if None not in numbers:
-        return False
-    echoed = (reading.sampling.get("passthrough") or {}).get("echo")
-    places = [place for place, number in enumerate(numbers) if number is None and (place or not echoed)]
-    if places and reading.sampling.get("logprobs"):
-        raise IncompleteResponseError(f"the log probability of token {places[0]} is null: NaN, or infinite")
-    return bool(places)
-
-
 def _text_logprobs(logprobs: TextLogprobs | None, reading: Reading) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None or _lack_number(logprobs.token_logprobs, reading):
+    if logprobs is None or _lacks_numbers(logprobs.token_logprobs, reading):
         return None
+    if logprobs.tokens and not logprobs.token_logprobs:
+        return None  # they could not be read, and nobody asked for them
     tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)
     return tuple(
         TokenLogprob(token=token, logprob=logprob or 0.0, top=tuple(top.items()) if top else ())

@@ -66,7 +66,7 @@ _ALIASES = MappingProxyType({
     "functions": "tools",
     "function_call": "tool_choice",
 })
-FORMS = frozenset({
+_FORMS = frozenset({
     "response_format",
     "response_schema",
     "response_mime_type",
@@ -85,7 +85,7 @@ FORMS = frozenset({
 """How servers can be told what an answer has to obey."""
 
 _BESIDE: Mapping[str, frozenset[str]] = MappingProxyType({
-    **dict.fromkeys(CONSTRAINTS, FORMS),
+    **dict.fromkeys(CONSTRAINTS, _FORMS),
     "max_tokens": frozenset({
         "max_new_tokens",
         "max_output_tokens",

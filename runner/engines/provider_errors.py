@@ -29,7 +29,15 @@ _LONGEST = 500
 _TOO_LONG = re.compile(
     r"context_length_exceeded|context length|context window|context size|model's (maximum )?length"
     r"|max_model_len|longer than the maximum model length|prompt is too long|exceed_context_size"
-    r"|exceed context limit|maximum prompt length|token count\b.*\bexceeds the maximum",
+    r"|exceed context limit|maximum prompt length|token count\b.*\b(exceeds the maximum|only supports up to)"
+    # vLLM's, of a prompt that leaves no room for an answer.
+    r"|max_(completion_|new_|output_)?tokens must be (at least 1|positive|greater than 0), got (0|-\d+)"
+    r"(?![\d.]*\d)"
+    r"|inputs? tokens? exceeds? (the|a) |too many (input )?tokens\b|exceeds max(imum)? length"
+    r"|inputs?\W* (is too long|must have less than|tokens \+)|(input|prompt) (is )?too (long|large)"
+    r"|(input|prompt) (sequence )?length\b.*\b(exceeds|longer than|greater than|cannot exceed|should be)"
+    r"|exceeds the KV (cache|memory) budget|exceeded model token limit|string_above_max_length"
+    r"|reduce the length of (the|your) (messages|prompt)|exceeds the maximum (number of )?tokens",
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
@@ -45,10 +53,20 @@ _UNSEEMLY = re.compile(
 )
 """What a provider finds fault with in a prompt, which xAI and OpenRouter refuse with a status of keys."""
 _BROKE = re.compile(
-    r"credit balance is too low|insufficient[ _](quota|balance|credits?|funds)|arrearage|out of credits?\b",
+    r"credit balance is too low|insufficient[ _](user[ _])?(quota|balance|credits?|funds)|in arrears"
+    r"|arrearage"
+    r"|(out of|no|not enough) (remaining )?(credits?|balance|funds)\b|payment (is )?required|recharge"
+    r"|balance (is |has )?(been )?(not enough|not sufficient|insufficient|exhausted|used up|too low)"
+    r"|(billing|spend(ing)?)( hard)? limit|余额不足|欠费"
+    # Google calls a rate limit so too, and says when to come back.
+    r"|^(?!.*(resource.?exhausted|rate.?limit|retry in|metric)).*exceeded your current quota",
     re.IGNORECASE,
 )
-_THROTTLED = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
+_THROTTLED = re.compile(
+    r"rate.?limit|too many (concurrent )?requests|throttl|quota|slow.?down|limit.?exceeded|速率|频率|并发"
+    r"|\b(requests?|qps|[rt]p[ms]|concurren\w+)\b.{0,20}\b(limit|exceed|too (frequent|fast|many))",
+    re.IGNORECASE,
+)
 _BUSY = frozenset({408, 409, 425})
 
 
@@ -138,18 +156,19 @@ def words_of(data: Any) -> Told:
         return words_of(data[0])
     if not isinstance(data, dict):
         return one_line(data if isinstance(data, str) else ""), None, None
-    if inner := next((data[name] for name in _WRAPPERS if data.get(name) and _is_object(data[name])), None):
+    if inner := wrapped(data):
         return words_of(inner)
-    said = next((data[name] for name in _MESSAGES if data.get(name)), "")
+    said = next((data[name] for name in _MESSAGES if data.get(name) and not _is_flag(data[name])), "")
     if not isinstance(said, str):
         said = msgspec.json.encode(said).decode()
     code, kind = (next((data[name] for name in names if data.get(name)), None) for names in (_CODES, _TYPES))
     return one_line(said), _name(code), _name(kind)
 
 
-_WRAPPERS = ("error", "base_resp", "errors")
+_WRAPPERS = ("error", "base_resp", "errors", "Response", "Error", "header", "fault", "status")
 _MESSAGES = (
     "message",
+    "faultstring",
     "detail",
     "error_message",
     "error_msg",
@@ -158,9 +177,20 @@ _MESSAGES = (
     "msg",
     "errmsg",
     "status_msg",
+    "err",
+    "err_msg",
+    "errMsg",
+    "Message",
+    "reason",
+    "title",
 )
-_CODES = ("code", "error_code", "status_code")
+_CODES = ("code", "error_code", "status_code", "Code", "statusCode", "errcode", "errorcode", "err_no")
 _TYPES = ("type", "error_type", "status")
+
+
+def _is_flag(value: Any) -> bool:
+    """Tell whether a field says no more than that there is an error, as ``"error": true`` does."""
+    return isinstance(value, bool | int | float)
 
 
 def _is_object(value: Any) -> bool:
@@ -169,6 +199,13 @@ def _is_object(value: Any) -> bool:
 
 def _name(value: Any) -> str | None:
     return str(value) if isinstance(value, str | int) and value != "" else None
+
+
+def wrapped(data: Any) -> Any:
+    """Return the part of an error body that speaks of the error, such as what ``base_resp`` holds."""
+    if not isinstance(data, dict):
+        return None
+    return next((data[name] for name in _WRAPPERS if data.get(name) and _is_object(data[name])), None)
 
 
 def one_line(text: str) -> str:

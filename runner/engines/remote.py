@@ -65,14 +65,13 @@ class RemoteSettings(EngineSettings):
     max_response_bytes: int = Field(DEFAULT_MAX_BYTES, ge=1, le=1_000_000_000_000)
     """Largest body of a response, decompressed; a row whose response is larger fails."""
 
-    @property
     def key_variable(self) -> str | None:
-        """Environment variable that the key comes from; None sends none."""
+        """Return the name of the variable that the key is read from."""
         return self.api_key_env
 
     def secret_names(self) -> tuple[str, ...]:
         """Return the names of the environment variables that are sent to the server."""
-        named = (self.key_variable,) if self.key_variable else ()
+        named = (variable,) if (variable := self.key_variable()) else ()
         return (*named, *self.headers_env.values())
 
     def own_headers(self) -> dict[str, str]:
@@ -81,12 +80,13 @@ class RemoteSettings(EngineSettings):
 
     def headers(self) -> list[str]:
         """Return the header lines that carry what the named variables hold."""
-        lines = [f"Authorization: Bearer {os.environ[self.key_variable]}"] if self.key_variable else []
+        variable = self.key_variable()
+        lines = [f"Authorization: Bearer {os.environ[variable]}"] if variable else []
         return lines + [f"{name}: {os.environ[variable]}" for name, variable in self.headers_env.items()]
 
     def variable_faults(self) -> list[Fault]:
         """Find variables that are unset or unfit to be sent."""
-        named = {"engine.api_key_env": self.key_variable} if self.key_variable else {}
+        named = {"engine.api_key_env": variable} if (variable := self.key_variable()) else {}
         named |= {f"engine.headers_env.{header}": name for header, name in self.headers_env.items()}
         found = [_variable_fault(place, name) for place, name in named.items()]
         return [fault for fault in found if fault is not None]

@@ -14,11 +14,9 @@ from msgspec import structs
 from runner.engines.base import Engine
 from runner.engines.constraints import constraint_of
 from runner.engines.limits import Limiter
-from runner.engines.passthrough import FORMS
 from runner.engines.sending import Sending
 from runner.errors import (
     AskError,
-    BadRequestError,
     ConnectionFailedError,
     EngineError,
     EngineUnreachableError,
@@ -28,6 +26,7 @@ from runner.errors import (
     RequestTimeoutError,
     RetryableError,
     ServerError,
+    UnservableRequestError,
     unvaried,
 )
 from runner.values import Request, Response
@@ -57,9 +56,9 @@ class Retrying:
     counts the attempts. What still fails after the last one is raised:
 
     - a malformed answer as `MalformedError`, final for its row; two in a row are enough;
-    - the same 5xx to every attempt of a request with a constraint, while others were answered, as
-      `BadRequestError`, final for its row;
     - a lost connection as `EngineUnreachableError`, if no other request was answered meanwhile;
+    - the same 500 to each attempt of a constrained request, as `UnservableRequestError`, if the server
+      answers others;
     - a server that asks for more patience than there is, as `EngineError`;
     - all else as it was, with the number of attempts in its message.
     """
@@ -90,10 +89,12 @@ class Retrying:
         self._tell = tell
         self._retried = retried
         self._answers = 0
-        self._errors = 0
-        """How many of the answers were errors."""
+        self._failures = 0
+        """Of these, errors: what the server said in place of an answer."""
         self._given_up = 0
         """Requests whose last attempt failed."""
+        self._last_given_up = -1
+        """How many good answers there were when the last of these was given up."""
         self._retrying = 0
         """Requests whose first attempt failed and that are neither answered nor given up."""
 
@@ -114,7 +115,7 @@ class Retrying:
     async def generate(self, request: Request, sending: Sending | None = None) -> Response:
         """Answer a request; one of which chunks were handed on is never sent again."""
         # What `_send` does, without a coroutine more: nearly all requests succeed at once.
-        limiter, answers, good = self._limiter, self._answers, self._answers - self._errors
+        limiter, answers, good = self._limiter, self._answers, self._answered
         if not limiter.take():
             await limiter.wait()
         sent_in = limiter.round
@@ -167,18 +168,20 @@ class Retrying:
         *before* it the server had given so many answers, and so many good ones.
         """
         attempts, malformed, given_up = 1, 0, self._given_up
-        (answers, good), kinds = before, {_kept(failure)}
+        answers, good = before
+        said = {_words_of(failure)}
+        """What the attempts came to."""
         while True:
             # Each malformed answer is paid for, and a server that sends two will send a third.
             malformed = malformed + 1 if isinstance(failure, MalformedResponseError) else 0
             heard = sending is not None and sending.heard
             if heard or malformed >= _MOST_MALFORMED or self._gives_up(failure, attempts):
-                # A server that is down fails more requests than it answers.
-                others = self._retrying - 1 + self._given_up - given_up
-                alone = attempts > 1 and len(kinds) == 1 and self._answers - self._errors - good > others
-                self._given_up += 1
-                blamed = _constraint(request) if alone else ""
-                raise self._final(failure, attempts, answers, blamed) from failure
+                working = self._works(good, given_up)
+                self._give_up()
+                alike = len(said) == 1 and attempts > 1 and working
+                if alike and (constraint := _unservable(failure, request)):
+                    raise _refused(failure, constraint, attempts) from failure
+                raise self._final(failure, attempts, answers) from failure
             await self._wait(failure, attempts)
             attempts += 1
             self._retried(_kind(failure))
@@ -186,7 +189,7 @@ class Retrying:
                 response = await self._send(request, sending)
             except RetryableError as error:
                 failure = error
-                kinds.add(_kept(failure))
+                said.add(_words_of(error))
             except AskError as error:
                 error.attempts = attempts
                 raise
@@ -199,7 +202,7 @@ class Retrying:
             self._limiter.throttled(sent_in, self._bearable(error))
         if not isinstance(error, ConnectionFailedError | RequestTimeoutError):
             self._answers += 1  # the server did answer
-            self._errors += 1
+            self._failures += 1
 
     def _gives_up(self, failure: RetryableError, attempts: int) -> bool:
         return attempts >= self._max_attempts or _asked(failure) > self._backoff.patience
@@ -212,28 +215,35 @@ class Retrying:
         jitter = random.uniform(0, backoff.jitter)  # noqa: S311 - no secret
         await asyncio.sleep(max(doubled, _asked(failure)) + jitter)
 
+    def _works(self, good: int, given_up: int) -> bool:
+        """Tell whether the server answers others than a request that it fails on.
+
+        Before that it had given so many good answers, and so many requests were given up. One that is down
+        fails more requests than it answers.
+        """
+        failing = self._retrying - 1 + self._given_up - given_up
+        if failing:
+            return self._answered - good > failing
+        return self._answered > 0 and self._last_given_up != self._answered
+
+    def _give_up(self) -> None:
+        self._given_up += 1
+        self._last_given_up = self._answered
+
+    @property
+    def _answered(self) -> int:
+        return self._answers - self._failures
+
     def _bearable(self, error: RetryableError) -> float | None:
         """Return how long all sending is to pause."""
         return error.retry_after if _asked(error) <= self._backoff.patience else None
 
-    def _final(self, error: RetryableError, attempts: int, answers: int, constraint: str) -> AskError:
-        """Return what a failure comes to when it isn't tried again.
-
-        Args:
-            error: the last failure.
-            attempts: how many there were.
-            answers: how many the server had given before.
-            constraint: of the request, where every attempt failed like this one, while others were
-                answered; else empty.
-        """
+    def _final(self, error: RetryableError, attempts: int, answers: int) -> AskError:
+        """Return what a failure comes to when it isn't tried again."""
         said = f"{error.message} (after {attempts} attempt{'s' * (attempts > 1)})"
         if _asked(error) > self._backoff.patience:
             said = f"{said}; the server asks to wait {_asked(error):.0f} s"
             return EngineError(said, error.status, error.code, error.retry_after, attempts)
-        if constraint and isinstance(error, MalformedResponseError | ServerError):
-            said = f"{said}; other requests were answered meanwhile, this one has {constraint}"
-            if isinstance(error, ServerError):
-                return BadRequestError(said, error.status, error.code, attempts=attempts)
         if isinstance(error, MalformedResponseError):
             return MalformedError(said, error.status, error.code, attempts=attempts)
         if isinstance(error, ConnectionFailedError) and answers == self._answers:
@@ -241,19 +251,8 @@ class Retrying:
         return replace(error, message=said, attempts=attempts)
 
 
-def _kept(failure: RetryableError) -> tuple[object, ...]:
-    """Return what stays the same where one cause makes several requests fail."""
-    return type(failure), failure.status, failure.code, unvaried(failure.message)
-
-
-def _constraint(request: Request) -> str:
-    """Return where a request says what its answer has to obey; empty if it doesn't."""
-    if (constraint := constraint_of(request)) is not None:
-        return f"sampling.{constraint[0]}"
-    passed = request.sampling.get("passthrough") or {}
-    return next((f"sampling.passthrough.{name}" for name in passed if name in FORMS), "")
-
-
+_OWN_FAULTS = frozenset({500, 501})
+"""Statuses of a server's own; a gateway sends those above when the server behind it is gone or busy."""
 _MOST_DOUBLINGS = 60
 _MOST_MALFORMED = 2
 """Malformed answers in a row that end a request."""
@@ -266,6 +265,37 @@ RETRY_KINDS = {
     MalformedResponseError: "malformed",
 }
 """Why a request is sent again -> the name under which such retries are counted."""
+
+_ENFORCED = ("structured_outputs", "response_format", "grammar", "ebnf", "guided_json", "guided_regex")
+"""What is passed through of constraints."""
+
+
+def _unservable(error: RetryableError, request: Request) -> str | None:
+    """Return the constraint that a server which answers other requests fails on.
+
+    Servers fail on constraints that they can't compile, each time in the same way.
+    """
+    return _constraint(request) if error.status in _OWN_FAULTS else None
+
+
+def _constraint(request: Request) -> str | None:
+    """Return the name of what a request's answer has to obey."""
+    if (constraint := constraint_of(request)) is not None:
+        return constraint[0]
+    passed = request.sampling.get("passthrough") or {}
+    named = [name for name in _ENFORCED if passed.get(name) is not None]
+    return named[0] if named else "tool_choice" if request.sampling.get("tool_choice") else None
+
+
+def _words_of(error: AskError) -> str:
+    """Return what tells one failure from another."""
+    return f"{type(error).__name__} {error.status} {unvaried(error.message)}"
+
+
+def _refused(error: RetryableError, constraint: str, attempts: int) -> UnservableRequestError:
+    same = f"the same for all {attempts} attempts, while other requests were answered"
+    told = f"{error.message} ({same}; the server may not support this {constraint})"
+    return UnservableRequestError(told, error.status, error.code, attempts=attempts)
 
 
 def _kind(error: RetryableError) -> str:

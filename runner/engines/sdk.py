@@ -24,8 +24,10 @@ from runner.engines.base import EngineKind
 from runner.engines.batching import Batcher
 from runner.engines.chunks import Chunk
 from runner.engines.constraints import with_values
+from runner.engines.cut_calls import without_cut_calls
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.provider_errors import one_line, provider_error, report
+from runner.engines.redirects import is_redirect, redirect_error
 from runner.engines.remote import REMOTE_NEUTRAL, BaseUrl, RemoteSettings
 from runner.engines.sdk_bodies import raised_within
 from runner.engines.stops import without_stops
@@ -51,7 +53,7 @@ class ProviderSettings(RemoteSettings):
 
     def api_key(self) -> str:
         """Return the key; `require_ready` has seen that it is set."""
-        return os.environ[self.key_variable or self.api_key_env]
+        return os.environ[self.key_variable() or self.api_key_env]
 
     def further_headers(self) -> dict[str, str]:
         """Return the headers that `headers_env` names, with their values."""
@@ -163,7 +165,8 @@ class SdkEngine:
     def _checked(self, request: Request, answer: Response, start: float) -> Response:
         response = _timed(answer, start)
         require_asked(request, response)
-        response = with_values(request, without_stops(request, response))
+        response = without_cut_calls(request, without_stops(request, response))
+        response = with_values(request, response)
         self._version = response.engine_version
         return response
 
@@ -224,8 +227,20 @@ def send_only(sdk: Any, headers: Mapping[str, str]) -> None:
     sdk._custom_headers = dict(headers)  # noqa: SLF001 - what its constructor adds to can only be taken back here
 
 
-def status_failure(status: int, body: bytes, headers: Mapping[str, str]) -> AskError:
-    """Return the error that an answer with *status* stands for; *headers* take names in any case."""
+def status_failure(
+    status: int, body: bytes, headers: Mapping[str, str], asked: str = "", base_url: str = ""
+) -> AskError:
+    """Return the error that an answer with *status* stands for; *headers* take names in any case.
+
+    Args:
+        status: of HTTP.
+        body: what came with it.
+        headers: what came before it.
+        asked: the URL that was requested.
+        base_url: what it begins with, as `engine.base_url` would have it.
+    """
+    if is_redirect(status):
+        return redirect_error(status, asked, headers.get("location"), base_url)
     return provider_error(status, body, headers.get("retry-after"), headers.get("retry-after-ms"))
 
 

@@ -8,13 +8,13 @@ import base64
 import binascii
 import struct
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 import msgspec
 
 from runner.engines.in_band import answered_error
 from runner.engines.lenient import Count, Reading, counted
+from runner.engines.no_numbers import require_finite
 from runner.engines.provider_wire import decode
 from runner.errors import IncompleteResponseError, MalformedResponseError
 from runner.values import Json, Request, Response, Usage, count
@@ -136,7 +136,7 @@ def float32(given: str | Sequence[float]) -> bytes:
 
     Raises:
         MalformedResponseError: it is empty, no base64 of whole numbers of 4 bytes, or has too large a number.
-        IncompleteResponseError: it has NaN or infinity.
+        IncompleteResponseError: it holds NaN or infinity.
     """
     if isinstance(given, str):
         try:
@@ -152,22 +152,8 @@ def float32(given: str | Sequence[float]) -> bytes:
         raise MalformedResponseError(
             f"a vector has {count(len(vector), 'byte')}, expected a multiple of {_FLOAT}"
         )
-    # NaN, infinity and numbers that are nearly too large have these bytes; the rest is not unpacked.
-    highest = vector[_FLOAT - 1 :: _FLOAT]
-    if b"\x7f" in highest or b"\xff" in highest:
-        _require_finite(vector)
+    require_finite(vector)
     return vector
-
-
-def _require_finite(vector: bytes) -> None:
-    """Make sure that a vector has nothing but numbers.
-
-    Raises:
-        IncompleteResponseError: it has something else.
-    """
-    for place, (number,) in enumerate(struct.iter_unpack("<f", vector)):
-        if not isfinite(number):
-            raise IncompleteResponseError(f"a vector's number {place} is {number}, expected a finite number")
 
 
 def shared_out(tokens: int | None, requests: Sequence[Request]) -> Sequence[int | None]:

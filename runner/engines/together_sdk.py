@@ -27,6 +27,7 @@ def together_client(
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         http_client=together.DefaultAsyncHttpxClient(
             limits=httpx.Limits(max_connections=None),
+            follow_redirects=False,  # the key would go along
             **limited_bodies(httpx.AsyncByteStream, settings.max_response_bytes),
         ),
     )

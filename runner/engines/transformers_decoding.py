@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import isnan
 from typing import Any, TypeAlias
 
 import torch
@@ -12,13 +13,14 @@ from transformers import DynamicCache
 from runner.engines.transformers_loading import Loaded
 from runner.engines.transformers_rows import Ask, Row
 from runner.engines.transformers_sampling import Sampler
-from runner.errors import EngineError, IncompleteResponseError
-from runner.finite import LEAST_LOGPROB
+from runner.errors import EngineError
 from runner.values import TokenLogprob
 
 Tensor: TypeAlias = torch.Tensor
 _CHUNK = 512
 """Tokens of a prompt whose logits are held at once."""
+_LEAST = -9999.0
+"""Stands for minus infinity, which JSON has no word for."""
 _NAMES_KEPT = 65536
 
 
@@ -38,7 +40,7 @@ class Decoder:
         """Take every row to its end; where the memory doesn't do for all of them, fewer at once.
 
         Raises:
-            EngineError: it doesn't do for one row.
+            EngineError: it doesn't do for one row, or the model computes no numbers.
         """
         left = list(rows)
         while left:
@@ -90,36 +92,36 @@ class Decoder:
         raw = logits[told].log_softmax(dim=-1) if told else None
         chosen = sampler.choose(logits)
         tokens = chosen.tolist()
+        if min(tokens) < 0:
+            raise self._overflow()
         logprobs: dict[int, TokenLogprob] = {}
         if raw is not None:
             counts = [rows[place].wanted.logprobs or 0 for place in told]
-            logprobs = dict(zip(told, self._logprobs(raw, chosen[told].clamp(min=0), counts), strict=True))
+            logprobs = dict(zip(told, self._logprobs(raw, chosen[told], counts), strict=True))
         for place, (row, token) in enumerate(zip(rows, tokens, strict=True)):
-            if token < 0:
-                row.ask.refuse(self._overflow())
-            else:
-                row.take(token, logprobs.get(place))
+            row.take(token, logprobs.get(place))
 
-    def _overflow(self) -> IncompleteResponseError:
-        """Return the error of a row whose logits are no numbers."""
+    def _overflow(self) -> EngineError:
+        """Return the error for logits that are NaN or infinite."""
         dtype = str(self._loaded.model.dtype).removeprefix("torch.")
-        wider = "float32" if dtype in {"bfloat16", "float32"} else "bfloat16 or model.dtype=float32"
-        what = f"the model's logits overflow with dtype {dtype}: they are NaN or infinite"
-        hint = "its weights are damaged" if dtype == "float32" else f"set model.dtype={wider}"
-        return IncompleteResponseError(f"{what}; {hint}")
+        why = "float16 holds no number above 65504; " if dtype == "float16" else ""
+        told = f"the model computes NaN or infinity with dtype {dtype}: {why}set model.dtype to float32"
+        return EngineError(f"{told} or bfloat16" if dtype == "float16" else told)
 
     def _logprobs(self, raw: Tensor, tokens: Tensor, counts: Sequence[int]) -> list[TokenLogprob]:
         """Return the log probability of each token, with as many alternatives as *counts* says."""
         own = raw.gather(1, tokens.unsqueeze(1)).squeeze(1).tolist()
+        if any(map(isnan, own)):
+            raise self._overflow()
         top = raw.topk(min(max(counts), raw.shape[1]), dim=-1)
         likeliest, values = top.indices.tolist(), top.values.tolist()
         return [
             TokenLogprob(
                 token=self._names(token),
-                logprob=max(logprob, LEAST_LOGPROB),
+                logprob=max(logprob, _LEAST),
                 token_id=token,
                 top=tuple(
-                    (self._names(other), max(value, LEAST_LOGPROB))
+                    (self._names(other), max(value, _LEAST))
                     for other, value in zip(likeliest[place][:count], values[place], strict=False)
                 ),
             )
@@ -138,9 +140,6 @@ class Decoder:
             places = torch.arange(start, start + len(chunk), device=device).unsqueeze(0)
             logits = forward(torch.tensor([chunk], device=device), mask, places, last_only=False)[0]
             raw = logits[: len(following)].float().log_softmax(dim=-1)
-            if bool(raw.isnan().any()):
-                ask.refuse(self._overflow())
-                return ()
             found += self._logprobs(raw, following, [ask.wanted.prompt_logprobs or 0] * len(following))
         return tuple(found)
 

@@ -66,7 +66,7 @@ class Wanted:
 class Ask:
     """A request under way: one row for each of its choices.
 
-    Made in the event loop; the thread that decodes calls `settle` and `refuse`.
+    Made in the event loop; the thread that decodes calls `settle`.
 
     Attributes:
         done: set when all rows are finished, or to what went wrong.
@@ -105,11 +105,6 @@ class Ask:
         """End it with an error; called in the event loop."""
         if not self.done.done():
             self.done.set_exception(error)
-
-    def refuse(self, error: BaseException) -> None:
-        """End it with an error; called in the thread that decodes."""
-        self.cancelled = True
-        self._loop.call_soon_threadsafe(self.fail, error)
 
     def _end(self) -> None:
         if not self.done.done():

@@ -84,7 +84,7 @@ class Sampler:
             tokens = torch.where(self._greedy, tokens, self._drawn(logits))
         if self._penalised:
             self._counts.scatter_add_(1, tokens.unsqueeze(1), torch.ones_like(self._counts[:, :1]))
-        return tokens.masked_fill(best.isnan() | (best == -_NEVER), -1)
+        return tokens.masked_fill(best.isnan() | best.isposinf(), -1)
 
     def _penalise(self, logits: Tensor) -> None:
         said = self._counts > 0

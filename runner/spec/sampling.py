@@ -12,6 +12,8 @@ from pydantic import (
     PrivateAttr,
     SerializerFunctionWrapHandler,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_serializer,
     model_validator,
 )
@@ -35,21 +37,11 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _above_zero(value: Any) -> Any:
-    """Refuse what some APIs take for greedy decoding, and servers such as vLLM and SGLang do not."""
-    if value == 0 and isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(
-            f"{value} given, expected a number above 0; for greedy decoding write temperature: 0"
-        )
-    return value
-
-
 Texts: TypeAlias = Annotated[
     tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...])
 ]
 """Several texts, or one that stands for a list of it."""
 _Stop: TypeAlias = Annotated[str, Field(min_length=1)]
-_Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 _Token: TypeAlias = Annotated[int, Field(ge=0)]
 _Stops: TypeAlias = Annotated[tuple[_Stop, ...], Field(max_length=16)]
 
@@ -83,6 +75,13 @@ def _widened(schema: dict[str, Any]) -> None:
         told.update(shown, anyOf=[*options, template])
 
 
+def _some_mass(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Refuse the 0 that some libraries take for greedy decoding, and vLLM and most others refuse."""
+    if type(value) in {int, float} and value == 0:
+        raise ValueError("0 leaves no token; for the likeliest one, write temperature: 0")
+    return read(value)
+
+
 class Sampling(Spec, json_schema_extra=_widened):
     """What is left out is resolved to the engine's stated default when the plan is made, and sent.
 
@@ -91,9 +90,7 @@ class Sampling(Spec, json_schema_extra=_widened):
 
     temperature: float | None = Field(None, ge=0)
     """0 is greedy."""
-    top_p: Annotated[float | None, BeforeValidator(_above_zero, json_schema_input_type=_Share | None)] = (
-        Field(None, gt=0, le=1)
-    )
+    top_p: Annotated[float | None, WrapValidator(_some_mass)] = Field(None, gt=0, le=1)
     """Nucleus sampling: the smallest set of tokens with this much probability."""
     top_k: int | None = Field(None, ge=1)
     """Only the k most likely tokens; left out means all of them."""

@@ -89,7 +89,7 @@ def test_run_elsewhere_names_its_folder(project: MakeProject) -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["run", "sms.yaml"], "did you mean sums?"),
+        (["run", "sms.yaml"], "did you mean sums.yaml?"),
         (["run", "sums.yaml", "sampling.temprature=1"], "temperature"),
         (["run", "sums.yaml", "--resolve"], "--resolve goes with --cfg job"),
         (["plan", "sums.yaml", "dataset.path=raws.jsonl"], "rows.jsonl"),

@@ -126,7 +126,7 @@ def missing(shown: Sequence[str], output: str) -> list[str]:
 def _exact(line: str) -> str:
     line = re.sub(r"\d{8}T\d{6}-[0-9a-f]{4}", "STAMP", line)
     line = re.sub(r"\b[0-9a-f]{16,}\b", "HASH", line)
-    line = line.replace("shipped models/", "models/")
+    line = re.sub(r"shipped (models|conf)/", r"\1/", line)
     line = re.sub(r"(shipped )?[^\s(]*experiments/(\w+)\.yaml", r"\2", line)
     line = re.sub(r"\b[01]\.\d{3}\b", "SCORE", line)
     return " ".join(re.sub(r"─+|-{3,}", "-", line).split())

@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 
 from runner.engines.base import EngineKind
-from runner.engines.google_wire import read_answer, read_embeddings
-from runner.engines.lenient import Reading
 from runner.engines.registry import engine_kinds
-from runner.errors import AskError, IncompleteResponseError
+from runner.errors import AskError, IncompleteResponseError, MalformedResponseError
 from runner.spec import Model
 from runner.values import Request, Response, Scope
 from tests.engines.answer_kit import ask, event_stream
@@ -83,7 +81,7 @@ def test_value_that_is_none_is_an_error(engine: str, task: str, given: Any, body
 
     (error,) = asyncio.run(answered(engine, Reply((body % number).encode()), request))
 
-    assert isinstance(error, IncompleteResponseError), error
+    assert isinstance(error, IncompleteResponseError | MalformedResponseError), error
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -107,7 +105,7 @@ def test_base64_vector_with_a_number_that_is_none_is_an_error(number: float) -> 
     assert isinstance(good, Response)
     assert good.embeddings == (vectors[0],)
     assert isinstance(bad, IncompleteResponseError)
-    assert "number 1 is" in str(bad)
+    assert "no number" in str(bad)
 
 
 @pytest.mark.parametrize("number", NONE)
@@ -156,19 +154,6 @@ def test_piece_of_a_stream(number: str) -> None:
     assert ask(reply, stream=True)[0].text == "4"
 
 
-@pytest.mark.parametrize("number", ["-Infinity", "-1e999"])
-def test_token_that_cannot_come(number: str) -> None:
-    """Its log probability is vLLM's -9999.0, in every form."""
-    for body, request in (
-        (chat_body(CHATS[0] % number), chat_request),
-        (text_body(TEXTS[0] % number), text_request),
-    ):
-        response, _ = ask(Reply(body), request(logprobs=True))
-
-        (token,) = response.choices[0].logprobs or ()
-        assert token.logprob == response.choices[0].cumulative_logprob == -9999.0
-
-
 def test_first_token_of_an_echoed_prompt_has_no_log_probability() -> None:
     """As OpenAI documents it; the others have."""
     body = text_body('{"tokens":["a","4"],"token_logprobs":[null,-1]}')
@@ -182,17 +167,3 @@ def test_numbers_beside_what_was_requested_do_no_harm() -> None:
     body = json.dumps({"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}], "x": [math.nan]})
 
     assert ask(Reply(body.encode().replace(b"NaN", b"NaN,1e999,-Infinity")))[0].text == "4"
-
-
-@pytest.mark.parametrize("number", ["NaN", "null", "1e999"])
-def test_googles_numbers(number: str) -> None:
-    """Google leaves out what is 0; what it sends is a number."""
-    chosen = f'{{"chosenCandidates":[{{"token":"4","logProbability":{number}}}]}}'
-    candidate = f'{{"content":{{"parts":[{{"text":"4"}}]}},"finishReason":"STOP","logprobsResult":{chosen}}}'
-    body = f'{{"candidates":[{candidate}]}}'.encode()
-
-    with pytest.raises(IncompleteResponseError, match="logProbability"):
-        read_answer(body, 1, Reading({"logprobs": True}))
-    with pytest.raises(IncompleteResponseError, match="values"):
-        read_embeddings(f'{{"embeddings":[{{"values":[0.5,{number}]}}]}}'.encode(), Reading())
-    assert read_answer(body, 1, Reading()).text == "4"

@@ -75,7 +75,7 @@ def openai(message: str, code: str | None = None) -> dict[str, Any]:
         (500, b"", ServerError),
         (503, openai("Loading model"), ServerError),
         (529, openai("Overloaded"), ServerError),
-        (307, b"", BadRequestError),
+        (307, b"", EngineError),
     ],
 )
 def test_status_decides_the_error(status: int, body: Any, kind: type[AskError]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from runner.engines.base import EngineContext
 from runner.engines.notes import Notes
 from runner.engines.openai_compatible import KIND, OpenAICompatible
-from runner.errors import IncompleteResponseError, MalformedResponseError
+from runner.errors import MalformedResponseError
 from runner.spec import Model
 from runner.values import Request, Response, Scope
 from tests.engines.scripted_server import Reply, serving
@@ -64,6 +64,7 @@ def test_index_as_text_and_missing() -> None:
 @pytest.mark.parametrize(
     ("task", "body"),
     [
+        ("embed", {"data": [{"embedding": None}]}),
         ("embed", {"data": [{"embedding": ["x"]}]}),
         ("score", {"data": [{"score": "high"}]}),
         ("rerank", {"results": [{"index": "a", "score": 0.5}]}),
@@ -84,5 +85,5 @@ def test_number_that_no_vector_can_hold_is_the_servers_fault() -> None:
 
 def test_vector_with_a_gap_is_not_read_as_text() -> None:
     """Its other numbers, one after the other, may look like base64."""
-    with pytest.raises(IncompleteResponseError, match="embedding"):
+    with pytest.raises(MalformedResponseError, match="embedding"):
         ask("embed", {"data": [{"embedding": [None, *range(10, 18)]}]})

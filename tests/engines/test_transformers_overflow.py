@@ -1,4 +1,4 @@
-"""Logits that overflow a narrow dtype are an error of their row, which says what to write."""
+"""Logits that overflow a narrow dtype are an error that says what to write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runner.engines.transformers import KIND, Transformers
-from runner.errors import IncompleteResponseError
+from runner.errors import EngineError
 from runner.spec import Model
 from runner.values import Request, Scope
 from tests.engines.asking_engines import chat_request, text_request
@@ -56,8 +56,8 @@ def test_overflow_is_told_with_its_dtype_and_what_to_write(wide: Path, temperatu
     found = answers(wide, "float16", *requests)
 
     for error in found:
-        assert isinstance(error, IncompleteResponseError), error
-        assert "overflow with dtype float16" in str(error)
-        assert "set model.dtype=bfloat16 or model.dtype=float32" in str(error)
+        assert isinstance(error, EngineError), error
+        assert "NaN or infinity with dtype float16" in str(error)
+        assert "set model.dtype to float32 or bfloat16" in str(error)
     (good,) = answers(wide, "float32", requests[0])
     assert good.text

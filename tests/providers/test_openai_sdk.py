@@ -66,7 +66,7 @@ def test_together_reads_its_own_form_of_log_probabilities() -> None:
     logprobs = {
         "tokens": ["4", "2"],
         "token_ids": [19, 17],
-        "token_logprobs": [-0.1, None],
+        "token_logprobs": [-0.1, -0.2],
         "top_logprobs": [{"4": -0.1, "5": -2.5}, {"2": -0.2}],
     }
 
@@ -77,7 +77,7 @@ def test_together_reads_its_own_form_of_log_probabilities() -> None:
     assert sent.body["logprobs"] == 2
     assert response.choices[0].logprobs == (
         TokenLogprob("4", -0.1, 19, (("4", -0.1), ("5", -2.5))),
-        TokenLogprob("2", 0.0, 17, (("2", -0.2),)),
+        TokenLogprob("2", -0.2, 17, (("2", -0.2),)),
     )
 
 

@@ -115,8 +115,8 @@ def test_anthropics_pieces_are_its_whole() -> None:
     assert len(in_pieces.choices[0].tool_calls) == 2
 
 
-def test_arguments_that_were_cut_off_stay_as_they_came() -> None:
-    """What max_tokens ends in their midst is no JSON."""
+def test_call_that_was_cut_off_is_none() -> None:
+    """What max_tokens ends in the midst of its arguments is no call, whether it came in pieces or whole."""
     reply = stream_of(
         {"type": "message_start", "message": anthropic_message(stop_reason=None)},
         block(0, "tool_use", id="c1", name="add", input={}),
@@ -125,9 +125,14 @@ def test_arguments_that_were_cut_off_stay_as_they_came() -> None:
         {"type": "message_stop"},
     )
 
-    (choice,) = exchange("anthropic", chat_request(tools=[TOOL]), reply, stream=True)[0].choices
+    cut = {"type": "tool_use", "id": "c1", "name": "add", "input": {}}
+    whole = anthropic_message(content=[cut], stop_reason="max_tokens")
 
-    assert (choice.finish_reason, choice.tool_calls[0]["function"]["arguments"]) == ("length", '{"a": ')
+    (in_pieces,) = exchange("anthropic", chat_request(tools=[TOOL]), reply, stream=True)[0].choices
+    (at_once,) = exchange("anthropic", chat_request(tools=[TOOL]), whole)[0].choices
+
+    assert (in_pieces.finish_reason, in_pieces.tool_calls) == ("length", ())
+    assert at_once == in_pieces
 
 
 TOKENS = [

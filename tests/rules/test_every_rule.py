@@ -73,7 +73,7 @@ def test_call_that_breaks_a_rule_is_refused(subject: Subject, tmp_path: Path) ->
     if (declared := subject.declared(tmp_path)) is None:
         pytest.skip(f"{subject.kind.name} is not installed: an LLM of it is refused")
     bad = [(dict(case.bad), case.problem) for case in cases(subject)]
-    bad += [({name: WRONG[name][0]}, f"sampling.{name}") for name in subject.takes]
+    bad += [({name: WRONG[name][0]}, name) for name in subject.takes]
     for values, problem in bad:
         given = {name: value for name, value in {**subject.needed(), **values}.items() if value is not None}
         with pytest.raises(ConfigError) as caught:

@@ -12,7 +12,7 @@ from runner import LLM
 from runner.cli import main
 from runner.errors import ConfigError
 
-HINT = "for greedy decoding write temperature: 0"
+HINT = "write temperature: 0"
 PROMPTS: dict[str, Any] = {
     "literal": {"sampling": {"top_p": 0}},
     "number": {"sampling": {"top_p": 0.0}},

@@ -71,7 +71,7 @@ def _ascii(number: str) -> str:
 def _in_base(number: re.Match[str]) -> Decimal | None:
     """Return the value of ``52_8``; None where it has digits that its base hasn't."""
     digits, base = number[1], int(number[2] or number[3])
-    return Decimal(int(digits, base)) if max(map(int, digits)) < base <= _LARGEST_BASE else None
+    return Decimal(int(digits, base)) if max(1, *map(int, digits)) < base <= _LARGEST_BASE else None
 
 
 def _power(factor: Decimal, base: Decimal, exponent: int) -> Term | None:
