@@ -51,8 +51,8 @@ def checkout(tmp_path: Path) -> Path:
     (folder / "pyproject.toml").write_text(PROJECT.format(pythons="\n".join(pythons)))
     (folder / "requirements").mkdir()
     shutil.copy(ROOT / "requirements" / "build.txt", folder / "requirements")
-    (folder / "requirements" / "run.txt").write_text(_locked("tenacity"))
-    (folder / "requirements" / "dev.txt").write_text(_locked("tenacity", "iniconfig"))
+    (folder / "requirements" / "run.txt").write_text(_locked("argcomplete"))
+    (folder / "requirements" / "dev.txt").write_text(_locked("argcomplete", "iniconfig"))
     return folder
 
 
@@ -86,7 +86,7 @@ def _packages(checkout: Path, venv: str = ".venv") -> set[str]:
     ]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return {line.partition("==")[0] for line in listed.splitlines()} & {
-        "tenacity",
+        "argcomplete",
         "iniconfig",
         "mdurl",
         "small",
@@ -105,8 +105,8 @@ def test_locks_are_installed_once_and_followed(checkout: Path) -> None:
         (checkout / "requirements" / f"{name}.txt").write_text(_locked(*packages))
     _make(checkout, "run")
 
-    assert first == {"tenacity", "small"}
-    assert more == {"tenacity", "iniconfig", "small"}
+    assert first == {"argcomplete", "small"}
+    assert more == {"argcomplete", "iniconfig", "small"}
     assert (again, less) == ("", "")
     assert _packages(checkout) == {"mdurl", "iniconfig", "small"}
 
@@ -124,7 +124,7 @@ def test_interrupted_installation_begins_again(checkout: Path) -> None:
 
     assert process.returncode != 0
     assert not trace.exists()
-    assert _packages(checkout) == {"tenacity", "small"}
+    assert _packages(checkout) == {"argcomplete", "small"}
 
 
 def test_environment_that_was_moved_or_lost_its_python_is_made_anew(checkout: Path) -> None:
@@ -138,7 +138,7 @@ def test_environment_that_was_moved_or_lost_its_python_is_made_anew(checkout: Pa
     python.symlink_to("/nowhere/python3")
     _make(moved, "run", "VENV=an environment")
 
-    assert after == _packages(moved, "an environment") == {"tenacity", "small"}
+    assert after == _packages(moved, "an environment") == {"argcomplete", "small"}
 
 
 def test_folder_of_something_else_is_left_alone(checkout: Path) -> None:

@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROWS = 20_000
 KILLS = 4
 """For each of the files that a fold writes."""
+COPIES = 5
+"""Of a run, at most."""
 
 
 def _worked(project: Project) -> RunFolder:
@@ -93,23 +95,37 @@ def _files(run: RunFolder) -> dict[str, Path]:
     }
 
 
+def _disturb(project: Project, run: RunFolder, final: dict[str, int], draw: random.Random) -> Counter[str]:
+    """Kill a run's folds while each file is being written; return how many kills came in time, by file."""
+    hits = Counter[str]()
+    for name, file in _files(run).items():
+        for share in sorted(draw.uniform(0, 0.95) for _ in range(KILLS)):
+            before = _growth(file)[1]
+            started = project.start("status", run.path)
+            hits[name] += _kill_at(started, file, int(share * final[name]), before)
+    project.command("status", run.path, code=3)
+    return hits
+
+
 @pytest.mark.parametrize("series", range(2))
 def test_killed_folds_lead_to_the_same_files(series: int, project: Project) -> None:
-    """Twelve kills, while each file is being written, each on what the earlier ones left behind."""
-    disturbed = _worked(project)
-    undisturbed, seed = _copy(disturbed, "undisturbed"), random.randrange(1_000_000)
+    """Twelve kills, while each file is being written, each on what the earlier ones left behind.
+
+    On a busy machine a kill may come when all is written: then another copy is disturbed.
+    """
+    worked, seed = _worked(project), random.randrange(1_000_000) + series
+    undisturbed = _copy(worked, "undisturbed")
     project.command("status", undisturbed.path, code=3)
     final = {name: _growth(file)[0] for name, file in _files(undisturbed).items()}
     final["exported"] = _growth(undisturbed.point("0") / "results.jsonl")[0]
-    print("seed", seed + series)
-    draw, hits = random.Random(seed + series), Counter[str]()
-    for name, file in _files(disturbed).items():
-        for share in sorted(draw.uniform(0, 0.95) for _ in range(KILLS)):
-            before = _growth(file)[1]
-            started = project.start("status", disturbed.path)
-            hits[name] += _kill_at(started, file, int(share * final[name]), before)
-    project.command("status", disturbed.path, code=3)
+    print("seed", seed)
+    draw, hits = random.Random(seed), Counter[str]()
+    for number in range(COPIES):
+        disturbed = _copy(worked, f"disturbed-{number}")
+        hits += _disturb(project, disturbed, final, draw)
+        assert _same(disturbed, undisturbed)
+        if set(hits) == set(final):
+            break
 
     print(hits)
-    assert set(+hits) == {"folded", "exported", "shared"}
-    assert _same(disturbed, undisturbed)
+    assert set(hits) == {"folded", "exported", "shared"}
