@@ -100,9 +100,8 @@ class Drawing:
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, ("sampling", *first["loc"])))
-            raise RenderError(
-                f"{place}: {first['msg']} (the row gives {spelled(first['input'], 80)})"
-            ) from None
+            said = first["msg"].removeprefix("Value error, ")
+            raise RenderError(f"{place}: {said} (the row gives {spelled(first['input'], 80)})") from None
         for name, value in filled.items():
             if (problem := _unsendable(value)) is not None:
                 raise RenderError(f"sampling.{name}: {problem} (the row gives {spelled(value, 80)})")

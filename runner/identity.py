@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -43,6 +43,17 @@ def make_scope(
     if strict and (version := kind.installed_version()) is not None:
         identity["version"] = version
     return Scope(model=_model(model, engine, kind, hashed), engine=identity)
+
+
+def request_scope(scope: Scope, engine: EngineSettings, sampling: Mapping[str, Json]) -> Scope:
+    """Return what a request with these sampling values has of *scope* in its key.
+
+    It counts that the answer is streamed where it may call tools: a server whose parser meets half a call
+    gives its text in one piece, and the half that it could read in a stream. All other answers are the same.
+    """
+    if not getattr(engine, "stream", False) or not sampling.get("tools"):
+        return scope
+    return Scope(model=scope.model, engine={**scope.engine, "stream": True})
 
 
 def model_file(model: Model, field: str) -> Path | None:

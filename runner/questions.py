@@ -15,6 +15,7 @@ from runner.engines.input_rules import input_findings, may_continue
 from runner.engines.registry import engine_kinds, takers
 from runner.engines.request_rules import Target
 from runner.errors import AskError, IncompleteResponseError, RenderError, RowError
+from runner.identity import request_scope
 from runner.jobs import PointSpec
 from runner.progress import Source
 from runner.prompts import compile_prompt, illustrated, settled
@@ -61,7 +62,11 @@ class OpenPoint:
         self.conversation = compile_prompt(spec.prompt, self.task)
         self.slots = tuple(self.conversation.slots)
         self.shares_answers = self.experiment.fills_cache
-        self.scope: Scope = spec.scope
+        self.scopes: tuple[Scope, ...] = tuple(
+            request_scope(spec.scope, self.experiment.engine, self.effective(slot))
+            for slot in range(len(self.slots))
+        )
+        """What the requests of each slot share in their keys."""
         self.scorers = [
             BoundScorer(name, settings, self.experiment.dataset.target, self.slots)
             for name, settings in self.experiment.scorers.items()
@@ -172,7 +177,7 @@ class Question:
         sampling = point.drawings[slot].sampling(self.row, self.answers, self.sample)
         if point.continues:
             point.require_fitting(content, sampling)
-        self.request = Request(point.task, content, sampling, point.scope, self.sample)
+        self.request = Request(point.task, content, sampling, point.scopes[slot], self.sample)
         self.canonical = self.request.canonical()
         self.key = key = request_key(self.canonical)
         self.stored_key = key if self.owner is None else stored_key(key, point.index, self.owner)

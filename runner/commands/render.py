@@ -177,5 +177,5 @@ def _requests(question: Question) -> Iterator[dict[str, Json]]:
         sampling = point.drawings[number].foreseen(question.row, question.sample)
         if point.continues:
             point.require_fitting(content, sampling)
-        request = Request(point.task, content, sampling, point.scope, question.sample)
+        request = Request(point.task, content, sampling, point.scopes[number], question.sample)
         yield {"slot": slot, "key": None, "request": msgspec.Raw(request.canonical())}

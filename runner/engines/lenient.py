@@ -114,7 +114,7 @@ def loose_json(body: bytes) -> Any:
 def strict_json(data: bytes) -> bytes:
     """Return data that `loose_json` can decode as JSON that a strict decoder takes; other data as it is."""
     data = data.removeprefix(b"\xef\xbb\xbf")
-    if _CONSTANT.search(data) is None:
+    if _CONSTANT.search(data) is None and _HUGE.search(data) is None:
         return data
     try:
         return msgspec.json.encode(loose_json(data))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runner.engines.course import Course
+from runner.finite import finite_logprob
 from runner.values import Choice, TokenLogprob
 
 
@@ -51,8 +52,8 @@ def _logprobs(logprobs: Any) -> tuple[TokenLogprob, ...] | None:
     return tuple(
         TokenLogprob(
             token=token.token,
-            logprob=token.logprob,
-            top=tuple((other.bytes or "", other.logprob) for other in token.top_logprobs),
+            logprob=finite_logprob(token.logprob),
+            top=tuple((other.bytes or "", finite_logprob(other.logprob)) for other in token.top_logprobs),
         )
         for token in logprobs.content
     )

@@ -57,7 +57,8 @@ class Retrying:
 
     - a malformed answer as `MalformedError`, final for its row; two in a row are enough;
     - a lost connection as `EngineUnreachableError`, if no other request was answered meanwhile;
-    - the same 500 to each attempt, if others were answered, as `UnservableRequestError`;
+    - the same 500 to each attempt of a constrained request, as `UnservableRequestError`, if the server
+      answers others;
     - a server that asks for more patience than there is, as `EngineError`;
     - all else as it was, with the number of attempts in its message.
     """
@@ -90,6 +91,10 @@ class Retrying:
         self._answers = 0
         self._failures = 0
         """Of these, errors: what the server said in place of an answer."""
+        self._given_up = 0
+        """Requests whose last attempt failed."""
+        self._last_given_up = -1
+        """How many good answers there were when the last of these was given up."""
         self._retrying = 0
         """Requests whose first attempt failed and that are neither answered nor given up."""
 
@@ -110,7 +115,7 @@ class Retrying:
     async def generate(self, request: Request, sending: Sending | None = None) -> Response:
         """Answer a request; one of which chunks were handed on is never sent again."""
         # What `_send` does, without a coroutine more: nearly all requests succeed at once.
-        limiter, answers = self._limiter, self._answers
+        limiter, answers, good = self._limiter, self._answers, self._answered
         if not limiter.take():
             await limiter.wait()
         sent_in = limiter.round
@@ -129,7 +134,7 @@ class Retrying:
             limiter.release()
         self._retrying += 1
         try:
-            return await self._again(request, failure, answers, sending)
+            return await self._again(request, failure, (answers, good), sending)
         finally:
             self._retrying -= 1
             if not self._retrying:
@@ -156,10 +161,14 @@ class Retrying:
         return response
 
     async def _again(
-        self, request: Request, failure: RetryableError, answers: int, sending: Sending | None
+        self, request: Request, failure: RetryableError, before: tuple[int, int], sending: Sending | None
     ) -> Response:
-        """Send a request again until it is answered, or there is no sense in going on."""
-        attempts, malformed = 1, 0
+        """Send a request again until it is answered, or there is no sense in going on.
+
+        *before* it the server had given so many answers, and so many good ones.
+        """
+        attempts, malformed, given_up = 1, 0, self._given_up
+        answers, good = before
         said = {_words_of(failure)}
         """What the attempts came to."""
         while True:
@@ -167,7 +176,10 @@ class Retrying:
             malformed = malformed + 1 if isinstance(failure, MalformedResponseError) else 0
             heard = sending is not None and sending.heard
             if heard or malformed >= _MOST_MALFORMED or self._gives_up(failure, attempts):
-                if len(said) == 1 and attempts > 1 and (constraint := self._unservable(failure, request)):
+                working = self._works(good, given_up)
+                self._give_up()
+                alike = len(said) == 1 and attempts > 1 and working
+                if alike and (constraint := _unservable(failure, request)):
                     raise _refused(failure, constraint, attempts) from failure
                 raise self._final(failure, attempts, answers) from failure
             await self._wait(failure, attempts)
@@ -203,12 +215,20 @@ class Retrying:
         jitter = random.uniform(0, backoff.jitter)  # noqa: S311 - no secret
         await asyncio.sleep(max(doubled, _asked(failure)) + jitter)
 
-    def _unservable(self, error: RetryableError, request: Request) -> str | None:
-        """Return the constraint that a server fails on which has answered other requests.
+    def _works(self, good: int, given_up: int) -> bool:
+        """Tell whether the server answers others than a request that it fails on.
 
-        Servers fail on constraints that they can't compile, each time in the same way.
+        Before that it had given so many good answers, and so many requests were given up. One that is down
+        fails more requests than it answers.
         """
-        return _constraint(request) if error.status in _OWN_FAULTS and self._answered else None
+        failing = self._retrying - 1 + self._given_up - given_up
+        if failing:
+            return self._answered - good > failing
+        return self._answered > 0 and self._last_given_up != self._answered
+
+    def _give_up(self) -> None:
+        self._given_up += 1
+        self._last_given_up = self._answered
 
     @property
     def _answered(self) -> int:
@@ -248,6 +268,14 @@ RETRY_KINDS = {
 
 _ENFORCED = ("structured_outputs", "response_format", "grammar", "ebnf", "guided_json", "guided_regex")
 """What is passed through of constraints."""
+
+
+def _unservable(error: RetryableError, request: Request) -> str | None:
+    """Return the constraint that a server which answers other requests fails on.
+
+    Servers fail on constraints that they can't compile, each time in the same way.
+    """
+    return _constraint(request) if error.status in _OWN_FAULTS else None
 
 
 def _constraint(request: Request) -> str | None:

@@ -17,6 +17,7 @@ from runner.engines.constraints import checked_apart, require_obeyed
 from runner.engines.retrying import Retrying
 from runner.engines.sending import Sending
 from runner.errors import AskError, EngineError, IncompleteResponseError, InputError
+from runner.identity import request_scope
 from runner.llm.declared import Call, Declared
 from runner.llm.process import here
 from runner.llm.requests import Answer, Ask, Asked
@@ -203,7 +204,8 @@ class Running:
                 self._scope = self._scope or await asyncio.to_thread(self.declared.scope)
         point = ask.call.point
         sampling = ask.call.drawing.sampling(_NO_ROW, (), ask.sample)
-        request = Request(point.experiment.task, ask.input, sampling, self._scope, ask.sample)  # type: ignore[arg-type]
+        scope = request_scope(self._scope, point.experiment.engine, sampling)  # type: ignore[arg-type]
+        request = Request(point.experiment.task, ask.input, sampling, scope, ask.sample)
         try:
             canonical = request.canonical()
         except (TypeError, ValueError, RecursionError, msgspec.EncodeError) as error:

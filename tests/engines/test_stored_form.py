@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import msgspec
+import pytest
 
+from runner.errors import IncompleteResponseError
 from runner.storable import stored_form
 from runner.values import Choice, Response, TokenLogprob, decode_response
 
@@ -26,12 +27,24 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
     assert kept(text="\U0001f600").text == "\U0001f600"
 
 
-def test_number_that_is_none_is_replaced() -> None:
-    """A token that can't come has the logarithm of zero."""
-    tokens = (TokenLogprob("a", -math.inf, top=(("b", math.nan),)),)
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_number_that_is_none_is_never_stored(number: float) -> None:
+    """What else was answered is kept."""
+    tokens = (TokenLogprob("a", -0.5, top=(("b", number),)),)
+    with pytest.raises(IncompleteResponseError, match="NaN or infinite") as caught:
+        stored_form(Response((Choice("a", logprobs=tokens),), engine="fake"))
+    with pytest.raises(IncompleteResponseError, match="NaN or infinite"):
+        stored_form(Response(scores=(-number,), engine="fake"))
+
+    assert caught.value.response == Response((Choice("a"),), engine="fake")
+
+
+def test_log_probability_of_a_token_that_cannot_come_is_a_number() -> None:
+    """It has the logarithm of zero."""
+    tokens = (TokenLogprob("a", -math.inf, top=(("b", -math.inf),)),)
     (token,) = kept(logprobs=tokens, tool_calls=({"arguments": None},)).logprobs or ()
 
-    assert (token.logprob, token.top) == (-sys.float_info.max, (("b", -sys.float_info.max),))
+    assert (token.logprob, token.top) == (-9999.0, (("b", -9999.0),))
 
 
 def test_value_that_is_nested_too_deep_is_left_out() -> None:

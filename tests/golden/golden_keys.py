@@ -37,7 +37,7 @@ def _keys(point: OpenPoint) -> list[str]:
                 answers = [placeholder(name) for name in point.slots[:slot]]
                 content = point.input(row, answers)
                 sampling = point.drawings[slot].sampling(row, answers, question.sample)
-                request = Request(point.task, content, sampling, point.scope, question.sample)
+                request = Request(point.task, content, sampling, point.scopes[slot], question.sample)
                 keys.append(hashlib.sha256(request.canonical()).hexdigest())
     return keys
 

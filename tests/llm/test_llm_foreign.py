@@ -215,7 +215,7 @@ def test_answers_are_stored_whole() -> None:
 
     assert json.loads(json.dumps(answers)) == answers
     assert pa.table(answers).to_pydict() == answers
-    assert answers["tokens"][1] == [{"token": "c", "logprob": 0.0, "token_id": None, "top": []}]
+    assert answers["tokens"][1] == [{"token": "c", "logprob": 0.0, "token_id": None, "top": [], "rank": None}]
 
 
 def test_response_as_a_dict_has_every_field() -> None:
@@ -226,7 +226,7 @@ def test_response_as_a_dict_has_every_field() -> None:
     assert whole.keys() == Response().to_dict().keys() == set(Response.__struct_fields__)
     assert whole["embeddings"] == [[1.0]]
     assert whole["choices"][0]["logprobs"] == [
-        {"token": "x", "logprob": -0.5, "token_id": 3, "top": [["x", -0.5]]}
+        {"token": "x", "logprob": -0.5, "token_id": 3, "top": [["x", -0.5]], "rank": None}
     ]
     assert json.loads(json.dumps(whole)) == whole
 
