@@ -69,24 +69,34 @@ class Places:
 
     def find(self, path: str) -> Path | None:
         """Return the file or folder a relative *path* names, in the root or among what ships."""
-        return find(path, (self.root, shipped()))
+        return find(path, self.bases(path))
 
     def rows(self, path: str) -> Path | None:
-        """Return what a dataset's *path* names, in the root or among the shipped ``data/``.
-
-        Nothing else of the installation is a dataset.
-        """
-        parts = PurePath(path).parts
-        ships = parts[:1] == ("data",) and ".." not in parts
-        return find(path, (self.root, shipped()) if ships else (self.root,))
+        """Return what a dataset's *path* names, in the root or among the shipped ``data/``."""
+        return find(path, self.bases(path, rows=True))
 
     def obstacle(self, path: str) -> str:
         """Return why *path* can't name a file or a folder; empty if there simply is none."""
-        return obstacle(path, (self.root, shipped()))
+        return obstacle(path, self.bases(path))
 
     def no_file(self, path: str) -> str:
         """Return why *path* names no regular file; empty if there simply is nothing."""
-        return no_file(path, (self.root, shipped()))
+        return no_file(path, self.bases(path))
+
+    def bases(self, path: str, *, rows: bool = False) -> tuple[Path, ...]:
+        """Return where *path*, of a dataset's *rows* or of anything else, is looked for.
+
+        That is the root, and of the installation the folders that ship for it.
+        """
+        parts = PurePath(path).parts
+        ships = bool(parts) and parts[0] in (_ROWS if rows else _SHIPPED) and ".." not in parts
+        return (self.root, shipped()) if ships else (self.root,)
+
+
+_SHIPPED = frozenset({"conf", "data", "experiments", "models", "templates"})
+"""Folders of the installation whose files may be named by a path."""
+_ROWS = frozenset({"data"})
+"""Those with datasets."""
 
 
 def _root_of(folder: Path) -> Path:

@@ -141,6 +141,8 @@ def _tell_job(run: RunFolder, job: Job) -> str:
     if not state.active:
         return f"job {job.name} is {state.state.replace('_', ' ')}; a resume will pass the point over"
     if all((run.point(point.name) / CANCELLED).exists() for point in job.points):
-        cancel(run.path, [job.name])
+        stopped = cancel(run.path, [job.name])
+        if stopped and _runs_on(_ended_states(run, stopped)[job.name]):
+            return f"no other point was left in job {job.name}: it was signalled and still runs"
         return f"no other point was left in job {job.name}: it is cancelled too"
     return f"job {job.name} is {state.state} and goes on with its other points"

@@ -15,7 +15,6 @@ from runner.engines.registry import engine_kinds
 from runner.engines.weights import is_hub_name
 from runner.errors import Fault
 from runner.files import entries, expanded, is_file, is_folder, shown_name
-from runner.shipped import shipped
 from runner.spec import Experiment, Model
 from runner.values import Json
 
@@ -96,8 +95,7 @@ class Files:
             return []
         above = expanded(path).parent
         here = (Path.cwd(),) if path in self._reader.typed else ()
-        shipping = () if rows and above.parts[:1] != ("data",) else (shipped(),)
-        bases = (*here, self._places.root, *shipping)
+        bases = (*here, *self._places.bases(path, rows=rows))
         return list(dict.fromkeys((base / above).resolve() for base in bases))
 
     def _looked(self, path: str, shown: str | None = None, *, rows: bool = False) -> str:

@@ -38,6 +38,16 @@ def test_file_of_the_installation_is_no_dataset(project: MakeProject) -> None:
     made.ran("plan", "sums.yaml", "dataset=addition")
 
 
+@pytest.mark.parametrize("key", ["sampling.json_schema", "model.chat_template"])
+@pytest.mark.parametrize("path", ["docs/schema.json", "runner/shipped.py", "data/../pyproject.toml"])
+def test_file_of_the_installation_is_nothing_else_either(project: MakeProject, key: str, path: str) -> None:
+    """Only what ships for experiments may be named: conf, data, experiments, models and templates."""
+    refused = project({}).ran("plan", "sums.yaml", f"{key}={path}", code=2)
+
+    assert key in refused.err
+    assert str(shipped()) not in refused.err
+
+
 @pytest.mark.parametrize("command", ["status", "logs", "resume", "cancel"])
 def test_run_of_a_project_below_is_found(project: MakeProject, command: str) -> None:
     """In the folder that it was started from, by no name, by `last` and by its own."""
