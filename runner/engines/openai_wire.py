@@ -162,7 +162,7 @@ def _text_choice(choice: TextChoice, reading: Reading) -> Choice:
     )
 
 
-_TELLING = ("stop", "logprobs", "return_token_ids", "passthrough")
+_TELLING = ("stop", "stop_token_ids", "logprobs", "return_token_ids", "passthrough")
 """Sampling values beside which what ended an answer is kept: else SGLang's end token would be in each."""
 
 

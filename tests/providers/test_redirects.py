@@ -81,6 +81,9 @@ def test_redirect_is_an_error_that_says_what_to_write(
         ("/login#secret-token", "/login, and redirects are not followed"),
         ("//elsewhere.example/v2/chat/completions", "set engine.base_url=http://elsewhere.example/v2"),
         ("https://x.example/v1/chat/completions/", "set engine.base_url=https://x.example/v1"),
+        ("http://me:secret-token@[x/v1?secret-token", "redirects to http://[x/v1, and"),
+        ("/v1/chat/completions/", "redirects to itself, with another query or a slash at its end"),
+        ("?key=secret-token", "redirects to itself, with another query or a slash at its end"),
     ],
 )
 def test_location_is_told_without_what_may_be_a_key(location: str, told: str) -> None:
