@@ -226,9 +226,10 @@ def test_response_as_a_dict_has_every_field() -> None:
     assert whole.keys() == Response().to_dict().keys() == set(Response.__struct_fields__)
     assert whole["embeddings"] == [[1.0]]
     assert whole["choices"][0]["logprobs"] == [
-        {"token": "x", "logprob": -0.5, "token_id": 3, "top": [["x", -0.5]], "rank": None}
+        {"token": "x", "logprob": -0.5, "token_id": 3, "top": [{"token": "x", "logprob": -0.5}], "rank": None}
     ]
     assert json.loads(json.dumps(whole)) == whole
+    assert pa.Table.from_pylist([whole]).to_pylist() == [whole]
 
 
 def test_parsed_value_validates_into_its_class() -> None:
