@@ -144,6 +144,11 @@ class TokenLogprob(AsDict, frozen=True, omit_defaults=True, gc=False):
     top: tuple[tuple[str, float], ...] = ()
     rank: int | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields; the alternatives as dicts, since Arrow has no lists of text and numbers."""
+        top = [{"token": token, "logprob": logprob} for token, logprob in self.top]
+        return {**AsDict.to_dict(self), "top": top}
+
 
 class Choice(AsDict, frozen=True, omit_defaults=True, gc=False):
     """One answer.

@@ -49,13 +49,26 @@ def served(name: str, kinds: Container[str]) -> str:
     return f"if {kind} serves it: engine={kind} model.name={bare}" if bare and kind in kinds else ""
 
 
+_OTHERS_NAMES = {
+    **dict.fromkeys(("response_format", "guided_json", "structured_outputs"), "json_schema"),
+    **dict.fromkeys(("max_new_tokens", "max_completion_tokens", "max_output_tokens"), "max_tokens"),
+    "guided_regex": "regex",
+    "guided_choice": "choice",
+    "stop_sequences": "stop",
+    "random_seed": "seed",
+    "functions": "tools",
+    "function_call": "tool_choice",
+    "thinking": "reasoning_effort",
+}
+"""What other APIs call sampling parameters -> our names."""
+
 _TELLING = 3
 """Letters that tell which name is meant, where only one begins with them."""
 
 
 def closest(given: str, known: list[str] | tuple[str, ...]) -> str:
     """Return the known name that *given* most likely means, or nothing."""
-    meant = ALSO_CALLED.get(given, "")
+    meant = ALSO_CALLED.get(given) or _OTHERS_NAMES.get(given, "")
     if meant in known:
         return meant
     spelled = given.lower().replace("-", "_")

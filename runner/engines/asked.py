@@ -46,7 +46,9 @@ def require_asked(request: Request, response: Response) -> None:
 
 def _require_finite(response: Response) -> None:
     totals = [choice.cumulative_logprob or 0.0 for choice in response.choices]
-    totals += [token.logprob for token in response.prompt_logprobs or () if token is not None]
+    prompt = [token for token in response.prompt_logprobs or () if token is not None]
+    totals += [token.logprob for token in prompt]
+    totals += [logprob for token in prompt for _, logprob in token.top]
     if not all(map(isfinite, totals)):
         raise IncompleteResponseError("log probabilities were asked for, and one is NaN or infinite")
 

@@ -16,6 +16,8 @@ from runner.values import Choice, Json, Request, Response, TokenLogprob, Usage
 class Chunk(AsDict, frozen=True, omit_defaults=True):
     """What one piece of a stream adds to one choice. The chunks of a choice add up to it.
 
+    Where an answer was cut off in a tool call, they have the piece of it that came, the choice none.
+
     Attributes:
         index: which choice it belongs to.
         text: text of the answer; what may be the beginning of a stop string comes later.

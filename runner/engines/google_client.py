@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+import logging
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import cast
 
 import httpx2
@@ -34,6 +35,21 @@ from runner.values import Request, Response
 _ADDRESS = "https://generativelanguage.googleapis.com"
 
 
+@contextmanager
+def _unread_keys() -> Iterator[None]:
+    """Keep the SDK from saying which of two variables it uses: it is given the key, and uses neither."""
+    logger = logging.getLogger("google_genai._api_client")
+
+    def other(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Both GOOGLE_API_KEY and GEMINI_API_KEY")
+
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
+
+
 class GoogleClient:
     """Google's async client, as `SdkEngine` uses it."""
 
@@ -58,7 +74,8 @@ class GoogleClient:
             headers=settings.further_headers(),
             httpx_async_client=self._http,
         )
-        self._sdk = genai.Client(vertexai=False, api_key=settings.api_key(), http_options=options)
+        with _unread_keys():
+            self._sdk = genai.Client(vertexai=False, api_key=settings.api_key(), http_options=options)
 
     async def ask(self, request: Request) -> Response:
         if self._in_pieces:

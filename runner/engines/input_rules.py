@@ -23,8 +23,13 @@ def _continues(sampling: Mapping[str, Any]) -> str:
     if sampling.get(_CONTINUES) is True:
         return f"sampling.{_CONTINUES}"
     passed = sampling.get("passthrough")
-    passing = isinstance(passed, Mapping) and passed.get(_CONTINUES) is True
+    passing = isinstance(passed, Mapping) and _is_true(passed.get(_CONTINUES))
     return f"sampling.passthrough.{_CONTINUES}" if passing else ""
+
+
+def _is_true(value: Any) -> bool:
+    """Tell whether servers take a value for true: they take 1 and "true" as well."""
+    return value is True or str(value).lower() in {"1", "1.0", "true", "t", "yes", "y", "on"}
 
 
 def role_findings(role: str | None, sampling: Mapping[str, Any], task: str) -> list[Finding]:

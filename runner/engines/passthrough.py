@@ -28,7 +28,10 @@ _OF_SDKS: Mapping[str, str] = MappingProxyType({
 """Arguments of SDKs, which no server reads as fields of a body -> what to write."""
 
 _OF_VALUES: Mapping[str, Mapping[str, str]] = MappingProxyType({
-    "embed": dict.fromkeys(("encoding_format", "embed_dtype", "output_dtype", "endianness"), ""),
+    **dict.fromkeys(
+        ("embed", "reward"),
+        dict.fromkeys(("encoding_format", "embed_dtype", "output_dtype", "endianness"), ""),
+    ),
     "rerank": {"top_n": "", "top_k": ""},
     "loglikelihood": dict.fromkeys(
         (
@@ -44,6 +47,9 @@ _OF_VALUES: Mapping[str, Mapping[str, str]] = MappingProxyType({
     ),
 })
 """Task that is answered with numbers -> further fields that would make its answer another, or unreadable."""
+
+_OF_PROMPTS = frozenset({"passthrough", "chat_template_kwargs", "continue_final_message", "tools"})
+"""Parameters that change what a model reads, and so a number that it is answered with."""
 
 _INPUTS = (
     "input",
@@ -145,6 +151,9 @@ def passthrough_findings(
     if task == "loglikelihood":
         # The request is one that generates a token, with values of the runner's own.
         filled |= dict.fromkeys({field for name in able for field in _spellings(name, able[name])}, "")
+    elif task in VALUE_TASKS:
+        idle = {field for name in able.keys() - _OF_PROMPTS for field in _spellings(name, able[name])}
+        filled |= dict.fromkeys(idle - filled.keys(), "")
     own = _named(sent, takes)
     asked = {field: name for name in sent if name in takes for field in _fields_of(name, takes[name])}
     for path, field, value in _fields(passed):
@@ -152,7 +161,9 @@ def passthrough_findings(
         if (hint := _OF_SDKS.get(path)) is not None:
             yield where, "an argument of SDKs, which no server reads", hint
         elif (key := filled.get(field)) is not None:
-            yield where, "the runner fills it", f"set {key} instead" if key else "leave it out"
+            fills = key or task == "loglikelihood" or field in _OF_VALUES.get(task, {})
+            problem = "the runner fills it" if fills else f"task {task} samples nothing that it could change"
+            yield where, problem, f"set {key} instead" if key else "leave it out"
         elif (name := own.get(field) or _schema(field, value, takes)) is not None:
             yield where, "it has a key of its own", f"set sampling.{name} instead"
         elif (name := asked.get(field)) is not None:

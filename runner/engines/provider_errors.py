@@ -46,7 +46,9 @@ _NO_MODEL = re.compile(
     re.IGNORECASE,
 )
 _BAD_KEY = re.compile(
-    r"API key (not valid|expired)|(incorrect|invalid)[ _-]?API[ _-]?key|login fail", re.IGNORECASE
+    r"API key (not valid|expired)|(incorrect|invalid)[ _-]?API[ _-]?key|login fail"
+    r"|^[\W\d]*(not authenticated|unauthori[sz]ed|authentication (error|failed|required|fails))\b",
+    re.IGNORECASE,
 )
 _UNSEEMLY = re.compile(
     r"violates (our )?usage|content[ _](filter|policy)|requires moderation|was flagged", re.IGNORECASE

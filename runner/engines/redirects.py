@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from runner.errors import EngineError
 
 _FIRST, _AFTER = 300, 400
+_USER = re.compile(r"//[^/\s]*@")
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
 
 
 def is_redirect(status: int) -> bool:
@@ -29,13 +32,24 @@ def redirect_error(status: int, asked: str, location: str | None, base_url: str)
             f"{here} answers with a redirect that names no address; set engine.base_url to the server's own"
         )
         return EngineError(told, status)
-    there = _plain(urljoin(asked, location.strip()))
+    there = _plain(_joined(asked, location.strip()))
+    if there == here:
+        told = f"{here} redirects to itself, with another query or a slash at its end"
+        return EngineError(f"{told}; set engine.base_url to an address that answers without one", status)
     route = here.removeprefix(_plain(base_url))
-    if route != here and there.endswith(route) and there != here:
+    if route != here and there.endswith(route):
         base = there.removesuffix(route)
         return EngineError(f"{here} redirects to {there}; set engine.base_url={base}", status)
     told = f"{here} redirects to {there}, and redirects are not followed"
     return EngineError(f"{told}; set engine.base_url to an address that answers without one", status)
+
+
+def _joined(asked: str, location: str) -> str:
+    """Return the URL that a header names, which may be none that can be read."""
+    try:
+        return urljoin(asked, location)
+    except ValueError:
+        return location
 
 
 def _plain(url: str) -> str:
@@ -43,5 +57,5 @@ def _plain(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return url
+        return _QUERY.sub("", _USER.sub("//", url))
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))

@@ -41,6 +41,7 @@ class BoundedHttp(httpx2.AsyncClient):
         response = await super().send(request, **how)
         if response.is_success:
             raise TakenError(response)
+        await response.aread()  # an SDK's error looks at the text, even of a stream that has none
         return response
 
 

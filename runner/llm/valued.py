@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, overload
 from runner.as_dict import floats
 from runner.errors import AskError
 from runner.llm.calls import Calls, batched, kept
-from runner.llm.foreign import converted, is_single
+from runner.llm.foreign import converted, is_single, require_column
 from runner.llm.holding import waited
 from runner.valued import value_of
 from runner.values import Json, Response
@@ -254,6 +254,7 @@ class Valued(Calls):
         timeout: float | None,
     ) -> Any:
         keep = kept(errors)
+        require_column(given, "inputs")
         if _is_one(task, given):
             return await self._one(task, given, sampling, timeout)
         batch = self._batch(self._call(sampling, task), given, progress, timeout=timeout)
@@ -269,6 +270,7 @@ class Valued(Calls):
         timeout: float | None,
     ) -> Any:
         keep = kept(errors)
+        require_column(given, "inputs")
         if _is_one(task, given):
             return self._one_sync(task, given, sampling, timeout)
         batch = self._batch(self._call(sampling, task), given, progress, timeout=timeout)

@@ -146,7 +146,7 @@ def test_good_status_without_an_answer_is_malformed(status: int) -> None:
         ({"code": "Arrearage", "message": "Access denied, overdue payment"}, EngineError, "overdue"),
         (
             {"errors": [{"code": 10000, "message": "Authentication error"}], "success": False},
-            ServerError,
+            AuthenticationError,
             "Auth",
         ),
         ({"error": {"message": "busy"}, "choices": []}, ServerError, "busy"),

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from runner.values import Choice, Response, TokenLogprob, decode_response, encode_response
+from runner.engines.lenient import Reading
+from runner.engines.openai_wire import read_chat
+from runner.values import Choice, Response, Timing, TokenLogprob, decode_response, encode_response
 from tests.engines.answer_kit import ask, event_stream
 from tests.engines.asking_engines import chat_request, text_request
 from tests.engines.scripted_server import Reply, chat
@@ -33,6 +35,14 @@ def choice(fields: dict[str, Any], *, stream: bool = False, **sampling: Any) -> 
 def test_what_ended_an_answer_is_kept_where_a_stop_was_named(field: str, reason: Any, stream: bool) -> None:
     """As vLLM and SGLang call it."""
     assert choice({field: reason}, stream=stream, stop=["###"]).stop_reason == reason
+
+
+def test_token_that_ended_an_answer_is_kept_where_it_was_named() -> None:
+    """By its id, with vLLM's and SGLang's own parameter."""
+    reading = Reading({"stop_token_ids": [13]})
+    body = msgspec.json.encode(chat("ab", stop_reason=13))
+
+    assert read_chat(body, "vllm", Timing(), reading).choices == (Choice("ab", "stop", stop_reason=13),)
 
 
 @pytest.mark.parametrize("stream", [False, True])

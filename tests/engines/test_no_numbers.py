@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import struct
 from typing import Any
 
 import pytest
 
+from runner.engines.base import EngineContext
 from runner.engines.lenient import Reading
 from runner.engines.loglikelihood import summed
+from runner.engines.notes import Notes
+from runner.engines.openai_compatible import KIND, OpenAICompatible
 from runner.engines.sglang_loglikelihood import LOGLIKELIHOOD
 from runner.engines.task_wire import OPENAI_WIRES, SGLANG_WIRES, VLLM_WIRES, Wire
 from runner.errors import IncompleteResponseError, MalformedResponseError
-from runner.values import Request, TokenLogprob
+from runner.spec import Model
+from runner.values import Request, Response, TokenLogprob
 from tests.engines.answer_kit import ask
 from tests.engines.asking_engines import chat_request, text_request
-from tests.engines.scripted_server import Reply
+from tests.engines.scripted_server import Reply, serving
 
 ODD = [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e999", b"null", b'"NaN"']
 SCOPE = chat_request().scope
@@ -145,3 +150,60 @@ def test_echoed_prompt_begins_without_a_log_probability() -> None:
     response, _ = ask(Reply(body), text_request(logprobs=True, passthrough={"echo": True}))
 
     assert [token.logprob for token in response.choices[0].logprobs or ()] == [0.0, -0.5]
+
+
+@pytest.mark.parametrize(("odd", "is_error"), [("NaN", True), ("Infinity", True), ("-Infinity", False)])
+def test_alternative_to_a_prompts_token(odd: str, is_error: bool) -> None:
+    """One that can't come is left out, as it is beside the tokens of an answer."""
+    told = '{"5":{"logprob":-1,"rank":1,"decoded_token":"x"},"6":{"logprob":%s,"rank":2,"decoded_token":"y"}}'
+    choice = '{"index":0,"finish_reason":"stop","message":{"content":"x"}}'
+    reply = Reply(f'{{"choices":[{choice}],"prompt_logprobs":[null,{told % odd}]}}'.encode())
+    asked = chat_request(prompt_logprobs=1)
+
+    if is_error:
+        with pytest.raises(IncompleteResponseError):
+            ask(reply, asked)
+        return
+    assert ask(reply, asked)[0].prompt_logprobs == (None, TokenLogprob("x", -1.0, 5, (("x", -1.0),), 1))
+
+
+@pytest.mark.parametrize("lists", [(["a", "b"], [-0.5]), (["a"], [-0.5, -1.5])])
+@pytest.mark.parametrize("form", ["text", "message"])
+def test_lists_side_by_side_of_different_lengths(form: str, lists: tuple[list[str], list[float]]) -> None:
+    """Which number is of which token is unknown: they are left out where nobody asked for them."""
+    tokens, logprobs = lists
+    content: Any = "ab" if form == "text" else {"content": "ab"}
+    listed = {"tokens": tokens, "token_logprobs": logprobs}
+    reply = Reply({"choices": [{"index": 0, "finish_reason": "stop", form: content, "logprobs": listed}]})
+    make: Any = text_request if form == "text" else chat_request
+
+    with pytest.raises(IncompleteResponseError, match="the answer has"):
+        ask(reply, make(logprobs=True))
+    assert ask(reply, make())[0].choices[0].logprobs is None
+
+
+def test_token_without_alternatives_is_kept() -> None:
+    """A list of alternatives that is too short takes no token away."""
+    listed = {"tokens": ["a", "b"], "token_logprobs": [-0.5, -1.5], "top_logprobs": [{"a": -0.5}]}
+    reply = Reply({"choices": [{"index": 0, "finish_reason": "stop", "text": "ab", "logprobs": listed}]})
+
+    (found,) = ask(reply, text_request(logprobs=True))[0].choices
+
+    assert [(token.token, token.logprob) for token in found.logprobs or ()] == [("a", -0.5), ("b", -1.5)]
+
+
+def test_field_that_is_an_error_is_not_noted_as_ignored() -> None:
+    """What is kept of such an answer is read without it."""
+
+    async def go() -> list[str]:
+        noted: list[str] = []
+        async with serving(Reply(chat_body(b"NaN", b"-2"))) as server:
+            context = EngineContext(notes=Notes(noted.append))
+            settings = OpenAICompatible(base_url=server.url)
+            async with KIND.create(settings, Model(name="m"), context) as engine:
+                with pytest.raises(IncompleteResponseError) as caught:
+                    await engine.generate(chat_request(logprobs=True))
+        assert isinstance(caught.value.response, Response)
+        return noted
+
+    assert asyncio.run(go()) == []

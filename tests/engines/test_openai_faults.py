@@ -197,6 +197,19 @@ def test_error_beside_an_answer_is_raised_as_what_it_is(body: dict[str, Any]) ->
     assert (type(error), error.status, error.message) == (ServerError, 502, "no upstream")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": "Not authenticated"},
+        {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]},
+        {"error": "Unauthorized"},
+    ],
+)
+def test_refused_key_inside_an_answer_with_status_200_is_one(body: dict[str, Any]) -> None:
+    """No retry helps against it."""
+    assert type(failure(Reply(body))) is AuthenticationError
+
+
 def test_answer_with_an_error_of_null_is_an_answer() -> None:
     """Some servers always send the field."""
 

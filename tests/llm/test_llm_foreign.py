@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import json
 from collections import UserList, deque
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -226,12 +227,41 @@ def test_response_as_a_dict_has_every_field() -> None:
     assert whole.keys() == Response().to_dict().keys() == set(Response.__struct_fields__)
     assert whole["embeddings"] == [[1.0]]
     assert whole["choices"][0]["logprobs"] == [
-        {"token": "x", "logprob": -0.5, "token_id": 3, "top": [["x", -0.5]], "rank": None}
+        {"token": "x", "logprob": -0.5, "token_id": 3, "top": [{"token": "x", "logprob": -0.5}], "rank": None}
     ]
     assert json.loads(json.dumps(whole)) == whole
+    assert pa.Table.from_pylist([whole]).to_pylist() == [whole]
 
 
 def test_parsed_value_validates_into_its_class() -> None:
     """As the documentation shows it."""
     with LLM("fake:m", engine={"kind": "fake", "template": '{"word": "hi"}'}) as llm:
         assert Part.model_validate_json(llm.generate_sync("x").text) == Part(word="hi")
+
+
+class Frame:
+    """A table as pandas has them: iterating over it gives the names of its columns."""
+
+    columns = ("first", "second")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return 1
+
+    def to_dict(self, orient: str) -> list[dict[str, str]]:
+        assert orient == "records"
+        return [{"first": "a", "second": "b"}]
+
+
+@pytest.mark.parametrize("table", [pa.table({"first": ["a"], "second": ["b"]}), Frame()])
+@pytest.mark.parametrize("task", ["embed", "score", "classify", "reward"])
+def test_table_is_refused_by_each_task_with_the_names_of_its_columns(task: str, table: Any) -> None:
+    """A table of pairs is no pair either, though the names of its columns are texts."""
+    with (
+        HttpServer(endpoints()) as server,
+        pooler(server) as llm,
+        pytest.raises(ConfigError, match=r"a table given.*columns: first, second"),
+    ):
+        getattr(llm, f"{task}_sync")(table, progress=False)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runner import LLM
-from runner.errors import AskError, RunnerError
+from runner.errors import AskError, ConfigError, RunnerError
 from tests.http_server import HttpServer, answers
 from tests.work.work_kit import CHAT
 
@@ -83,3 +83,13 @@ def test_setting_that_a_server_wants_is_told_in_python() -> None:
 
     assert "model=gpt: max_tokens" in str(caught.value)
     assert 'engine={..., "max_tokens_field": "max_completion_tokens"}' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("response_format", "json_schema"), ("max_completion_tokens", "max_tokens"), ("stop_sequences", "stop")],
+)
+def test_parameter_of_another_library_is_named_as_it_is_here(theirs: str, ours: str) -> None:
+    """Its name resembles another one's, or none."""
+    with LLM("fake:m") as llm, pytest.raises(ConfigError, match=f"did you mean {ours}\\?"):
+        llm.generate_sync("a", **{theirs: 1})

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from runner.engines.registry import engine_kinds
-from runner.errors import AskError, EngineError, MalformedResponseError
+from runner.errors import (
+    AskError,
+    AuthenticationError,
+    EngineError,
+    MalformedResponseError,
+    RateLimitError,
+    ServerError,
+)
 from runner.spec import Model
 from runner.values import Response
 from tests.engines.scripted_server import Reply, ScriptedServer, serving
@@ -81,6 +88,9 @@ def test_redirect_is_an_error_that_says_what_to_write(
         ("/login#secret-token", "/login, and redirects are not followed"),
         ("//elsewhere.example/v2/chat/completions", "set engine.base_url=http://elsewhere.example/v2"),
         ("https://x.example/v1/chat/completions/", "set engine.base_url=https://x.example/v1"),
+        ("http://me:secret-token@[x/v1?secret-token", "redirects to http://[x/v1, and"),
+        ("/v1/chat/completions/", "redirects to itself, with another query or a slash at its end"),
+        ("?key=secret-token", "redirects to itself, with another query or a slash at its end"),
     ],
 )
 def test_location_is_told_without_what_may_be_a_key(location: str, told: str) -> None:
@@ -91,16 +101,17 @@ def test_location_is_told_without_what_may_be_a_key(location: str, told: str) ->
     assert "secret-token" not in error.message
 
 
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     "kind", ["openai_compatible", "openai", "anthropic", "mistral", "google", "together"]
 )
-def test_redirect_without_location_is_one_too(kind: str) -> None:
+def test_redirect_without_location_is_one_too(kind: str, stream: bool) -> None:
     """There is nothing to write but the server's own address."""
 
     async def run() -> AskError:
         async with serving(Reply(b"", 302)) as server:
             with pytest.raises(AskError) as caught:
-                await asked(server, kind, "chat")
+                await asked(server, kind, "chat", stream=stream)
             return caught.value
 
     error = asyncio.run(run())
@@ -134,3 +145,20 @@ def test_good_status_without_an_answer_is_none(kind: str, task: str, stream: boo
 
     with pytest.raises(MalformedResponseError):
         asyncio.run(run())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "mistral", "google", "together"])
+@pytest.mark.parametrize(
+    ("status", "error"), [(429, RateLimitError), (503, ServerError), (401, AuthenticationError)]
+)
+def test_refusal_without_a_body_is_one(kind: str, status: int, error: type[AskError], stream: bool) -> None:
+    """SDKs look for its text in vain."""
+
+    async def run() -> AskError:
+        async with serving(Reply(b"", status)) as server:
+            with pytest.raises(AskError) as caught:
+                await asked(server, kind, "chat", stream=stream)
+            return caught.value
+
+    assert type(asyncio.run(run())) is error

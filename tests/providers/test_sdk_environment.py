@@ -28,6 +28,18 @@ def test_key_in_the_environments_headers_is_not_sent(kind: str, monkeypatch: pyt
     assert "other" not in str(sent.headers)
 
 
+def test_google_sdk_says_nothing_of_keys_that_it_does_not_use(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is given the key of the variable that the experiment names."""
+    monkeypatch.setenv("GOOGLE_API_KEY", "other")
+
+    _, sent = exchange("google", chat_request(), saying("google", "Hi"))
+
+    assert sent.headers["x-goog-api-key"] == KEY
+    assert "GOOGLE_API_KEY" not in caplog.text
+
+
 @pytest.mark.parametrize("kind", ["openai", "anthropic", "together"])
 def test_headers_are_those_that_the_experiment_names(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """None is added by a variable that only the SDK knows."""

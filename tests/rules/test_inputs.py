@@ -10,6 +10,7 @@ import pytest
 
 from runner import LLM
 from runner.config import compose
+from runner.engines.input_rules import role_findings
 from runner.errors import ConfigError, InputError
 from runner.plan import make_plan
 from tests.rules.rules_kit import SUBJECTS, Subject, refusals
@@ -137,3 +138,14 @@ def test_engine_that_is_only_passed_it_is_no_other_matter(subject: Subject, tmp_
         planned(subject, tmp_path, "{{ row.q }}", None, passthrough={GOES_ON: True})
     each = "{{ {'continue_final_message': row.go} }}"
     assert refusals(planned(subject, tmp_path, {"messages": "m"}, None, passthrough=each)).keys() == bad
+
+
+@pytest.mark.parametrize(
+    ("given", "goes_on"),
+    [(1, True), ("true", True), ("True", True), (0, False), ("false", False), (None, False)],
+)
+def test_passthrough_counts_as_servers_read_it(given: Any, goes_on: bool) -> None:
+    """Their types take 1 and text for true, and so would send a user's message to be continued."""
+    found = role_findings("user", {"passthrough": {GOES_ON: given}}, "chat")
+
+    assert bool(found) == goes_on

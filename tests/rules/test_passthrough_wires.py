@@ -10,7 +10,7 @@ import pytest
 from runner.engines.request_rules import findings
 from runner.errors import AskError
 from runner.spec import Model
-from runner.values import Request, Scope
+from runner.values import VALUE_TASKS, Request, Scope
 from tests.http_server import HttpServer
 from tests.rules.rules_kit import SUBJECTS, Subject
 
@@ -57,3 +57,35 @@ def test_no_field_that_is_sent_may_be_passed_through(subject: Subject) -> None:
         if not any(found.place.endswith(field) for found in findings(sampling, subject.target)):
             open_.add(field)
     assert open_ == set()
+
+
+VALUED = [one for one in ATTACHED if one.task in VALUE_TASKS]
+
+
+@pytest.mark.parametrize("field", ["temperature", "max_tokens", "n", "logprobs", "stop"])
+@pytest.mark.parametrize("subject", VALUED, ids=str)
+def test_sampling_parameter_is_not_passed_through_to_a_task_without_sampling(
+    subject: Subject, field: str
+) -> None:
+    """No server reads it there, and none refuses it: it would count in the key and change nothing."""
+    if field not in subject.kind.capabilities.sampling:
+        pytest.skip("the engine has no such parameter")
+    (found,) = findings({"passthrough": {field: 1}}, subject.target)
+
+    assert found.place == f"sampling.passthrough.{field}"
+    assert found.hint == "leave it out"
+
+
+@pytest.mark.parametrize("subject", [one for one in VALUED if one.task != "loglikelihood"], ids=str)
+@pytest.mark.parametrize("field", ["dimensions", "truncate", "chat_template_kwargs"])
+def test_fields_that_change_a_number_are_passed_through(subject: Subject, field: str) -> None:
+    """They are what the passthrough is for there."""
+    assert list(findings({"passthrough": {field: 1}}, subject.target)) == []
+
+
+@pytest.mark.parametrize("subject", [one for one in VALUED if one.task in {"embed", "reward"}], ids=str)
+def test_form_of_numbers_is_not_passed_through(subject: Subject) -> None:
+    """A vector that came as base64 of another type would be unreadable, or read as other numbers."""
+    (found,) = findings({"passthrough": {"encoding_format": "base64"}}, subject.target)
+
+    assert found.problem == "the runner fills it"
