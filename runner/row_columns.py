@@ -22,7 +22,9 @@ _encode = msgspec.json.Encoder().encode
 def row_columns(data: Mapping[str, Json], chosen: Sequence[str] | None) -> Columns:
     """Return a row's columns: those that are *chosen*, else all but long ones."""
     if chosen is not None:
-        return _object({name: _json(data[name]) for name in chosen if name in data}) if chosen else msgspec.UNSET, ()
+        return _object({
+            name: _json(data[name]) for name in chosen if name in data
+        }) if chosen else msgspec.UNSET, ()
     if len(whole := _json(data)) <= LONG:  # as nearly all rows are: no look at single columns
         return msgspec.Raw(whole), ()
     columns = {name: _json(value) for name, value in data.items()}

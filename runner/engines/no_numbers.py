@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
 from functools import lru_cache
 from math import inf, isfinite
 from typing import Any, get_args
 
 from runner.errors import IncompleteResponseError
+from runner.narrow_floats import floats
 
 _ALTERNATIVES = frozenset({"top_logprobs", "topCandidates"})
 
@@ -41,12 +40,9 @@ def require_finite(vector: bytes) -> None:
     Raises:
         IncompleteResponseError: it holds NaN or infinity.
     """
-    numbers = array("f")
-    numbers.frombytes(vector)
-    if sys.byteorder == "big":
-        numbers.byteswap()
+    numbers = floats(vector)
     if not isfinite(sum(numbers)):  # no sum of float32 exceeds what a float holds
-        raise IncompleteResponseError(f"a vector holds {odd_number(list(numbers))}, which is no number")
+        raise IncompleteResponseError(f"a vector holds {odd_number(numbers)}, which is no number")
 
 
 def without_impossible(value: Any) -> Any:
