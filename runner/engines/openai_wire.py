@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import zip_longest
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,18 +13,22 @@ from runner.engines.openai_answers import (
     ChatAnswer,
     ChatChoice,
     ChatContent,
-    ChatLogprobs,
     ChatMessage,
-    PromptToken,
     TextAnswer,
     TextChoice,
-    TextLogprobs,
     UsageCounts,
+)
+from runner.engines.openai_logprobs import (
+    chat_logprobs,
+    cumulative_logprob,
+    prompt_logprobs,
+    text_logprobs,
+    with_ids,
 )
 from runner.engines.provider_wire import decode, malformed
 from runner.engines.tool_pieces import arguments_text
 from runner.errors import IncompleteResponseError
-from runner.values import Choice, Json, Response, Timing, TokenLogprob, Usage, spelled
+from runner.values import Choice, Json, Response, Timing, Usage, spelled
 
 _Answer = TypeVar("_Answer", ChatAnswer, TextAnswer)
 
@@ -94,7 +97,7 @@ def _response(
         engine,
         getattr(answer, reading.version) or None,
         tuple(ids) if ids is not None else None,
-        _prompt_logprobs(logprobs, ids) if logprobs is not None else None,
+        prompt_logprobs(logprobs, ids) if logprobs is not None else None,
     )
 
 
@@ -122,7 +125,7 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
             return Choice(content, "stop")
         return Choice(content, "stop", stop_reason=_stop_reason(choice, reading))
     ids = _ids(choice.token_ids or choice.response_token_ids)
-    logprobs = _with_ids(_chat_logprobs(choice.logprobs, reading), ids)
+    logprobs = with_ids(chat_logprobs(choice.logprobs, reading), ids)
     text = _joined(content)
     return Choice(
         # A refusal comes in a field of its own, and is what the model said.
@@ -130,7 +133,7 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
         finish_reason=_finish(choice.finish_reason, refused=bool(message.refusal) and not text),
         token_ids=ids,
         logprobs=logprobs,
-        cumulative_logprob=_total(logprobs),
+        cumulative_logprob=cumulative_logprob(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
         tool_calls=tuple(_call(call, reading) for call in message.tool_calls) if message.tool_calls else (),
         stop_reason=_stop_reason(choice, reading),
@@ -151,13 +154,13 @@ def _is_plain(choice: ChatChoice, message: ChatMessage) -> bool:
 
 def _text_choice(choice: TextChoice, reading: Reading) -> Choice:
     ids = _ids(choice.token_ids)
-    logprobs = _with_ids(_text_logprobs(choice.logprobs, reading), ids)
+    logprobs = with_ids(text_logprobs(choice.logprobs, reading), ids)
     return Choice(
         text=choice.text or "",
         finish_reason=_finish(choice.finish_reason),
         token_ids=ids,
         logprobs=logprobs,
-        cumulative_logprob=_total(logprobs),
+        cumulative_logprob=cumulative_logprob(logprobs),
         stop_reason=_stop_reason(choice, reading),
     )
 
@@ -172,15 +175,6 @@ def _stop_reason(choice: ChatChoice | TextChoice, reading: Reading) -> int | str
     if reason is None or isinstance(reason, str):
         return reason or None
     return reason if any(reading.sampling.get(name) for name in _TELLING) else None
-
-
-def _with_ids(
-    logprobs: tuple[TokenLogprob, ...] | None, ids: tuple[int, ...] | None
-) -> tuple[TokenLogprob, ...] | None:
-    """Return log probabilities with the ids of their tokens, which vLLM lists beside them."""
-    if not logprobs or ids is None or len(ids) != len(logprobs) or logprobs[0].token_id is not None:
-        return logprobs
-    return tuple([msgspec.structs.replace(one, token_id=id_) for one, id_ in zip(logprobs, ids, strict=True)])
 
 
 def _call(call: dict[str, Any], reading: Reading) -> Json:
@@ -200,25 +194,6 @@ def _call(call: dict[str, Any], reading: Reading) -> Json:
 
 def _ids(ids: list[int] | None) -> tuple[int, ...] | None:
     return tuple(ids) if ids is not None else None
-
-
-def _prompt_logprobs(
-    told: list[dict[int, PromptToken] | None], ids: list[int] | None
-) -> tuple[TokenLogprob | None, ...]:
-    """Return the prompt's own tokens, each with its alternatives; the first token has no logprob."""
-    found: list[TokenLogprob | None] = []
-    for place, alternatives in enumerate(told):
-        if not alternatives:
-            found.append(None)
-            continue
-        own = ids[place] if ids is not None and place < len(ids) else None
-        if own is None or own not in alternatives:
-            own = next(iter(alternatives))
-        by_rank = sorted(alternatives.items(), key=lambda item: item[1].rank or 0)
-        top = tuple((token.decoded_token or "", token.logprob) for _, token in by_rank)
-        chosen = alternatives[own]
-        found.append(TokenLogprob(chosen.decoded_token or "", chosen.logprob, own, top, chosen.rank))
-    return tuple(found)
 
 
 _FINISH = {
@@ -247,68 +222,3 @@ def _thoughts(content: ChatContent) -> str | None:
     if not isinstance(content, list):
         return None
     return "".join(_joined(part.thinking) for part in content if part.thinking) or None
-
-
-def _chat_logprobs(logprobs: ChatLogprobs | None, reading: Reading) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None:
-        return None
-    if logprobs.content is None:
-        return _listed_logprobs(logprobs, reading)
-    return tuple(
-        TokenLogprob(
-            token=token.token,
-            logprob=token.logprob,
-            token_id=token.token_id,
-            rank=token.rank,
-            top=tuple((other.token, other.logprob) for other in token.top_logprobs or ()),
-        )
-        for token in logprobs.content
-    )
-
-
-def _lacks_numbers(logprobs: list[float | None], reading: Reading) -> bool:
-    """Tell whether lists of log probabilities hold null, and nobody asked for them.
-
-    An echoed prompt's first token has none.
-
-    Raises:
-        IncompleteResponseError: they were asked for.
-    """
-    if None not in logprobs:
-        return False
-    sampling = reading.sampling
-    echoed = (sampling.get("passthrough") or {}).get("echo")
-    if None not in (logprobs[1:] if echoed else logprobs):
-        return False
-    if sampling.get("logprobs"):
-        raise IncompleteResponseError("logprobs were asked for, and one is null")
-    return True
-
-
-def _listed_logprobs(logprobs: ChatLogprobs, reading: Reading) -> tuple[TokenLogprob, ...] | None:
-    if not logprobs.tokens or not logprobs.token_logprobs or _lacks_numbers(logprobs.token_logprobs, reading):
-        return None
-    count = len(logprobs.tokens)
-    tops = logprobs.top_logprobs if isinstance(logprobs.top_logprobs, list) else [None] * count
-    return tuple(
-        TokenLogprob(token=token, logprob=logprob or 0.0, token_id=token_id, top=tuple((top or {}).items()))
-        for token, logprob, token_id, top in zip_longest(
-            logprobs.tokens, logprobs.token_logprobs, (logprobs.token_ids or [])[:count], tops[:count]
-        )
-    )
-
-
-def _text_logprobs(logprobs: TextLogprobs | None, reading: Reading) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None or _lacks_numbers(logprobs.token_logprobs, reading):
-        return None
-    if logprobs.tokens and not logprobs.token_logprobs:
-        return None  # they could not be read, and nobody asked for them
-    tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)
-    return tuple(
-        TokenLogprob(token=token, logprob=logprob or 0.0, top=tuple(top.items()) if top else ())
-        for token, logprob, top in zip(logprobs.tokens, logprobs.token_logprobs, tops, strict=False)
-    )
-
-
-def _total(logprobs: tuple[TokenLogprob, ...] | None) -> float | None:
-    return sum(token.logprob for token in logprobs) if logprobs is not None else None

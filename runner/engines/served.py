@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, Protocol, TypeAlias
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,14 +19,12 @@ from runner.engines.openai_body import Body, Constrain
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.programs import Program, program
 from runner.engines.remote import REMOTE_NEUTRAL, AttachedSettings, BaseUrl, EmbeddingSettings
+from runner.engines.server_arguments import FLAG_NAME, Flag
 from runner.engines.task_wire import Wire
 from runner.engines.weights import find_weights, served_folder_fault, stored_dtype
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
 from runner.values import Json
-
-Flag: TypeAlias = bool | int | float | str
-FLAG_NAME = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 
 
 class ServerSettings(AttachedSettings):
@@ -61,19 +59,6 @@ class BinaryServer(ServerSettings):
 
     binary: Program
     """The program: a path, or a name on PATH."""
-
-
-class Arguments(Protocol):
-    """Settings that an engine's command line is made of, whether a process or this one runs it."""
-
-    @property
-    def args(self) -> Mapping[str, Flag | tuple[Flag, ...]]: ...
-
-    @property
-    def device(self) -> Literal["cuda", "cpu"]: ...
-
-    @property
-    def generation_config(self) -> Literal["neutral", "model"]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,29 +202,6 @@ def _unsent(settings: ServerSettings) -> list[Fault]:
     return faults
 
 
-def flags(args: Mapping[str, Flag | Sequence[Flag]]) -> list[str]:
-    """Return arguments as a command line: true is a bare flag, false none, a list repeats the flag.
-
-    A map's flag of one letter gets one dash, every other two.
-    """
-    words = []
-    for name, value in args.items():
-        bare = name.lstrip("-")
-        flag = f"{'-' if len(bare) == 1 else '--'}{bare}"
-        for one in value if isinstance(value, list | tuple) else (value,):
-            if one is True:
-                words.append(flag)
-            elif one is not False:
-                words += [flag, str(one)]
-    return words
-
-
-def unless_given(own: Mapping[str, Flag], settings: Arguments) -> dict[str, Flag]:
-    """Return those of the job's *own* flags that the user doesn't give."""
-    given = {flag_name(name) for name in settings.args}
-    return {name: value for name, value in own.items() if name not in given}
-
-
 def launched(
     settings: EngineSettings, model: Model, topology: Topology, port: int, task: str = "chat"
 ) -> Launched:
@@ -312,8 +274,3 @@ def server_devices(settings: EngineSettings, topology: Topology) -> int:
     assert isinstance(settings, ServerSettings)
     on_cpu = getattr(settings, "device", "cuda") == "cpu"
     return 0 if settings.base_url is not None or on_cpu else topology.devices
-
-
-def given(own: Mapping[str, Flag | None]) -> dict[str, Flag]:
-    """Return the flags that have a value."""
-    return {name: value for name, value in own.items() if value is not None}

@@ -16,7 +16,8 @@ from runner.engines.base import EngineKind
 from runner.engines.candle_vllm import command as candle_vllm
 from runner.engines.openllm import command as openllm
 from runner.engines.registry import engine_kinds
-from runner.engines.served import ServerSettings, flags, launched
+from runner.engines.served import ServerSettings, launched
+from runner.engines.server_arguments import flags
 from runner.engines.sglang import SERVING as SGLANG
 from runner.engines.sglang import command as sglang
 from runner.engines.vllm import SERVING as VLLM
