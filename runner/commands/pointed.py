@@ -63,6 +63,6 @@ def point_name(run: RunFolder, jobs: Sequence[Job], given: str) -> str:
         if given.isdecimal() and int(given) == refusal.index:
             raise UserError(
                 f"point {refusal.index} of {run.name} was refused and left out: "
-                f"{one_line(refusal.faults[0])}\n    mend that, then run the same command again"
+                f"{one_line(refusal.faults[0])}\n    fix that, then run the same command again"
             )
     raise UserError(unknown(f"point in {run.name} named", given, [point.name for point in points]))

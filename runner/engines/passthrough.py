@@ -152,11 +152,11 @@ def passthrough_findings(
         if (hint := _OF_SDKS.get(path)) is not None:
             yield where, "an argument of SDKs, which no server reads", hint
         elif (key := filled.get(field)) is not None:
-            yield where, "the runner fills it", f"set {key} instead" if key else "leave it out"
+            yield where, "the runner sets it", f"set {key} instead" if key else "leave it out"
         elif (name := own.get(field) or _schema(field, value, takes)) is not None:
             yield where, "it has a key of its own", f"set sampling.{name} instead"
         elif (name := asked.get(field)) is not None:
-            yield where, f"it would take the place of sampling.{name}", "leave one of them out"
+            yield where, f"it would replace sampling.{name}", "leave one of them out"
 
 
 def template_variable_findings(variables: Mapping[str, Json], sent: Mapping[str, Json]) -> Iterator[_Found]:
@@ -168,7 +168,7 @@ def template_variable_findings(variables: Mapping[str, Json], sent: Mapping[str,
     effort = "reasoning_effort"
     if effort in variables and effort in set(sent):
         place = f"sampling.chat_template_kwargs.{effort}"
-        yield place, f"it would take the place of sampling.{effort}", "leave one of them out"
+        yield place, f"it would replace sampling.{effort}", "leave one of them out"
 
 
 def _spellings(name: str, parameter: Parameter) -> set[str]:

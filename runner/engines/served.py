@@ -109,7 +109,7 @@ class Serving:
         """Find arguments that the job sets itself."""
         owned = {**self.owned, **({self.adapter_flag: "model.adapter"} if model.adapter else {})}
         return [
-            Fault(f"engine.args.{flag}", f"{self.name} is given it by the job", _instead(owned[name]))
+            Fault(f"engine.args.{flag}", f"the job sets it for {self.name}", _instead(owned[name]))
             for flag in args
             if (name := _owned_name(flag_name(flag), owned)) is not None
         ]
@@ -193,7 +193,7 @@ def _unused(settings: ServerSettings) -> list[Fault]:
 def _unsent(settings: ServerSettings) -> list[Fault]:
     hint = "leave it out, or give engine.base_url"
     given = [name for name in ("api_key_env", "headers_env") if getattr(settings, name)]
-    problem = "a server that the job starts is asked without"
+    problem = "a server that the job starts takes none"
     faults = [Fault(f"engine.{name}", problem, hint) for name in given]
     # Programs have names of their own for what they load; the others are told ours.
     if isinstance(settings, PythonServer) and settings.served_model_name is not None:

@@ -207,7 +207,7 @@ def test_keys_for_a_server_that_the_job_starts_are_refused(
     given: dict[str, Any] = {"api_key_env": "KEY", "headers_env": {"x-a": "KEY"}}
 
     for name in given:
-        assert f"engine.{name}: a server that the job starts is asked without" in faults(kind, **given)
+        assert f"engine.{name}: a server that the job starts takes none" in faults(kind, **given)
     assert faults(kind, base_url="http://h:1/v1", **given) == ""
 
 
