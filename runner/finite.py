@@ -1,4 +1,4 @@
-"""NaN and infinity in responses that are stored: minus infinity is kept as a log probability, others never."""
+"""NaN and infinity in responses that are stored: minus infinity counts as a log probability, others never."""
 
 from __future__ import annotations
 

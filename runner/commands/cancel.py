@@ -1,6 +1,6 @@
 """Cancel a run, or one of its points; what is answered already is kept.
 
-runner cancel               the only run that has such jobs
+runner cancel               the only run with pending or running jobs
 runner cancel RUN           every job that is pending or running
 runner cancel RUN POINT     one point: the other points of its job go on
 """

@@ -19,7 +19,7 @@ def add_run_and_point(parser: argparse.ArgumentParser, *, default: str | None = 
         parser: is given the arguments.
         default: the run where none is named; left out means that one must be.
     """
-    given = {"last": " (default: last)", "": " (default: the only one that is live)"}
+    given = {"last": " (default: last)", "": " (default: the only one with pending or running jobs)"}
     told = "run folder, its name, a unique prefix or last; or RUN/POINT"
     if default is None:
         parser.add_argument("run", help=told)

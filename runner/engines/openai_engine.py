@@ -128,7 +128,7 @@ class OpenAIEngine:
             return
         for there in (url.replace(base, f"{base}/v1", 1), f"{base}/v1/models"):
             if await self._is_there(there):
-                told = f"{url} is not there, {base}/v1 is: set engine.base_url={base}/v1"
+                told = f"{url} does not exist, but {base}/v1 does: set engine.base_url={base}/v1"
                 raise EngineError(told, int(HTTPStatus.NOT_FOUND))
         self._based = True
 
