@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import msgspec
 
-_FLOAT_BYTES = 4
+from runner.narrow_floats import floats
 
 
 class AsDict(msgspec.Struct, frozen=True):
@@ -24,8 +23,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     return floats(value) if isinstance(value, bytes) else value
-
-
-def floats(vector: bytes) -> list[float]:
-    """Return the numbers of a vector of float32, little-endian."""
-    return list(struct.unpack(f"<{len(vector) // _FLOAT_BYTES}f", vector))

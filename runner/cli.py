@@ -138,7 +138,7 @@ def _working_folder() -> str:
 
 
 def _instead(option: str, options: list[str]) -> str:
-    """Return what to type for an option that a command hasn't: settings are none here."""
+    """Return what to type instead of an option that a command lacks: settings are no options here."""
     if option in {"--dry-run", "--dry_run"}:
         return "runner plan FILE shows what a run would do"
     flag, _, value = option.partition("=")

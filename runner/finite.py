@@ -1,4 +1,4 @@
-"""Numbers that are none: what a log probability of minus infinity becomes, and what NaN and infinity do."""
+"""NaN and infinity in responses that are stored: minus infinity counts as a log probability, others never."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def fold_run(run: RunFolder, tell: Callable[[str], None] = lambda _: None) -> di
 def _unfolded(run: RunFolder, reason: str) -> UnfoldedError:
     return UnfoldedError(
         f"the answers of {run.name} could not be made into results: {reason}\n"
-        f"    none is lost: they are in {run.path / 'jobs'}/*/*/{RECORDS_FILE}; mend that, then: "
+        f"    none is lost: they are in {run.path / 'jobs'}/*/*/{RECORDS_FILE}; fix that, then: "
         f"runner status {run.path}"
     )
 

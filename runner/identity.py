@@ -48,8 +48,9 @@ def make_scope(
 def request_scope(scope: Scope, engine: EngineSettings, sampling: Mapping[str, Json]) -> Scope:
     """Return what a request with these sampling values has of *scope* in its key.
 
-    It counts that the answer is streamed where it may call tools: a server whose parser meets half a call
-    gives its text in one piece, and the half that it could read in a stream. All other answers are the same.
+    It counts that the answer is streamed where it may call tools: servers keep the text of a call that was
+    cut off in one form and not in the other, and one without markup can't be told from other text
+    (`runner.engines.cut_calls`). All other answers are the same.
     """
     if not getattr(engine, "stream", False) or not sampling.get("tools"):
         return scope

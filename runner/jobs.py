@@ -94,7 +94,7 @@ class PointSpec(msgspec.Struct, frozen=True):
         for what, code in needed.items():
             if isinstance(code, dict):
                 package = f"{code['distribution']} {code['version']}"
-                raise UserError(f"{what} is not here: install the package that has it, {package}")
+                raise UserError(f"{what} is not installed: install the package that has it, {package}")
 
     @property
     def expected(self) -> int:

@@ -22,15 +22,14 @@ _encode = msgspec.json.Encoder().encode
 def row_columns(data: Mapping[str, Json], chosen: Sequence[str] | None) -> Columns:
     """Return a row's columns: those that are *chosen*, else all but long ones."""
     if chosen is not None:
-        return _object({name: _json(data[name]) for name in chosen if name in data}) if chosen else NONE, ()
+        return _object({
+            name: _json(data[name]) for name in chosen if name in data
+        }) if chosen else msgspec.UNSET, ()
     if len(whole := _json(data)) <= LONG:  # as nearly all rows are: no look at single columns
         return msgspec.Raw(whole), ()
     columns = {name: _json(value) for name, value in data.items()}
     kept = {name: value for name, value in columns.items() if len(value) <= LONG}
     return _object(kept), tuple(name for name in columns if name not in kept)
-
-
-NONE = msgspec.UNSET
 
 
 def _object(columns: Mapping[str, bytes]) -> msgspec.Raw:

@@ -152,14 +152,13 @@ def survey_point(
         seen: requests of the job that are counted already; without it none counts as shared.
     """
     point = OpenPoint(spec, run)
-    experiment = point.experiment
-    sharing = seen if experiment.fills_cache else None
+    sharing = seen if point.shares_answers else None
     slots = len(point.slots)
     rows = wanted = hits = shared = unrenderable = served = prompt_tokens = unserved = 0
     limits = _Limits(point)
     failures: dict[tuple[str, str], Failure] = {}
     for batch in batches(point) if keep is None else _without_result(point, keep):
-        serving = _look_up(batch, cache if experiment.reads_cache else None)
+        serving = _look_up(batch, cache if point.experiment.reads_cache else None)
         rows += sum(question.sample == 0 for question in batch)
         wanted += slots * len(batch)
         found = sum(len(question.answers) for question in batch)

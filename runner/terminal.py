@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
@@ -30,7 +30,6 @@ _UNSHOWN = re.compile(
 )
 _BYTES = range(0xDC80, 0xDD00)
 """How Python keeps the bytes of file names that are not UTF-8."""
-_JSON_CONTROLS = re.compile("[\x7f-\x9f]")
 
 
 def escape(text: str) -> str:
@@ -75,7 +74,7 @@ class Escaping:
         self.raw.write(escape(text))
         return len(text)
 
-    def writelines(self, lines: Iterator[str]) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         """Write *lines*, escaped."""
         for line in lines:
             self.write(line)

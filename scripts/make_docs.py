@@ -197,7 +197,10 @@ def _type(schema: Json) -> str:
 
 
 def _items(schema: Json) -> str:
-    return {"text": "text", "integer": "integers"}.get(_type(schema), "maps")
+    word = _type(schema)
+    if word.startswith("integer"):
+        return word.replace("integer", "integers", 1)
+    return word if word == "text" else "maps"
 
 
 def _commands() -> str:

@@ -1,4 +1,4 @@
-"""What to do after a run: what a resume cures by itself, and what is to be mended before it can."""
+"""What to do after a run: what a resume cures by itself, and what to fix before it can."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from runner.outcome import UNDER_WAY, JobOutcome, RunOutcome
 from runner.runs import RunFolder
 from runner.spec import Experiment
 
-_KEYLESS = "a key is wanted: start a new run with engine.api_key_env=VARIABLE"
+_KEYLESS = "the server requires an API key: start a new run with engine.api_key_env=VARIABLE"
 _MEMORY = "it needs more memory: start a new run that asks for it"
 _NEW_RUN = frozenset({_KEYLESS, _MEMORY})
-"""What only a new run mends, since a resume takes no overrides."""
+"""What only a new run fixes, since a resume takes no overrides."""
 
 _SLOW = "the server must answer within engine.timeout; to wait longer start a new run"
 
 _FAILING = "the server must answer; for another one or other settings start a new run"
 _SETTINGS = "what the message says; for other settings start a new run"
-_MEND = {
+_FIXES = {
     "UnknownModelError": "the server must serve this model; for another name start a new run",
     "EngineUnreachableError": "the server must answer there; for another address start a new run",
     "EngineFailingError": _FAILING,
@@ -39,9 +39,9 @@ _MEND = {
 
 
 class Advice(msgspec.Struct, frozen=True):
-    """What is to be mended first, if anything, and the command to type then, if any."""
+    """What to fix first, if anything, and the command to type then, if any."""
 
-    mend: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
     command: str | None = None
 
 
@@ -51,10 +51,10 @@ def advice(outcome: RunOutcome) -> Advice:
     if outcome.state in UNDER_WAY:
         return Advice(command=f"runner status {name} --watch")
     if any(point.missing for point in outcome.points if not point.cancelled):
-        mend = dict.fromkeys(text for job in outcome.jobs for text in _mend(outcome, job))
-        if mend.keys() <= {_FAILING} and _kinds(outcome) == {"RequestTimeoutError"}:
-            mend = {_SLOW: None}
-        return Advice(tuple(mend), None if mend and mend.keys() <= _NEW_RUN else f"runner resume {name}")
+        fix = dict.fromkeys(text for job in outcome.jobs for text in _fixes(outcome, job))
+        if fix.keys() <= {_FAILING} and _kinds(outcome) == {"RequestTimeoutError"}:
+            fix = {_SLOW: None}
+        return Advice(tuple(fix), None if fix and fix.keys() <= _NEW_RUN else f"runner resume {name}")
     if outcome.state == "errors":
         return _after_final_errors(outcome, name)
     if outcome.state == "complete":
@@ -62,15 +62,15 @@ def advice(outcome: RunOutcome) -> Advice:
     return Advice()
 
 
-def _mend(outcome: RunOutcome, job: JobOutcome) -> Iterator[str]:
+def _fixes(outcome: RunOutcome, job: JobOutcome) -> Iterator[str]:
     """Yield what a job needs before a resume can do better."""
     if job.state == "out_of_memory":
         yield _MEMORY
     if job.state != "failed":
         return
     kind = job.reason.partition(":")[0]
-    if kind in _MEND:
-        yield _MEND[kind]
+    if kind in _FIXES:
+        yield _FIXES[kind]
     elif kind in {"AuthenticationError", "TooManyErrorsError"}:
         experiment = _experiment(Path(outcome.path), job.name)
         yield _key(experiment) if kind == "AuthenticationError" else _rows(experiment)
@@ -93,8 +93,8 @@ def _after_final_errors(outcome: RunOutcome, name: str) -> Advice:
     """Asking again helps only where it is the server that changes: templates and rows are the run's own."""
     if _kinds(outcome) == {"RenderError"}:
         return Advice(("the template or the rows, in a new run",))
-    mend = "what the rows failed on: at the server, or else the prompt, in a new run"
-    return Advice((mend,), f"runner resume {name} --retry-final")
+    fix = "the server; or the prompt or the rows, in a new run"
+    return Advice((fix,), f"runner resume {name} --retry-final")
 
 
 def _kinds(outcome: RunOutcome) -> set[str]:

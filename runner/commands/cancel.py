@@ -1,6 +1,6 @@
 """Cancel a run, or one of its points; what is answered already is kept.
 
-runner cancel               the only run that has such jobs
+runner cancel               the only run with pending or running jobs
 runner cancel RUN           every job that is pending or running
 runner cancel RUN POINT     one point: the other points of its job go on
 """
@@ -25,7 +25,6 @@ from runner.values import count
 
 _FINISHED = frozenset({"complete", "incomplete", "failed"})
 """States of a job that ended by itself, before a signal could reach it."""
-
 
 _WAIT_SECONDS = 15
 """How long an inline job, which nobody kills, is waited for."""
@@ -88,7 +87,7 @@ def _cancel_run(run: RunFolder) -> None:
             out.print(f"already finished: job {name} is {state}")
     living = [name for name in stopped if _runs_on(states[name])]
     for name in living:
-        out.print(f"not ended yet: job {name} was signalled and still runs; runner status {typed(run)} tells")
+        out.print(f"not ended yet: job {name} was signalled; follow it with runner status {typed(run)}")
     missing = sum(counts.missing for counts in fold_run(run).values())
     if missing:
         out.print(

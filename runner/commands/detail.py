@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 from typing import cast
 
@@ -15,6 +14,7 @@ from runner.commands.labelled import Printer
 from runner.commands.token_logprobs import print_logprobs
 from runner.details import Detail
 from runner.errors import RenderError, one_line
+from runner.narrow_floats import floats
 from runner.records import ERROR
 from runner.results import ResultLine
 from runner.values import Choice, Json, Response, Usage, count
@@ -43,12 +43,8 @@ def _builtins(line: ResultLine) -> dict[str, Json]:
 def _response(response: Response) -> dict[str, Json]:
     made = msgspec.json.decode(msgspec.json.encode(response))
     if response.embeddings:
-        made["embeddings"] = [_vector(data).tolist() for data in response.embeddings]
+        made["embeddings"] = [floats(data) for data in response.embeddings]
     return cast("dict[str, Json]", made)
-
-
-def _vector(data: bytes) -> array[float]:
-    return array("f", data)
 
 
 def print_detail(out: Console, detail: Detail, *, with_point: bool, full: bool, logprobs: bool) -> None:
@@ -140,7 +136,7 @@ def _values(response: Response) -> str:
     """Return vectors by their first numbers."""
     texts = []
     for data in response.embeddings:
-        vector = _vector(data)
+        vector = floats(data)
         first = ", ".join(f"{number:.4g}" for number in vector[:_NUMBERS])
         texts.append(f"{count(len(vector), 'number')}: {first}{', ...' if len(vector) > _NUMBERS else ''}")
     return "\n".join(texts)

@@ -76,7 +76,7 @@ def resumable(run: RunFolder) -> Iterator[None]:
             raise
         raise RunnerError(
             f"{error.filename} can't be written: {error.strerror}\n"
-            f"    what was answered is kept; mend that, then: runner resume {typed(run)}"
+            f"    what was answered is kept; fix that, then: runner resume {typed(run)}"
         ) from error
 
 

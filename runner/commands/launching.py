@@ -88,7 +88,7 @@ def _launch(run: RunFolder, jobs: Sequence[Job]) -> None:
         if any(state.active for state in states):
             raise
         message = (
-            f"{error}\n    no job was started; the run is kept: mend that, then: runner resume {typed(run)}"
+            f"{error}\n    no job was started; the run is kept: fix that, then: runner resume {typed(run)}"
         )
         if not isinstance(error, UserError):
             raise RunnerError(message) from error

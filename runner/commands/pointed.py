@@ -19,7 +19,7 @@ def add_run_and_point(parser: argparse.ArgumentParser, *, default: str | None = 
         parser: is given the arguments.
         default: the run where none is named; left out means that one must be.
     """
-    given = {"last": " (default: last)", "": " (default: the only one that is live)"}
+    given = {"last": " (default: last)", "": " (default: the only one with pending or running jobs)"}
     told = "run folder, its name, a unique prefix or last; or RUN/POINT"
     if default is None:
         parser.add_argument("run", help=told)
@@ -63,6 +63,6 @@ def point_name(run: RunFolder, jobs: Sequence[Job], given: str) -> str:
         if given.isdecimal() and int(given) == refusal.index:
             raise UserError(
                 f"point {refusal.index} of {run.name} was refused and left out: "
-                f"{one_line(refusal.faults[0])}\n    mend that, then run the same command again"
+                f"{one_line(refusal.faults[0])}\n    fix that, then run the same command again"
             )
     raise UserError(unknown(f"point in {run.name} named", given, [point.name for point in points]))

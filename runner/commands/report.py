@@ -118,7 +118,7 @@ def _print_left_out(out: Console, outcome: RunOutcome) -> None:
     which = "it" if number == 1 else "them"
     out.print(
         f"left out: {number:,} of {count(number + len(outcome.points), 'point')}; a resume passes {which} "
-        "over: mend that, then run the same command again (what is answered comes from the cache)"
+        "over: fix that, then run the same command again (what is answered comes from the cache)"
     )
 
 
@@ -221,10 +221,10 @@ def _print_next(out: Console, outcome: RunOutcome) -> None:
     if line := _taken_up(outcome):
         out.print(line)
     told = advice(outcome)
-    for text in told.mend:
-        out.print(f"mend:    {text}")
+    for text in told.fix:
+        out.print(f"fix:     {text}")
     if told.command is not None:
-        out.print(f"{'then' if told.mend else 'next'}:    {told.command}")
+        out.print(f"{'then' if told.fix else 'next'}:    {told.command}")
 
 
 def _taken_up(outcome: RunOutcome) -> str:

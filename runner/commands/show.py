@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-n", type=int, metavar="N", help=f"how many results (default: {_DEFAULT}; with --id all)"
     )
     parser.add_argument("--logprobs", action="store_true", help="show the tokens' log probabilities too")
-    parser.add_argument("--full", action="store_true", help="show long texts whole")
+    parser.add_argument("--full", action="store_true", help="show long texts in full")
     parser.add_argument(
         "--json", action="store_true", help="print each result, its requests and responses as a line of JSON"
     )

@@ -85,7 +85,7 @@ def _list(runs: Path, *, as_json: bool) -> int:
     untold = [outcome for _, outcome in outcomes if outcome.state in _UNTOLD]
     closed = [path for path in (*runs.glob("*"), *runs.glob("*/*")) if _is_closed(path)]
     for path in closed:
-        write_error(f"runner: {path}: may not be read; runs in there are not shown")
+        write_error(f"runner: {path}: can't be read; its runs are not shown")
     code = int(bool(untold or closed))
     if as_json:
         listed = [_listed(run, outcome) for run, outcome in outcomes]

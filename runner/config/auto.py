@@ -139,7 +139,7 @@ def _incapable(kind: EngineKind, given: Mapping[str, Json], experiment: Experime
         return f"can't honour {', '.join(lacking)}"
     what = kind.honours(experiment.engine).no_pieces(experiment.task, experiment.sampling.given())
     if what and given.get("stream"):
-        return f"gives no pieces {what}"
+        return f"can't stream {what}"
     # Weights that aren't here are missed by each.
     faults = [fault for fault in engine_faults(experiment, kind) if fault.place != "model.name"]
     return (

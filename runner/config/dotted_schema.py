@@ -26,7 +26,7 @@ def dotted_keys(schema: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     for head in (*GROUPS, *SETTINGS):
         for name, found in _below(schema, schema["properties"][head]).items():
             described = {one.get("description", "") for _, one in found}
-            other = f"As the kind of {head} has it that is chosen."
+            other = f"Depends on the kind of {head}."
             references = [{"$ref": pointer} for pointer, _ in found]
             properties[f"{head}.{name}"] = {
                 "anyOf": [*references, {"type": "null"}],

@@ -15,10 +15,10 @@ class Reader:
     """Reads files and options; what it read is the composition's sources.
 
     Args:
-        typed: paths that the command line gives, which start at the working folder first.
         places: decides how files are named in messages and where options are looked up.
 
     Attributes:
+        typed: paths that the command line gives, which start at the working folder first.
         groups: folders of options, the first match counts.
     """
 
@@ -40,11 +40,6 @@ class Reader:
     def sources(self) -> tuple[Path, ...]:
         """Every file read so far, in order."""
         return tuple(self._documents)
-
-    @property
-    def interpolates(self) -> bool:
-        """Whether any file read so far holds ``${``."""
-        return any("${" in document.text for document in self._documents.values())
 
     def read(self, path: Path) -> Document:
         """Return the file's content; read once."""

@@ -9,12 +9,9 @@ from itertools import starmap
 from typing import Any, TypeAlias
 
 from runner.data.table import BadRecordError
+from runner.narrow_floats import shortest
 
 Convert: TypeAlias = Callable[[Any], Any]
-
-
-_EXACT = 1 << 24
-"""Below it every whole number has a 32-bit float."""
 
 
 def converter(kind: Any) -> Convert | None:
@@ -54,23 +51,8 @@ def _finite(value: float | None) -> float | None:
 
 
 def _float(given: Any, form: str) -> float | None:
-    """Return the shortest decimal that is stored as *given* in fewer bits: 0.1, not 0.10000000149011612."""
-    if _finite(given) is None:
-        return None
-    import struct
-
-    value = float(given)
-    if value.is_integer() and abs(value) < _EXACT:
-        return value
-    pack = struct.Struct(form).pack
-    stored = pack(value)
-    for digits in range(3 if form == "e" else 6, 10):
-        try:
-            if pack(short := float(f"{value:.{digits}g}")) == stored:
-                return short
-        except OverflowError:  # rounded up beyond the largest
-            continue
-    return value
+    """Return a number of fewer bits than Python's as the decimal that it was written as."""
+    return None if _finite(given) is None else shortest(float(given), form)
 
 
 def _list(values: list[Any] | None, inner: Convert) -> list[Any] | None:

@@ -61,7 +61,7 @@ class RowGuard:
         one = next(one for one in found if one.masker.spans(text))
         column, name = self._long.mask(_column(data, one)), next(iter(one.values))
         return bad_record(
-            path, line, f"{column} holds the value of {name}, which would be written down: take it out"
+            path, line, f"{column} holds the value of {name}, which must not be written to disk: remove it"
         )
 
     def _note(self, place: str, name: str, data: Mapping[str, Any]) -> None:

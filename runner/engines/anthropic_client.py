@@ -13,7 +13,7 @@ from runner.engines.anthropic import Anthropic
 from runner.engines.anthropic_body import fields_of
 from runner.engines.anthropic_pieces import Pieces
 from runner.engines.anthropic_wire import read_message
-from runner.engines.chunks import Chunk
+from runner.engines.chunks import Chunk, response_of
 from runner.engines.course import Course
 from runner.engines.lenient import Reading
 from runner.engines.notes import SILENT, Notes
@@ -57,16 +57,9 @@ class AnthropicClient:
 
     async def ask(self, request: Request) -> Response:
         if self._in_pieces:
-            return await self._put_together(request)
+            return await response_of(self.stream(request))
         answer = await self._client.messages.with_raw_response.create(**fields_of(request, self._model))
         return read_message(answer.http_response.content, Reading(request.sampling, self._notes))
-
-    async def _put_together(self, request: Request) -> Response:
-        async with aclosing(self.stream(request)) as items:
-            async for item in items:
-                if isinstance(item, Response):
-                    return item
-        raise AssertionError("a stream ends with the response")
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
         course = Course(self._address, 1, self._notes)

@@ -80,11 +80,6 @@ def no_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: AR
     return 0
 
 
-def topology_devices(settings: EngineSettings, topology: Topology) -> int:  # noqa: ARG001 - the signature is shared
-    """GPUs of a kind that spreads the model over the topology."""
-    return topology.devices
-
-
 def always(settings: EngineSettings) -> bool:  # noqa: ARG001 - the signature is shared
     """Tell that whatever the settings say, it holds."""
     return True

@@ -13,13 +13,12 @@ from runner.engines.served import (
     NEUTRAL,
     NEUTRAL_SAMPLING,
     BinaryServer,
-    Flag,
     Launched,
     ServerSettings,
     Serving,
-    flags,
     server_devices,
 )
+from runner.engines.server_arguments import Flag, flags
 from runner.engines.weights import weights_folder
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model

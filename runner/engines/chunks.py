@@ -45,6 +45,15 @@ def whole_chunks(response: Response) -> Iterator[Chunk]:
     return _rest(response, {})
 
 
+async def response_of(items: AsyncGenerator[Chunk | Response]) -> Response:
+    """Return the response that a stream ends with, for whoever doesn't read its chunks."""
+    async with aclosing(items):
+        async for item in items:
+            if isinstance(item, Response):
+                return item
+    raise AssertionError("a stream ends with the response")
+
+
 async def completed(
     items: AsyncGenerator[Chunk | Response], request: Request
 ) -> AsyncGenerator[Chunk | Response]:

@@ -14,7 +14,7 @@ import pydantic
 from google import genai
 from google.genai import errors, types
 
-from runner.engines.chunks import Chunk
+from runner.engines.chunks import Chunk, response_of
 from runner.engines.course import Course
 from runner.engines.google import Google
 from runner.engines.google_body import config_of, contents_of
@@ -79,7 +79,7 @@ class GoogleClient:
 
     async def ask(self, request: Request) -> Response:
         if self._in_pieces:
-            return await self._put_together(request)
+            return await response_of(self.stream(request))
         sending = self._sdk.aio.models.generate_content(
             model=self._model,
             contents=cast("types.ContentListUnion", contents_of(request)),
@@ -110,13 +110,6 @@ class GoogleClient:
                 for chunk in pieces.add(event):
                     yield chunk
         yield msgspec.structs.replace(pieces.response(), timing=course.timing())
-
-    async def _put_together(self, request: Request) -> Response:
-        async with aclosing(self.stream(request)) as items:
-            async for item in items:
-                if isinstance(item, Response):
-                    return item
-        raise AssertionError("a stream ends with the response")
 
     async def _events(self, request: Request) -> AsyncGenerator[bytes]:
         config = types.GenerateContentConfig(**config_of(request))

@@ -37,7 +37,7 @@ def role_findings(role: str | None, sampling: Mapping[str, Any], task: str) -> l
     place = _continues(sampling)
     if not place or role == "assistant" or task != "chat":
         return []
-    problem = f"the last message is not the assistant's but the {role or 'nobody'}'s"
+    problem = "the last message is not the assistant's" + (f" but the {role}'s" if role else "")
     return [
         Finding(place, problem, f"end the messages with the beginning of the answer, or leave out {place}")
     ]

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
 
-from runner.engines.no_numbers import is_no_number, odd_number, takes_numbers, without_impossible
+from runner.engines.non_finite import is_non_finite, non_finite_in, takes_numbers, without_impossible
 from runner.engines.notes import SILENT, Notes
 from runner.values import Json, spelled
 
@@ -203,7 +203,7 @@ def _fit_struct(data: dict[str, Any], struct: type[msgspec.Struct], place: _Plac
 def _given(one: msgspec.structs.FieldInfo, data: dict[str, Any]) -> Any:
     """Return what a field holds; NaN counts as null where it stands in place of something else."""
     value = data.get(one.encode_name)
-    return None if is_no_number(value) and not takes_numbers(one.type) else value
+    return None if is_non_finite(value) and not takes_numbers(one.type) else value
 
 
 def _is_lost(one: msgspec.structs.FieldInfo, data: dict[str, Any]) -> bool:
@@ -216,7 +216,7 @@ def _matters(one: msgspec.structs.FieldInfo, strict: frozenset[str], *, empty: b
 
 
 def _converted(value: Any, form: Any, place: _Place) -> Any:
-    if takes_numbers(form) and (odd := odd_number(value)) is not None:
+    if takes_numbers(form) and (odd := non_finite_in(value)) is not None:
         raise UnfitError(f"{place.path or 'it'} holds {odd}, which is no number", asked=True)
     try:
         return msgspec.convert(value, form, str_keys=True)

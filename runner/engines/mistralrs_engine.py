@@ -151,7 +151,7 @@ class MistralrsEngine:
         course = Course("mistralrs", 1)
         if in_pieces:
             if what := KIND.capabilities.no_pieces(request.task, request.sampling):
-                raise BadRequestError(f"mistralrs gives no pieces {what}: leave out engine.stream")
+                raise BadRequestError(f"mistralrs can't stream {what}: leave out engine.stream")
             choice, usage = put_together(self._pieces(request), course)
             choices: tuple[Choice, ...] = (choice,)
         else:

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from runner.engines.adapters import adapter_fault
 from runner.engines.remote import EmbeddingSettings
-from runner.engines.served import FLAG_NAME, Arguments, Flag, Launched, Serving
+from runner.engines.served import Launched, Serving
+from runner.engines.server_arguments import FLAG_NAME, Arguments, Flag
 from runner.engines.weights import absent_fault, served_folder_fault
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology

@@ -24,7 +24,8 @@ from runner.engines.asgi import App, AsgiClient
 from runner.engines.base import EngineContext
 from runner.engines.chunks import Chunk
 from runner.engines.offline import Offline, OfflineSettings, Running
-from runner.engines.openai_engine import Endpoint, OpenAIEngine
+from runner.engines.openai_endpoint import Endpoint
+from runner.engines.openai_engine import OpenAIEngine
 from runner.engines.readiness import smallest
 from runner.engines.served import Launched, launched
 from runner.errors import AskError, ConnectionFailedError, EngineError, EngineStartError, ServerError

@@ -55,7 +55,8 @@ def create(settings: EngineSettings, model: Model, context: EngineContext) -> En
     """
     from runner.engines.http import HttpClient
     from runner.engines.openai_body import Body
-    from runner.engines.openai_engine import Endpoint, OpenAIEngine
+    from runner.engines.openai_endpoint import Endpoint
+    from runner.engines.openai_engine import OpenAIEngine
     from runner.engines.task_wire import OPENAI_WIRES
 
     assert isinstance(settings, OpenAICompatible)

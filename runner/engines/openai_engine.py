@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -19,18 +18,17 @@ from runner.engines.chunks import Chunk
 from runner.engines.constraints import with_values
 from runner.engines.course import Course
 from runner.engines.cut_calls import without_cut_calls
-from runner.engines.http import Headers, HttpClient, HttpError, HttpResponse, HttpTimeout, HttpTooLarge
+from runner.engines.http import Headers, HttpError, HttpResponse, HttpTimeout, HttpTooLarge
 from runner.engines.in_band import answered_error
 from runner.engines.lenient import Reading
 from runner.engines.loglikelihood import loglikelihood
-from runner.engines.notes import SILENT, Notes
+from runner.engines.openai_endpoint import Client, Endpoint
+from runner.engines.openai_refusals import is_good, refusal
 from runner.engines.openai_stream import chunked, put_together
 from runner.engines.openai_wire import read_chat, read_text
-from runner.engines.provider_errors import provider_error, report
-from runner.engines.redirects import is_redirect, redirect_error
+from runner.engines.provider_errors import report
 from runner.engines.sse import events
 from runner.engines.stops import without_stops
-from runner.engines.task_wire import Wire
 from runner.errors import (
     AskError,
     BadRequestError,
@@ -39,9 +37,7 @@ from runner.errors import (
     MalformedResponseError,
     RequestTimeoutError,
     ResponseTooLargeError,
-    UnknownModelError,
 )
-from runner.secrets import Secrets
 from runner.spec.sampling import CONSTRAINTS
 from runner.values import VALUE_TASKS, Json, Request, Response, Timing
 
@@ -51,84 +47,12 @@ _REMEMBERED = 1024
 _LOOKED_AT = frozenset({*ASKED, *CONSTRAINTS, "stop", "tools"})
 """Sampling values for whose sake an answer is looked at once more."""
 
+_LOOK_SECONDS = 10.0
+_THERE = frozenset({400, 401, 403, 405, 415, 422})
+"""What a GET of a path that takes a POST is answered."""
+
 _IN_PIECES = {"stream": True, "stream_options": {"include_usage": True}}
 _ROUTES = {"chat": "/chat/completions", "complete": "/completions"}
-
-
-class Head(Protocol):
-    """What an answer begins with."""
-
-    @property
-    def status(self) -> int: ...
-
-    def header(self, name: str) -> str | None: ...
-
-
-class Streamed(Head, Protocol):
-    """An answer that is read while it comes."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-
-
-class Client(Protocol):
-    """What asks: `HttpClient`, or what has its face. Entered in the event loop that uses it."""
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Headers,
-        body: bytes,
-        timeout: float,  # noqa: ASYNC109
-    ) -> HttpResponse: ...
-
-    def stream(
-        self, method: str, url: str, *, headers: Headers, body: bytes, timeout: float
-    ) -> AbstractAsyncContextManager[Streamed]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where an OpenAI-compatible server is, and how it is asked.
-
-    Attributes:
-        engine: name of the engine kind, for the responses.
-        base_url: up to and without /chat/completions.
-        body: makes the body of a request.
-        headers: lines beside the content type, such as the key's.
-        timeout: seconds that one request may take.
-        secrets: what must not stand in any message.
-        stream: ask for answers in pieces, for the sake of their times.
-        model: the model's name there, for tasks that are answered with numbers.
-        further: fields of each of those, such as those that ask for an adapter.
-        wires: how each of those is asked.
-        batch_size: most inputs of task embed in one request.
-        client: makes what asks.
-        notes: where odd fields of answers are noted.
-        max_tokens_field: what a request calls max_tokens, where a setting decides that.
-    """
-
-    engine: str
-    base_url: str
-    body: Callable[[Request], dict[str, Any]]
-    headers: Sequence[str] = ()
-    timeout: float = 600.0
-    secrets: Secrets = field(default_factory=Secrets)
-    stream: bool = False
-    model: str = ""
-    further: Mapping[str, Json] = field(default_factory=dict)
-    wires: Mapping[str, Wire] = field(default_factory=dict)
-    batch_size: int = 1
-    client: Callable[[], Client] = HttpClient
-    notes: Notes = SILENT
-    max_tokens_field: str | None = None
 
 
 class OpenAIEngine:
@@ -204,7 +128,7 @@ class OpenAIEngine:
             return
         for there in (url.replace(base, f"{base}/v1", 1), f"{base}/v1/models"):
             if await self._is_there(there):
-                told = f"{url} is not there, {base}/v1 is: set engine.base_url={base}/v1"
+                told = f"{url} does not exist, but {base}/v1 does: set engine.base_url={base}/v1"
                 raise EngineError(told, int(HTTPStatus.NOT_FOUND))
         self._based = True
 
@@ -229,7 +153,7 @@ class OpenAIEngine:
     def _taken(self, url: str, answer: HttpResponse) -> bytes:
         """Return the body of an answer, or raise the error that it is."""
         if not is_good(answer.status):
-            raise self._refusal(url, answer, answer.body)
+            raise refusal(self._endpoint, url, answer, answer.body)
         return answer.body
 
     async def _valued(self, request: Request) -> Response:
@@ -274,7 +198,7 @@ class OpenAIEngine:
         )
         async with stream as answer:
             if not is_good(answer.status):
-                raise self._refusal(url, answer, b"".join([chunk async for chunk in answer]))
+                raise refusal(self._endpoint, url, answer, b"".join([chunk async for chunk in answer]))
             async with aclosing(events(answer)) as found:
                 async for data in found:
                     yield data
@@ -316,58 +240,3 @@ class OpenAIEngine:
         made = Reading(sampling, self._endpoint.notes), _LOOKED_AT.isdisjoint(sampling)
         self._readings[id(sampling)] = made
         return made
-
-    def _base_of(self, url: str) -> str:
-        """Return what *url* begins with; the routes of some tasks replace the base's /v1."""
-        base = self._endpoint.base_url
-        return base if url.startswith(f"{base}/") else base.removesuffix("/v1")
-
-    def _refusal(self, url: str, answer: Head, body: bytes) -> AskError:
-        if is_redirect(answer.status):
-            return redirect_error(answer.status, url, answer.header("location"), self._base_of(url))
-        waits = answer.header("retry-after"), answer.header("retry-after-ms")
-        error = provider_error(answer.status, body, *waits)
-        if type(error) not in {BadRequestError, UnknownModelError}:
-            return error
-        if other := other_spelling(self._endpoint.max_tokens_field, error.message):
-            told = f"{error.message} (set engine.max_tokens_field={other})"
-            return EngineError(told, error.status, error.code)
-        if answer.status == HTTPStatus.NOT_FOUND and type(error) is BadRequestError:
-            base = self._endpoint.base_url
-            hint = (
-                _LACKS_PATHS if re.search(r"/v\d", base) else f"{_LACKS_PATHS}: try engine.base_url={base}/v1"
-            )
-            error.message = f"{error.message} ({url}; {hint})"
-        return error
-
-
-_LOOK_SECONDS = 10.0
-_THERE = frozenset({400, 401, 403, 405, 415, 422})
-"""What a GET of a path that takes a POST is answered."""
-_LACKS_PATHS = "base_url often ends in /v1, and a server that was started for another task lacks some paths"
-
-
-# As numbers: looking a member of HTTPStatus up takes a hundredth of a request.
-_GOOD, _NOT_GOOD = int(HTTPStatus.OK), int(HTTPStatus.MULTIPLE_CHOICES)
-
-
-def is_good(status: int) -> bool:
-    """Tell whether a status says that an answer follows."""
-    return _GOOD <= status < _NOT_GOOD
-
-
-def other_spelling(sent: str | None, refusal: str) -> str | None:
-    """Return the field that a server wants in place of the one *sent* for max_tokens."""
-    if sent is None or not _UNTAKEN.search(refusal):
-        return None
-    other = MAX_TOKENS_FIELDS[0] if sent == MAX_TOKENS_FIELDS[1] else MAX_TOKENS_FIELDS[1]
-    names_other = re.search(rf"\b{other}\b", refusal) is not None
-    names_sent = re.search(rf"\b{sent}\b", refusal) is not None
-    return other if names_other or (names_sent and sent != "max_tokens") else None
-
-
-MAX_TOKENS_FIELDS = ("max_tokens", "max_completion_tokens")
-_UNTAKEN = re.compile(
-    r"not support|unsupported|unknown|unrecogni[sz]ed|unexpected|not (allowed|permitted|valid)|instead|extra",
-    re.IGNORECASE,
-)

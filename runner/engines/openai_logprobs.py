@@ -126,6 +126,6 @@ def with_ids(
     return tuple([msgspec.structs.replace(one, token_id=id_) for one, id_ in zip(logprobs, ids, strict=True)])
 
 
-def total(logprobs: tuple[TokenLogprob, ...] | None) -> float | None:
+def cumulative_logprob(logprobs: tuple[TokenLogprob, ...] | None) -> float | None:
     """Return the log probability of all tokens together."""
     return sum(token.logprob for token in logprobs) if logprobs is not None else None

@@ -19,7 +19,13 @@ from runner.engines.openai_answers import (
     TextChoice,
     UsageCounts,
 )
-from runner.engines.openai_logprobs import chat_logprobs, prompt_logprobs, text_logprobs, total, with_ids
+from runner.engines.openai_logprobs import (
+    chat_logprobs,
+    cumulative_logprob,
+    prompt_logprobs,
+    text_logprobs,
+    with_ids,
+)
 from runner.engines.provider_wire import decode, malformed
 from runner.engines.tool_pieces import arguments_text
 from runner.errors import IncompleteResponseError
@@ -133,7 +139,7 @@ def _chat_choice(choice: ChatChoice, reading: Reading) -> Choice:
         finish_reason=_finish(choice.finish_reason, refused=bool(message.refusal) and not text),
         token_ids=ids,
         logprobs=logprobs,
-        cumulative_logprob=total(logprobs),
+        cumulative_logprob=cumulative_logprob(logprobs),
         reasoning=message.reasoning_content or message.reasoning or _thoughts(content),
         tool_calls=tuple(_call(call, reading) for call in message.tool_calls) if message.tool_calls else (),
         stop_reason=_stop_reason(choice, reading),
@@ -160,7 +166,7 @@ def _text_choice(choice: TextChoice, reading: Reading) -> Choice:
         finish_reason=_finish(choice.finish_reason),
         token_ids=ids,
         logprobs=logprobs,
-        cumulative_logprob=total(logprobs),
+        cumulative_logprob=cumulative_logprob(logprobs),
         stop_reason=_stop_reason(choice, reading),
     )
 

@@ -10,15 +10,8 @@ from runner.engines.capabilities import COMPLETION_NEEDS, Capabilities, paramete
 from runner.engines.openai_body import response_format
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.programs import Program
-from runner.engines.served import (
-    NEUTRAL,
-    BinaryServer,
-    Launched,
-    ServerSettings,
-    Serving,
-    flags,
-    server_devices,
-)
+from runner.engines.served import NEUTRAL, BinaryServer, Launched, ServerSettings, Serving, server_devices
+from runner.engines.server_arguments import flags
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model
 

@@ -162,12 +162,12 @@ def passthrough_findings(
             yield where, "an argument of SDKs, which no server reads", hint
         elif (key := filled.get(field)) is not None:
             fills = key or task == "loglikelihood" or field in _OF_VALUES.get(task, {})
-            problem = "the runner fills it" if fills else f"task {task} samples nothing that it could change"
+            problem = "the runner sets it" if fills else f"task {task} samples nothing that it could change"
             yield where, problem, f"set {key} instead" if key else "leave it out"
         elif (name := own.get(field) or _schema(field, value, takes)) is not None:
             yield where, "it has a key of its own", f"set sampling.{name} instead"
         elif (name := asked.get(field)) is not None:
-            yield where, f"it would take the place of sampling.{name}", "leave one of them out"
+            yield where, f"it would replace sampling.{name}", "leave one of them out"
 
 
 def template_variable_findings(variables: Mapping[str, Json], sent: Mapping[str, Json]) -> Iterator[_Found]:
@@ -179,7 +179,7 @@ def template_variable_findings(variables: Mapping[str, Json], sent: Mapping[str,
     effort = "reasoning_effort"
     if effort in variables and effort in set(sent):
         place = f"sampling.chat_template_kwargs.{effort}"
-        yield place, f"it would take the place of sampling.{effort}", "leave one of them out"
+        yield place, f"it would replace sampling.{effort}", "leave one of them out"
 
 
 def _spellings(name: str, parameter: Parameter) -> set[str]:

@@ -18,7 +18,8 @@ def preset_engine(
     """Return the engine that asks *address*, unless the settings name another; raises as `require_ready`."""
     require_ready(kind, settings, model)
     from runner.engines.http import HttpClient
-    from runner.engines.openai_engine import Endpoint, OpenAIEngine
+    from runner.engines.openai_endpoint import Endpoint
+    from runner.engines.openai_engine import OpenAIEngine
 
     assert isinstance(settings, ProviderSettings)
     return OpenAIEngine(

@@ -271,9 +271,7 @@ def _in_pieces(sent: Sent, target: Target) -> Iterator[Finding]:
     """Find answers that are to come in pieces, and can't."""
     if getattr(target.settings, "stream", False) and (what := target.honoured.no_pieces(target.task, sent)):
         names = tuple(sorted(target.honoured.unstreamed.intersection(sent)))
-        yield Finding(
-            "engine.stream", f"engine {target.engine} gives no pieces {what}", "leave it out", names
-        )
+        yield Finding("engine.stream", f"engine {target.engine} can't stream {what}", "leave it out", names)
 
 
 _OF_VALUES: tuple[Rule, ...] = (_in_range, _sound_constraint)

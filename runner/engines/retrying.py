@@ -12,9 +12,9 @@ from typing import Any, Self
 from msgspec import structs
 
 from runner.engines.base import Engine
-from runner.engines.constraints import constraint_of
 from runner.engines.limits import Limiter
 from runner.engines.sending import Sending
+from runner.engines.unservable import unservable, unserved_constraint
 from runner.errors import (
     AskError,
     ConnectionFailedError,
@@ -26,7 +26,6 @@ from runner.errors import (
     RequestTimeoutError,
     RetryableError,
     ServerError,
-    UnservableRequestError,
     unvaried,
 )
 from runner.values import Request, Response
@@ -179,8 +178,8 @@ class Retrying:
                 working = self._works(good, given_up)
                 self._give_up()
                 alike = len(said) == 1 and attempts > 1 and working
-                if alike and (constraint := _unservable(failure, request)):
-                    raise _refused(failure, constraint, attempts) from failure
+                if alike and (constraint := unserved_constraint(failure, request)):
+                    raise unservable(failure, constraint, attempts) from failure
                 raise self._final(failure, attempts, answers) from failure
             await self._wait(failure, attempts)
             attempts += 1
@@ -251,8 +250,6 @@ class Retrying:
         return replace(error, message=said, attempts=attempts)
 
 
-_OWN_FAULTS = frozenset({500, 501})
-"""Statuses of a server's own; a gateway sends those above when the server behind it is gone or busy."""
 _MOST_DOUBLINGS = 60
 _MOST_MALFORMED = 2
 """Malformed answers in a row that end a request."""
@@ -266,36 +263,10 @@ RETRY_KINDS = {
 }
 """Why a request is sent again -> the name under which such retries are counted."""
 
-_ENFORCED = ("structured_outputs", "response_format", "grammar", "ebnf", "guided_json", "guided_regex")
-"""What is passed through of constraints."""
-
-
-def _unservable(error: RetryableError, request: Request) -> str | None:
-    """Return the constraint that a server which answers other requests fails on.
-
-    Servers fail on constraints that they can't compile, each time in the same way.
-    """
-    return _constraint(request) if error.status in _OWN_FAULTS else None
-
-
-def _constraint(request: Request) -> str | None:
-    """Return the name of what a request's answer has to obey."""
-    if (constraint := constraint_of(request)) is not None:
-        return constraint[0]
-    passed = request.sampling.get("passthrough") or {}
-    named = [name for name in _ENFORCED if passed.get(name) is not None]
-    return named[0] if named else "tool_choice" if request.sampling.get("tool_choice") else None
-
 
 def _words_of(error: AskError) -> str:
     """Return what tells one failure from another."""
     return f"{type(error).__name__} {error.status} {unvaried(error.message)}"
-
-
-def _refused(error: RetryableError, constraint: str, attempts: int) -> UnservableRequestError:
-    same = f"the same for all {attempts} attempts, while other requests were answered"
-    told = f"{error.message} ({same}; the server may not support this {constraint})"
-    return UnservableRequestError(told, error.status, error.code, attempts=attempts)
 
 
 def _kind(error: RetryableError) -> str:

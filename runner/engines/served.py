@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, Protocol, TypeAlias
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,14 +19,12 @@ from runner.engines.openai_body import Body, Constrain
 from runner.engines.openai_compatible import served_model_faults
 from runner.engines.programs import Program, program
 from runner.engines.remote import REMOTE_NEUTRAL, AttachedSettings, BaseUrl, EmbeddingSettings
+from runner.engines.server_arguments import FLAG_NAME, Flag
 from runner.engines.task_wire import Wire
 from runner.engines.weights import find_weights, served_folder_fault, stored_dtype
 from runner.errors import Fault
 from runner.spec import EngineSettings, Model, Topology
 from runner.values import Json
-
-Flag: TypeAlias = bool | int | float | str
-FLAG_NAME = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 
 
 class ServerSettings(AttachedSettings):
@@ -61,19 +59,6 @@ class BinaryServer(ServerSettings):
 
     binary: Program
     """The program: a path, or a name on PATH."""
-
-
-class Arguments(Protocol):
-    """Settings that an engine's command line is made of, whether a process or this one runs it."""
-
-    @property
-    def args(self) -> Mapping[str, Flag | tuple[Flag, ...]]: ...
-
-    @property
-    def device(self) -> Literal["cuda", "cpu"]: ...
-
-    @property
-    def generation_config(self) -> Literal["neutral", "model"]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +109,7 @@ class Serving:
         """Find arguments that the job sets itself."""
         owned = {**self.owned, **({self.adapter_flag: "model.adapter"} if model.adapter else {})}
         return [
-            Fault(f"engine.args.{flag}", f"{self.name} is given it by the job", _instead(owned[name]))
+            Fault(f"engine.args.{flag}", f"the job sets it for {self.name}", _instead(owned[name]))
             for flag in args
             if (name := _owned_name(flag_name(flag), owned)) is not None
         ]
@@ -208,36 +193,13 @@ def _unused(settings: ServerSettings) -> list[Fault]:
 def _unsent(settings: ServerSettings) -> list[Fault]:
     hint = "leave it out, or give engine.base_url"
     given = [name for name in ("api_key_env", "headers_env") if getattr(settings, name)]
-    problem = "a server that the job starts is asked without"
+    problem = "a server that the job starts takes none"
     faults = [Fault(f"engine.{name}", problem, hint) for name in given]
     # Programs have names of their own for what they load; the others are told ours.
     if isinstance(settings, PythonServer) and settings.served_model_name is not None:
         problem = "a server that the job starts is given its name by the job"
         faults.append(Fault("engine.served_model_name", problem, hint))
     return faults
-
-
-def flags(args: Mapping[str, Flag | Sequence[Flag]]) -> list[str]:
-    """Return arguments as a command line: true is a bare flag, false none, a list repeats the flag.
-
-    A map's flag of one letter gets one dash, every other two.
-    """
-    words = []
-    for name, value in args.items():
-        bare = name.lstrip("-")
-        flag = f"{'-' if len(bare) == 1 else '--'}{bare}"
-        for one in value if isinstance(value, list | tuple) else (value,):
-            if one is True:
-                words.append(flag)
-            elif one is not False:
-                words += [flag, str(one)]
-    return words
-
-
-def unless_given(own: Mapping[str, Flag], settings: Arguments) -> dict[str, Flag]:
-    """Return those of the job's *own* flags that the user doesn't give."""
-    given = {flag_name(name) for name in settings.args}
-    return {name: value for name, value in own.items() if name not in given}
 
 
 def launched(
@@ -312,8 +274,3 @@ def server_devices(settings: EngineSettings, topology: Topology) -> int:
     assert isinstance(settings, ServerSettings)
     on_cpu = getattr(settings, "device", "cuda") == "cpu"
     return 0 if settings.base_url is not None or on_cpu else topology.devices
-
-
-def given(own: Mapping[str, Flag | None]) -> dict[str, Flag]:
-    """Return the flags that have a value."""
-    return {name: value for name, value in own.items() if value is not None}

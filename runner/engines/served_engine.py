@@ -12,7 +12,8 @@ from runner.engines.adapters import Adapter
 from runner.engines.base import EngineContext
 from runner.engines.chunks import Chunk
 from runner.engines.http import HttpClient
-from runner.engines.openai_engine import Endpoint, OpenAIEngine
+from runner.engines.openai_endpoint import Endpoint
+from runner.engines.openai_engine import OpenAIEngine
 from runner.engines.readiness import smallest
 from runner.engines.served import ServerSettings, Serving, launched
 from runner.errors import ConnectionFailedError, EngineError, EngineStartError, Fault

@@ -14,7 +14,7 @@ import msgspec
 
 from runner.engines.in_band import answered_error
 from runner.engines.lenient import Count, Reading, counted
-from runner.engines.no_numbers import require_finite
+from runner.engines.non_finite import require_finite
 from runner.engines.provider_wire import decode
 from runner.errors import IncompleteResponseError, MalformedResponseError
 from runner.values import Json, Request, Response, Usage, count

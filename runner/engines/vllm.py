@@ -16,18 +16,14 @@ from runner.engines.reasoning_parsers import reasoning_fault
 from runner.engines.served import (
     NEUTRAL,
     NEUTRAL_SAMPLING,
-    Arguments,
-    Flag,
     Launched,
     PythonServer,
     ServerSettings,
     Serving,
-    flags,
-    given,
     server_devices,
     started_here,
-    unless_given,
 )
+from runner.engines.server_arguments import Arguments, Flag, flags, given, unless_given
 from runner.engines.task_wire import VLLM_WIRES
 from runner.engines.tool_parsers import parser_fault, parser_given
 from runner.errors import Fault

@@ -6,7 +6,6 @@ None of these is imported here: a value is recognised by the methods that its li
 from __future__ import annotations
 
 import dataclasses
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, get_origin
 
@@ -14,12 +13,13 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticUserError
 
 from runner.errors import ConfigError, Fault
+from runner.narrow_floats import shortest
 
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 _EXPORTS = ("as_py", "to_pylist", "to_dicts", "tolist", "to_list")
 """Methods for a plain value: of Arrow's scalars and columns, polars' tables, NumPy's and others' arrays."""
 _BUFFERS = (bytes, bytearray, memoryview)
-_NARROW = {"float": "<f", "float32": "<f", "halffloat": "<e", "float16": "<e", "bfloat16": "<f"}
+_NARROW = {"float": "f", "float32": "f", "halffloat": "e", "float16": "e", "bfloat16": "f"}
 """Types of numbers with fewer digits than Python's, as NumPy, PyTorch and Arrow name them -> `struct`'s."""
 _MOST_DEPTH = 100
 _SCHEMAS = ("json_schema", "parameters")
@@ -124,12 +124,8 @@ def _narrow(value: Any) -> str:
     return _NARROW.get(str(kind).rpartition(".")[2], "")
 
 
-def _shortest(value: Any, packing: str) -> Any:
+def _shortest(value: Any, form: str) -> Any:
     """Return such numbers as they were written: 0.7, not 0.699999988079071."""
     if isinstance(value, list):
-        return [_shortest(one, packing) for one in value]
-    if not isinstance(value, float):
-        return value
-    packed = struct.pack(packing, value)
-    digits = (float(f"{value:.{count}g}") for count in range(1, 10))
-    return next((short for short in digits if struct.pack(packing, short) == packed), value)
+        return [_shortest(one, form) for one in value]
+    return shortest(value, form) if isinstance(value, float) else value

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any, Literal, TypeAlias, overload
 
-from runner.as_dict import floats
 from runner.errors import AskError
 from runner.llm.calls import Calls, batched, kept
 from runner.llm.foreign import converted, is_single, require_column
 from runner.llm.holding import waited
+from runner.narrow_floats import floats
 from runner.valued import value_of
 from runner.values import Json, Response
 

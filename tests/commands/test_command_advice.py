@@ -38,7 +38,7 @@ def test_failed_run_says_what_to_mend_before_resume(
     ran = made.ran("run", "sums.yaml", "engine.error_rate=1", *words, code=1)
     status = made.ran("status", code=1)
 
-    expected = [f"mend:    {mend}", f"then:    runner resume {made.last.name}"]
+    expected = [f"fix:     {mend}", f"then:    runner resume {made.last.name}"]
     assert ran.lines[-2:] == status.lines[-2:] == expected
 
 
@@ -60,7 +60,7 @@ def test_refusal_of_a_server_says_whose_matter_it_is(
         engine = f"engine={{kind: openai_compatible, base_url: '{server.url('/v1')}', api_key_env: LAB_KEY}}"
         outcome = made.ran("run", "sums.yaml", engine, code=1)
 
-    assert outcome.lines[-2] == f"mend:    {mend}"
+    assert outcome.lines[-2] == f"fix:     {mend}"
 
 
 def test_rows_that_all_timed_out_say_so_before_resume(project: MakeProject) -> None:
@@ -72,7 +72,7 @@ def test_rows_that_all_timed_out_say_so_before_resume(project: MakeProject) -> N
     )
 
     mend = "the server must answer within engine.timeout; to wait longer start a new run"
-    assert outcome.lines[-2:] == [f"mend:    {mend}", f"then:    runner resume {made.last.name}"]
+    assert outcome.lines[-2:] == [f"fix:     {mend}", f"then:    runner resume {made.last.name}"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_server_that_fails_every_request_is_to_be_mended(project: MakeProject, e
     ran = made.ran("run", "sums.yaml", *failing, code=1)
     status = made.ran("status", code=1)
 
-    expected = [f"mend:    {mend}", f"then:    runner resume {made.last.name}"]
+    expected = [f"fix:     {mend}", f"then:    runner resume {made.last.name}"]
     assert ran.lines[-2:] == status.lines[-2:] == expected
     assert "job 0-parrot: failed: EngineFailingError: none of 20 requests was answered" in ran.out
 
@@ -102,7 +102,7 @@ def test_final_errors_are_asked_again_only_once_something_changed(project: MakeP
 
     outcome = made.ran("run", "sums.yaml", "engine.error=context_length", "engine.error_rate=0.5", code=3)
 
-    assert outcome.lines[-2].startswith("mend:    what the rows failed on: at the server")
+    assert outcome.lines[-2].startswith("fix:     the server; or the prompt")
     assert outcome.lines[-1] == f"then:    runner resume {made.last.name} --retry-final"
 
 
@@ -112,7 +112,7 @@ def test_rows_that_cannot_be_rendered_are_no_matter_of_a_resume(project: MakePro
 
     outcome = project({"rows.jsonl": rows}).ran("run", "sums.yaml", 'prompt="{{ row.hint }}"', code=3)
 
-    assert outcome.lines[-1] == "mend:    the template or the rows, in a new run"
+    assert outcome.lines[-1] == "fix:     the template or the rows, in a new run"
 
 
 def test_results_are_named_only_where_there_are_any(project: MakeProject) -> None:

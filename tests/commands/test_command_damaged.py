@@ -156,7 +156,7 @@ def test_runs_that_may_not_be_looked_into_are_not_passed_over_in_silence(
         pytest.skip("this user may read whatever the mode says")
 
     assert listed.code == 1
-    assert listed.err == f"runner: {folder}: may not be read; runs in there are not shown\n"
+    assert listed.err == f"runner: {folder}: can't be read; its runs are not shown\n"
     assert "2 runs; runner status RUN tells more" in listed.lines
 
 

@@ -20,7 +20,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "long": ({"min_tokens": 9, "max_tokens": 3}, "sampling.min_tokens: 9: more than max_tokens, which is 3"),
     "beams": ({"use_beam_search": True, "top_p": 0.5}, "sampling.top_p: beam search leaves it unread"),
     "cold": ({"temperature": -1}, "sampling.temperature: "),
-    "streamed": ({"prompt_logprobs": 1}, "engine.stream: engine vllm gives no pieces with prompt_logprobs"),
+    "streamed": ({"prompt_logprobs": 1}, "engine.stream: engine vllm can't stream with prompt_logprobs"),
 }
 
 

@@ -79,7 +79,7 @@ def test_results_that_have_no_room_are_made_later(project: MakeProject) -> None:
     full = f"{run}/points/0/cache.sqlite can't be used: database or disk is full"
     told = (
         f"the answers of {name} could not be made into results: {full}",
-        f"none is lost: they are in {run}/jobs/*/*/records.jsonl; mend that, then: runner status {run}",
+        f"none is lost: they are in {run}/jobs/*/*/records.jsonl; fix that, then: runner status {run}",
     )
     assert outcome.code == 1
     assert outcome.err.endswith(f"runner: {told[0]}\n    {told[1]}\n")

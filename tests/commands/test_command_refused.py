@@ -11,7 +11,7 @@ from tests.commands.test_command_run import FAILING
 
 SWEEP = ("sums.yaml", "-m", "sampling.temperature=0,-1", "--skip-refused")
 FAULT = "sampling.temperature [sampling.temperature=-1]"
-LEFT = "left out: 1 of 2 points; a resume passes it over: mend that, then run the same command again"
+LEFT = "left out: 1 of 2 points; a resume passes it over: fix that, then run the same command again"
 
 
 def test_status_tells_of_refused_points(project: MakeProject) -> None:
@@ -88,7 +88,7 @@ def test_refused_point_that_is_named_is_told_why_it_is_not_there(project: MakePr
     refused = made.ran(verb, made.last.name, "1", code=2)
 
     assert refused.err.startswith(f"runner: point 1 of {made.last.name} was refused and left out: {FAULT}")
-    assert "mend that, then run the same command again" in refused.err
+    assert "fix that, then run the same command again" in refused.err
 
 
 @pytest.mark.parametrize("verb", ["run", "plan"])

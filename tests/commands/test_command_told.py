@@ -76,7 +76,10 @@ def test_refusal_without_a_key_names_no_resume(project: MakeProject) -> None:
         engine = f"engine={{kind: openai_compatible, base_url: '{server.url('/v1')}'}}"
         outcome = made.ran("run", "sums.yaml", engine, code=1)
 
-    assert outcome.lines[-1] == "mend:    a key is wanted: start a new run with engine.api_key_env=VARIABLE"
+    assert (
+        outcome.lines[-1]
+        == "fix:     the server requires an API key: start a new run with engine.api_key_env=VARIABLE"
+    )
     assert not [line for line in outcome.lines if line.startswith("results:") or "exact_match" in line]
 
 

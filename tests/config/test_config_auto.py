@@ -172,7 +172,7 @@ def test_engine_that_cannot_run_is_passed_over(project: Project, install: Instal
             "transformers",
         ),
         (["engine.args={max-model-len: 9}"], "mistralrs: takes no engine.args", None),
-        (["engine.stream=true", "sampling.n=2"], "mistralrs: gives no pieces with n", "transformers"),
+        (["engine.stream=true", "sampling.n=2"], "mistralrs: can't stream with n", "transformers"),
     ],
 )
 def test_engine_is_chosen_for_what_is_asked(

@@ -99,7 +99,7 @@ def test_field_that_the_runner_fills_is_refused(project: Project, kind: str, fie
     """It would be another model, or another question."""
     told = refused(experiment(project, kind, {field: "x"}))
 
-    assert f"sampling.passthrough.{field}: the runner fills it\n    set {key} instead" in told
+    assert f"sampling.passthrough.{field}: the runner sets it\n    set {key} instead" in told
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_field_that_would_replace_what_is_asked_is_refused(
     (field,), (name,) = passed, sampling
 
     told = refused(experiment(project, kind, passed, **sampling))
-    assert f"sampling.passthrough.{field}: it would take the place of sampling.{name}" in told
+    assert f"sampling.passthrough.{field}: it would replace sampling.{name}" in told
     make_plan(experiment(project, kind, passed))
 
 
@@ -152,8 +152,8 @@ def test_task_that_is_answered_with_numbers_refuses_its_inputs_alone(project: Pr
     make_plan(project.composed(*given, "+sampling={passthrough: {dimensions: 8}}"))
 
     told = refused(project.composed(*given, "+sampling={passthrough: {input: x, model: y}}"))
-    assert "sampling.passthrough.input: the runner fills it\n    set prompt instead" in told
-    assert "sampling.passthrough.model: the runner fills it" in told
+    assert "sampling.passthrough.input: the runner sets it\n    set prompt instead" in told
+    assert "sampling.passthrough.model: the runner sets it" in told
 
 
 @pytest.mark.parametrize(

@@ -83,27 +83,27 @@ def refused(project: Project, *overrides: str) -> str:
         ),
         (
             ["engine={kind: vllm, python: /bin/sh, args: {tensor-parallel: 2}}"],
-            "engine.args.tensor-parallel: vllm is given it by the job\n    set topology.tensor_parallel_size",
+            "engine.args.tensor-parallel: the job sets it for vllm\n    set topology.tensor_parallel_size",
         ),
         (
             ["engine={kind: vllm, python: /bin/sh, args: {tp: 2}}"],
-            "engine.args.tp: vllm is given it by the job\n    set topology.tensor_parallel_size",
+            "engine.args.tp: the job sets it for vllm\n    set topology.tensor_parallel_size",
         ),
         (
             ["engine={kind: sglang, python: /bin/sh, args: {config: x.yaml}}"],
-            "engine.args.config: sglang is given it by the job\n    set engine.args instead",
+            "engine.args.config: the job sets it for sglang\n    set engine.args instead",
         ),
         (
             ["engine={kind: vllm, python: /bin/sh, args: {override-generation-config: '{}'}}"],
-            "engine.args.override-generation-config: vllm is given it by the job\n    set sampling instead",
+            "engine.args.override-generation-config: the job sets it for vllm\n    set sampling instead",
         ),
         (
             ["engine={kind: sglang_offline, args: {preferred-sampling-params: '{}'}}"],
-            "engine.args.preferred-sampling-params: sglang is given it by the job\n    set sampling instead",
+            "engine.args.preferred-sampling-params: the job sets it for sglang\n    set sampling instead",
         ),
         (
             ["engine={kind: vllm, python: /bin/sh, args: {port: 5}}"],
-            "engine.args.port: vllm is given it by the job\n    leave it out",
+            "engine.args.port: the job sets it for vllm\n    leave it out",
         ),
         (
             ["engine={kind: vllm, python: /bin/sh, env: {CUDA_VISIBLE_DEVICES: '3'}}"],

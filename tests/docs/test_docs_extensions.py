@@ -78,6 +78,19 @@ def test_page_shows_a_package_that_runs(shell: Shell) -> None:
     assert "What every answer ends in." in shell.type("runner schema").output
 
 
+def test_page_shows_an_engine_that_streams(shell: Shell) -> None:
+    """What `stream` yields is a stream for the Python API."""
+    llm = "LLM({'name': 'any'}, engine={'kind': 'shout', 'ending': '?'}, cache=False)"
+    shell.folder.joinpath("ask.py").write_text(
+        f"from runner import LLM\n\nprint(*{llm}.stream_sync('hello').chunks())\n"
+    )
+    done = shell.type("python ask.py")
+
+    assert done.code == 0, done.output
+    assert "text='HELLO?'" in done.output
+    assert "finish_reason='stop'" in done.output
+
+
 def test_provenance_names_the_code(shell: Shell) -> None:
     """Distribution, version and a hash, of the engine as of the scorer."""
     _run(shell)

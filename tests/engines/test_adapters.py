@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from runner.engines.adapters import find_adapter
-from runner.engines.openai_engine import Endpoint, OpenAIEngine
+from runner.engines.openai_endpoint import Endpoint
+from runner.engines.openai_engine import OpenAIEngine
 from runner.engines.registry import engine_kinds
 from runner.engines.served import ServerSettings, launched
 from runner.engines.sglang import command as sglang

@@ -69,7 +69,7 @@ def test_pieces_are_timed_and_make_up_the_answer_that_comes_at_once() -> None:
 )
 def test_what_comes_only_at_once_is_refused(request_: Request, what: str) -> None:
     """A second choice's end and log probabilities are not in the pieces; raw prompts have none."""
-    with pytest.raises(BadRequestError, match=f"mistralrs gives no pieces {what}: leave out engine.stream"):
+    with pytest.raises(BadRequestError, match=f"mistralrs can't stream {what}: leave out engine.stream"):
         ask(request_)
 
 

@@ -16,7 +16,8 @@ from runner.engines.base import EngineKind
 from runner.engines.candle_vllm import command as candle_vllm
 from runner.engines.openllm import command as openllm
 from runner.engines.registry import engine_kinds
-from runner.engines.served import ServerSettings, flags, launched
+from runner.engines.served import ServerSettings, launched
+from runner.engines.server_arguments import flags
 from runner.engines.sglang import SERVING as SGLANG
 from runner.engines.sglang import command as sglang
 from runner.engines.vllm import SERVING as VLLM
@@ -206,7 +207,7 @@ def test_keys_for_a_server_that_the_job_starts_are_refused(
     given: dict[str, Any] = {"api_key_env": "KEY", "headers_env": {"x-a": "KEY"}}
 
     for name in given:
-        assert f"engine.{name}: a server that the job starts is asked without" in faults(kind, **given)
+        assert f"engine.{name}: a server that the job starts takes none" in faults(kind, **given)
     assert faults(kind, base_url="http://h:1/v1", **given) == ""
 
 

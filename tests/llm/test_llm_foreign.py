@@ -164,6 +164,14 @@ def test_sampling_and_sample_take_scalars_of_other_libraries() -> None:
         assert llm.generate_sync("x", sample=pa.scalar(2)).text == "2"
 
 
+@pytest.mark.parametrize("number", [3.4028234663852886e38, 65504.0, 16777215.0, 0.1])
+def test_float32_is_the_decimal_that_it_was_written_as(number: float) -> None:
+    """The largest too, which fewer digits would round up beyond what 32 bits hold."""
+    (bias,) = sent("hi", logit_bias={5: pa.scalar(number, pa.float32())})["logit_bias"].values()
+
+    assert bias in (number, 3.4028235e38)
+
+
 def test_every_other_argument_takes_scalars_too() -> None:
     """Errors, progress, the project and the model."""
     with LLM(pa.scalar("fake:m"), project=pa.scalar(".")) as llm:

@@ -83,7 +83,7 @@ _CASES = (
         {"use_beam_search": True, "logprobs": True, "top_logprobs": 3, "n": 2},
         "beam search keeps 2 alternatives",
     ),
-    Case("_passthrough", {"passthrough": {"model": "x"}}, {"passthrough": {"odd": 1}}, "the runner fills it"),
+    Case("_passthrough", {"passthrough": {"model": "x"}}, {"passthrough": {"odd": 1}}, "the runner sets it"),
     Case("_passthrough", {"passthrough": {"extra_body": {}}}, {"passthrough": {}}, "an argument of SDKs"),
     Case(
         "_passthrough",
@@ -95,7 +95,7 @@ _CASES = (
         "_passthrough",
         {"passthrough": {"num_predict": 1}, "max_tokens": 3},
         {"passthrough": {"num_predict": 1}},
-        "it would take the place of sampling.max_tokens",
+        "it would replace sampling.max_tokens",
         of=lambda subject: not {**subject.needed(), **subject.honoured.defaults}.get("max_tokens"),
     ),
     Case(
@@ -108,7 +108,7 @@ _CASES = (
         "_template_variables",
         {"chat_template_kwargs": {"reasoning_effort": "low"}, "reasoning_effort": "high"},
         {"chat_template_kwargs": {"reasoning_effort": "low"}},
-        "it would take the place of sampling.reasoning_effort",
+        "it would replace sampling.reasoning_effort",
     ),
     Case(
         "_known_tool",
@@ -172,7 +172,7 @@ def _around(name: str, parameter: Parameter) -> tuple[Any, Any]:
 def _pieces(subject: Subject) -> Iterator[Case]:
     for name in subject.honoured.unstreamed:
         bad, good = _UNSTREAMED[name]
-        yield Case("_in_pieces", {name: bad}, {name: good}, "gives no pieces", only="streaming")
+        yield Case("_in_pieces", {name: bad}, {name: good}, "can't stream", only="streaming")
 
 
 def _needs(subject: Subject) -> Iterator[Case]:

@@ -196,7 +196,7 @@ def test_passthrough_of_a_row_is_sent_and_part_of_its_key(lab: Lab) -> None:
         f"sampling.passthrough.{problem} instead (the row gives it)"
         for problem in (
             "temperature: it has a key of its own; set sampling.temperature",
-            "model: the runner fills it; set model.name",
+            "model: the runner sets it; set model.name",
             "max_completion_tokens: it has a key of its own; set sampling.max_tokens",
         )
     ]

@@ -118,7 +118,7 @@ def test_weights_that_changed_stop_the_job(lab: Lab, model: dict[str, Any]) -> N
     assert error == (
         f"InputChangedError: model {folder} has changed since this run was launched; start a new run"
     )
-    assert advice(run_outcome(run)).mend == ("put back what has changed, or start a new run",)
+    assert advice(run_outcome(run)).fix == ("put back what has changed, or start a new run",)
 
 
 def test_weights_of_equal_size_and_time_stop_the_job(lab: Lab, model: dict[str, Any]) -> None:
@@ -141,7 +141,7 @@ def test_other_mistakes_are_not_called_changes(lab: Lab) -> None:
     run.cache.write_bytes(b"no database")
 
     assert "is damaged" in refused(lab, run)
-    assert advice(run_outcome(run)).mend == ("what the message says",)
+    assert advice(run_outcome(run)).fix == ("what the message says",)
 
 
 def test_weights_that_are_gone_stop_the_job(lab: Lab, model: dict[str, Any]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Literal, Self
 
 from runner.engines.base import EngineContext, EngineKind
 from runner.engines.capabilities import Capabilities, parameters
+from runner.engines.chunks import Chunk
 from runner.spec import EngineSettings, Model
 from runner.values import Choice, Request, Response
 
@@ -43,8 +44,8 @@ class ShoutEngine:
         text = str(request.messages[-1]["content"]).upper() + self._ending
         return Response(choices=(Choice(text, "stop"),), engine="shout", engine_version=self.version)
 
-    async def stream(self, request: Request) -> AsyncIterator[str]:
-        yield (await self.generate(request)).text
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk | Response]:
+        yield await self.generate(request)
 
 
 KIND = EngineKind(

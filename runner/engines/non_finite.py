@@ -1,31 +1,33 @@
-"""NaN and infinity in answers: the model has overflowed, and they are never taken as numbers."""
+"""NaN and infinity in what servers send: the model has overflowed, and they are never taken as numbers.
+
+What responses are stored with is `runner.finite`'s.
+"""
 
 from __future__ import annotations
 
-import sys
-from array import array
 from functools import lru_cache
 from math import inf, isfinite
 from typing import Any, get_args
 
 from runner.errors import IncompleteResponseError
+from runner.narrow_floats import floats
 
 _ALTERNATIVES = frozenset({"top_logprobs", "topCandidates"})
 
 
-def is_no_number(value: Any) -> bool:
+def is_non_finite(value: Any) -> bool:
     """Tell whether a value is NaN or infinite."""
     return isinstance(value, float) and not isfinite(value)
 
 
-def odd_number(value: Any) -> str | None:
+def non_finite_in(value: Any) -> str | None:
     """Return how the first number in a value is spelled that is NaN or infinite."""
-    if is_no_number(value):
+    if is_non_finite(value):
         return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 - only NaN is unequal to itself
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
-        return next((odd for one in value if (odd := odd_number(one)) is not None), None)
+        return next((odd for one in value if (odd := non_finite_in(one)) is not None), None)
     return None
 
 
@@ -41,12 +43,9 @@ def require_finite(vector: bytes) -> None:
     Raises:
         IncompleteResponseError: it holds NaN or infinity.
     """
-    numbers = array("f")
-    numbers.frombytes(vector)
-    if sys.byteorder == "big":
-        numbers.byteswap()
+    numbers = floats(vector)
     if not isfinite(sum(numbers)):  # no sum of float32 exceeds what a float holds
-        raise IncompleteResponseError(f"a vector holds {odd_number(list(numbers))}, which is no number")
+        raise IncompleteResponseError(f"a vector holds {non_finite_in(numbers)}, which is no number")
 
 
 def without_impossible(value: Any) -> Any:
