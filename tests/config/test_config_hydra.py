@@ -178,8 +178,31 @@ def test_name_of_the_job_is_the_runs(project: Project, text: str) -> None:
     )
     assert project.one("~hydra.job.name", file=file).name == "case"
     assert "both name the run" in project.refused("name=a", "hydra.job.name=b", file=file)
+    assert "both name the run" in project.refused("name=a", "hydra={job: {name: b}}", file=file)
     twice = project.file(text + "name: a\nhydra.job.name: b\n", "twice")
     assert "hydra.job.name (experiments/twice.yaml" in project.refused(file=twice)
+
+
+@pytest.mark.parametrize("text", FORMS)
+@pytest.mark.parametrize(
+    ("override", "name"),
+    [
+        ("hydra={job: {name: other}}", "other"),
+        ("+hydra={job: {name: other}, verbose: true}", "other"),
+        ("hydra.job={name: other}", "other"),
+        ("hydra={job.name: other}", "other"),
+        ("hydra={verbose: true}", "sums"),
+        ("~hydra", "case"),
+        ("~hydra.job", "case"),
+        ("hydra=null", "case"),
+        ("hydra.job=null", "case"),
+    ],
+)
+def test_name_of_the_job_is_read_from_a_map(project: Project, text: str, override: str, name: str) -> None:
+    """A map on the command line says the same as its keys, as does what takes it back."""
+    file = project.file(text + "hydra: {job: {name: sums}}\n")
+
+    assert project.one(override, file=file).name == name
 
 
 @pytest.mark.parametrize("text", FORMS)
