@@ -17,8 +17,8 @@ from runner.values import Json
 SEARCHPATH, MODE, PARAMS = "hydra.searchpath", "hydra.mode", "hydra.sweeper.params"
 JOB_NAME, VERBOSE = "hydra.job.name", "hydra.verbose"
 HONOURED = (SEARCHPATH, MODE, PARAMS, JOB_NAME, VERBOSE)
-_ABOVE = frozenset({"hydra", "hydra.job", "hydra.sweeper"})
-"""The maps that they are in."""
+_ABOVE = frozenset({"hydra", "hydra.job", "hydra.sweeper", PARAMS})
+"""The maps that they are in, and the one of the parameters."""
 
 _RUNS = "leave it out: --runs DIR or RUNNER_RUNS names the folder of all runs, `name` the one in it"
 _CLUSTER = "choose where jobs run with cluster=local, inline or slurm"

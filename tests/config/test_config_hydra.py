@@ -127,6 +127,8 @@ def test_parameters_of_the_sweeper_are_axes(project: Project, text: str) -> None
     assert project.axes("samples=3", file=file, multirun=True) == [[0], [1]]
     assert project.axes("samples=5,6", "sampling.temperature=1", file=file, multirun=True) == [[5], [6]]
     assert project.axes("hydra.mode=MULTIRUN", "~hydra.sweeper.params.samples", file=file) == [[0], [1]]
+    for unset in ("hydra=null", "hydra.sweeper=null", "hydra.sweeper.params=null", "~hydra.sweeper"):
+        assert project.axes("samples=5,6", unset, file=file, multirun=True) == [[5], [6]]
     assert project.one(file=file).samples == 1
     assert "not swept; add -m, or write hydra.mode: MULTIRUN" in "\n".join(project.notes(file=file))
     typed = "hydra.sweeper.params={samples: '1,2'}"
