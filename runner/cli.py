@@ -148,11 +148,12 @@ def _instead(option: str, options: list[str]) -> str:
 
 def _key(name: str) -> str:
     """Return the key of an experiment that a name most likely means, or nothing."""
-    from runner.spec import Experiment, Sampling
+    from runner.spec import Experiment, JsonlDataset, Sampling
 
     if name in Experiment.model_fields:
         return name
-    return f"sampling.{name}" if name in Sampling.model_fields else ""
+    groups = {"sampling": Sampling.model_fields, "dataset": JsonlDataset.model_fields}
+    return next((f"{group}.{name}" for group, fields in groups.items() if name in fields), "")
 
 
 def _meant(given: str, known: Iterable[str]) -> str:

@@ -124,8 +124,8 @@ def run_outcome(run: RunFolder) -> RunOutcome:
 
 
 def _as_folded(run: RunFolder, job: JobOutcome, points: tuple[PointOutcome, ...]) -> JobOutcome:
-    """Return a job that is under way with the count of its points, which were read at another moment."""
-    if job.state not in UNDER_WAY or not job.progress.total:
+    """Return a job with the count of its points: what it reported last is older, if it runs or was killed."""
+    if not job.progress.total:
         return job
     own = {spec.name for spec in read_job(run.job(job.name)).points}
     done = sum(point.ok + point.errors for point in points if point.name in own)

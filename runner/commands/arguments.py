@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -208,7 +209,7 @@ def run_from(arguments: argparse.Namespace) -> RunFolder:
 
 
 def named_run(arguments: argparse.Namespace, text: str) -> RunFolder:
-    """Return the run that *text* names: in the folder of runs, else in one of a project below this folder.
+    """Return the run that *text* names: in the folder of runs, else in one of a project below or above.
 
     ``last`` is the newest of them all.
 
@@ -230,8 +231,14 @@ def named_run(arguments: argparse.Namespace, text: str) -> RunFolder:
 
 
 def runs_folders(arguments: argparse.Namespace) -> list[Path]:
-    """Return the folder of runs, and those of projects below this folder."""
-    return list(dict.fromkeys([runs_folder(arguments), *_runs_below(arguments)]))
+    """Return the folder of runs, and those of projects below this folder; else that of one above it."""
+    from runner.runs import all_runs
+
+    folders = list(dict.fromkeys([runs_folder(arguments), *_runs_below(arguments)]))
+    if arguments.runs is not None or "RUNNER_RUNS" in os.environ or any(map(all_runs, folders)):
+        return folders
+    above = (folder / "runs" for folder in Path.cwd().parents)
+    return [*folders, *islice(filter(all_runs, above), 1)]
 
 
 def _runs_below(arguments: argparse.Namespace) -> list[Path]:

@@ -17,6 +17,7 @@ from runner.errors import RenderError, one_line
 from runner.narrow_floats import floats
 from runner.records import ERROR
 from runner.results import ResultLine
+from runner.terminal import escape
 from runner.values import Choice, Json, Response, Usage, count
 
 _NUMBERS = 4
@@ -53,7 +54,7 @@ def print_detail(out: Console, detail: Detail, *, with_point: bool, full: bool, 
     line = detail.line
     sample = f"  sample {detail.sample}" if detail.sample else ""
     point = f"  point {detail.point}" if with_point else ""
-    out.print(Text.assemble(("row ", "dim"), (detail.row, "bold"), sample, point))
+    out.print(Text.assemble(("row ", "dim"), (escape(detail.row), "bold"), sample, point))
     if detail.problem and not _tells_it(line):
         printer.text("prompt", f"can't be rendered: {detail.problem}", "red")
     shown = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from runner.terminal import escape
 from runner.values import count
 
 _LINES = 12
@@ -51,4 +52,5 @@ class Printer:
     def whole(self, label: str, text: str, style: str = "") -> None:
         """Print a text as `text` does, however long it is."""
         indent = "\n" + " " * (len(label) + 4)
-        self._out.print(Text.assemble((f"  {label}: ", "dim"), (text.replace("\n", indent), style)))
+        shown = escape(text).replace("\n", indent)  # rich would drop what rings or moves the cursor back
+        self._out.print(Text.assemble((f"  {escape(label)}: ", "dim"), (shown, style)))

@@ -27,6 +27,7 @@ from runner.jobs import DatasetFile
 from runner.plan import PlannedPoint
 from runner.prepare import secrets_of, specify_point
 from runner.questions import OpenPoint, Question
+from runner.terminal import escape
 from runner.values import VALUE_TASKS, Input, Json, Message, Request, Row, by_content
 
 
@@ -84,7 +85,7 @@ def placeholder(slot: str) -> str:
 def _print_row(out: Console, point: OpenPoint, row: Row) -> bool:
     """Print one row; False if it can't be rendered."""
     out.print()
-    out.print(Text.assemble(("row ", "dim"), (row.id, "bold")))
+    out.print(Text.assemble(("row ", "dim"), (escape(row.id), "bold")))
     answers = [placeholder(slot) for slot in point.slots[:-1]]
     try:
         content = point.input(row, answers)
@@ -119,9 +120,10 @@ def _print_message(out: Console, message: Message) -> None:
     """Print one message: text as it is, anything else as JSON."""
     content = message.get("content")
     text = cell(content if content is not None else message)
-    indent = "\n" + " " * (len(message["role"]) + 4)
+    role = escape(message["role"])
+    indent = "\n" + " " * (len(role) + 4)
     style = "cyan" if text.startswith("<generate: ") else ""
-    out.print(Text.assemble((f"  {message['role']}: ", "dim"), (text.replace("\n", indent), style)))
+    out.print(Text.assemble((f"  {role}: ", "dim"), (escape(text).replace("\n", indent), style)))
 
 
 def _print_sampling(out: Console, point: OpenPoint) -> None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runner.commands.arguments import add_run, run_from, runs_folder
+from runner.commands.arguments import add_run, run_from, runs_folders, typed
 from runner.commands.console import ago, console, print_json, print_table, table, widest
 from runner.commands.report import jobs_table, print_outcome
 from runner.commands.watch import watch
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     if arguments.all:
-        return _list(runs_folder(arguments), as_json=arguments.json)
+        return _list(runs_folders(arguments), as_json=arguments.json)
     run = run_from(arguments)
     check_whole(run)
     if arguments.watch:
@@ -80,10 +81,10 @@ def started(run: RunFolder) -> datetime:
         return datetime.fromtimestamp(run.written, UTC)
 
 
-def _list(runs: Path, *, as_json: bool) -> int:
-    outcomes = [(run, _outcome(run)) for run in all_runs(runs)]
+def _list(folders: Sequence[Path], *, as_json: bool) -> int:
+    outcomes = [(run, _outcome(run)) for folder in folders for run in all_runs(folder)]
     untold = [outcome for _, outcome in outcomes if outcome.state in _UNTOLD]
-    closed = [path for path in (*runs.glob("*"), *runs.glob("*/*")) if _is_closed(path)]
+    closed = [path for folder in folders for path in _within(folder) if _is_closed(path)]
     for path in closed:
         write_error(f"runner: {path}: can't be read; its runs are not shown")
     code = int(bool(untold or closed))
@@ -93,7 +94,7 @@ def _list(runs: Path, *, as_json: bool) -> int:
         return code
     out = console()
     if not outcomes:
-        out.print(f"there are no runs in {runs}; start one with: runner run FILE")
+        out.print(f"there are no runs in {folders[0]}; start one with: runner run FILE")
         return code
     print_list(out, outcomes)
     for outcome in untold:
@@ -102,6 +103,10 @@ def _list(runs: Path, *, as_json: bool) -> int:
     for warning in dict.fromkeys(warning for outcome in sound for warning in outcome.warnings):
         out.print(f"warning: {warning}", style="yellow")
     return code
+
+
+def _within(runs: Path) -> Iterator[Path]:
+    return chain(runs.glob("*"), runs.glob("*/*"))
 
 
 def _is_closed(path: Path) -> bool:
@@ -144,7 +149,7 @@ def _runs_table(outcomes: list[tuple[RunFolder, RunOutcome]], columns: Sequence[
     text = ("run", "state", "started")
     made = table([c for c in columns if c in text], [c for c in columns if c not in text])
     for run, outcome in outcomes:
-        cells = {"run": outcome.name, "state": outcome.state, "started": ago(started(run))}
+        cells = {"run": typed(run), "state": outcome.state, "started": ago(started(run))}
         for column, name in (("answered", "ok"), ("missing", "missing"), ("errors", "errors")):
             total = sum(getattr(point, name) for point in outcome.points)
             cells[column] = "" if outcome.state in _UNTOLD else f"{total:,}"

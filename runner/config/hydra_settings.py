@@ -17,6 +17,8 @@ from runner.values import Json
 SEARCHPATH, MODE, PARAMS = "hydra.searchpath", "hydra.mode", "hydra.sweeper.params"
 JOB_NAME, VERBOSE = "hydra.job.name", "hydra.verbose"
 HONOURED = (SEARCHPATH, MODE, PARAMS, JOB_NAME, VERBOSE)
+_ABOVE = frozenset({"hydra", "hydra.job", "hydra.sweeper", PARAMS})
+"""The maps that they are in, and the one of the parameters."""
 
 _RUNS = "leave it out: --runs DIR or RUNNER_RUNS names the folder of all runs, `name` the one in it"
 _CLUSTER = "choose where jobs run with cluster=local, inline or slurm"
@@ -92,12 +94,15 @@ def hydra_settings(documents: Sequence[Document], changes: Sequence[Change]) -> 
     for document in documents:
         given |= _in_file(document, faults)
     others: list[Change] = []
+    changes = [one for change in changes for one in _with_name(change)]
     for change in changes:
         if change.key[0] != "hydra" and not change.group.startswith("hydra") and "/" not in change.key[0]:
             others.append(change)
         elif dotted(change.key) == JOB_NAME and not change.group and not change.sweep:
             others.append(replace(change, key=("name",)))
         elif change.key[0].startswith("hydra") or change.group.startswith("hydra"):
+            if _unsets(change) and JOB_NAME in given and JOB_NAME.startswith(f"{dotted(change.key)}."):
+                others.append(replace(change, key=("name",), action="delete", values=()))
             _in_command(change, given, faults)
         else:
             others.append(change)
@@ -172,6 +177,20 @@ def _in_file(document: Document, faults: list[Fault]) -> dict[str, Given]:
     return found
 
 
+def _with_name(change: Change) -> Iterator[Change]:
+    """Yield an override, and before a map that holds the job's name the name as an override of its own."""
+    if change.key[0] == "hydra" and not change.group and not change.sweep and isinstance(change.value, dict):
+        for place, one, _ in _flat(dotted(change.key), change.value, change.origin):
+            if place == JOB_NAME:
+                yield replace(change, key=tuple(JOB_NAME.split(".")), values=(one.value,))
+    yield change
+
+
+def _unsets(change: Change) -> bool:
+    """Tell whether an override takes back what is below its key."""
+    return change.action == "delete" or (not change.sweep and not change.group and change.value is None)
+
+
 def _in_command(change: Change, given: dict[str, Given], faults: list[Fault]) -> None:
     place = dotted(change.key)
     if change.group and not change.group.startswith("hydra/"):
@@ -191,6 +210,8 @@ def _in_command(change: Change, given: dict[str, Given], faults: list[Fault]) ->
         ]
     elif change.action == "delete":
         faults += _delete(place, change, given)
+    elif _unsets(change) and place in _ABOVE:
+        _delete(place, change, given)
     else:
         for key, one, fault in _flat(place, change.value, change.origin):
             if fault is None:

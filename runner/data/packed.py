@@ -24,12 +24,24 @@ SUFFIXES = {".gz": "gzip", ".zst": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 """How a packed file begins, and no UTF-8 text does."""
 
+_UNREAD = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"PK\x03\x04": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+"""How a file begins that something else packed; bzip2's is text, and counts with its first block alone."""
+_BZIP2_BLOCK = b"1AY&SY"
+
 FREE_BYTES = 100_000_000
 """Unpacked size that no limit applies to."""
 MOST_RATIO = 250
 """Most unpacked bytes for each packed one beyond that: text seldom has 30, a bomb 1,000."""
 
 _BLOCK = 1 << 15
+_BEGIN = 10
+"""Bytes that tell what a file is."""
 
 
 def unpacked(path: Path, file: BufferedReader) -> BufferedReader:
@@ -38,10 +50,17 @@ def unpacked(path: Path, file: BufferedReader) -> BufferedReader:
     Its content decides, not its name. The stream of a packed file can't seek; closing it closes *file*.
 
     Raises:
-        UserError: the name says that it is packed and its content doesn't, or what unpacks it isn't there.
+        UserError: the name says that it is packed and its content doesn't, it is packed in another form, or
+            what unpacks it isn't there.
             Reading raises it where the file is damaged or grows too large.
     """
-    begin = file.peek(4)[:4]
+    begin = file.peek(_BEGIN)[:_BEGIN]
+    if (other := _unread(begin)) is not None:
+        file.close()
+        raise UserError(
+            f"dataset file {path} is packed with {other}, which is not supported; "
+            "unpack it, or pack it with gzip or zstd"
+        )
     form = next((form for magic, form in _MAGIC.items() if begin.startswith(magic)), None)
     if form is None:
         if (named := SUFFIXES.get(path.suffix)) is not None:
@@ -50,6 +69,12 @@ def unpacked(path: Path, file: BufferedReader) -> BufferedReader:
             raise UserError(f"dataset file {path} is named as {named}, but {what}")
         return file
     return io.BufferedReader(_Unpacked(path, file, form), _BLOCK)
+
+
+def _unread(begin: bytes) -> str | None:
+    """Return the name of another form that a file which begins so is packed in."""
+    form = next((form for magic, form in _UNREAD.items() if begin.startswith(magic)), None)
+    return None if form == "bzip2" and begin[4:] != _BZIP2_BLOCK else form
 
 
 @contextmanager

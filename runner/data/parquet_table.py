@@ -129,6 +129,9 @@ class ParquetTable:
                         for name in absent
                     )
                 )
+            if twice := [name for name in dict.fromkeys(self._columns or there) if there.count(name) > 1]:
+                names = ", ".join(map(repr, twice))
+                raise UserError(f"dataset file {self.path} has more than one column named {names}")
             yield file
 
 

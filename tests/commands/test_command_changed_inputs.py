@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from runner.shipped import shipped
 from tests.commands.conftest import MakeProject
@@ -29,3 +34,19 @@ def test_resume_refuses_weights_that_were_changed(project: MakeProject) -> None:
     assert "weights has changed since this run was launched; start a new run" in outcome.err
     assert not list(run.path.glob("jobs/*/attempt*"))
     assert not list(run.path.glob("jobs/*/submission*"))
+
+
+@pytest.mark.parametrize(
+    "put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"]
+)
+def test_copy_that_is_no_file_any_more_is_damaged(project: MakeProject, put: Callable[[Path], None]) -> None:
+    """It would never end."""
+    made = project({})
+    run = made.prepare()
+    (copy,) = (run.path / "inputs").iterdir()
+    copy.unlink()
+    put(copy)
+
+    refused = made.ran("resume", "last", code=2)
+
+    assert "is damaged" in refused.err

@@ -60,6 +60,37 @@ def test_run_of_a_project_below_is_found(project: MakeProject, command: str) -> 
             made.ran(command, *words)
 
 
+@pytest.mark.parametrize("command", ["status", "logs", "resume", "show", "cancel"])
+def test_run_of_a_project_above_is_found(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """In a folder of the project that has no runs of its own, by the same names."""
+    made = project({"experiments/x.yaml": SUMS, "rows.jsonl": ROWS, "deep/er/rows.txt": ""})
+    monkeypatch.chdir(made.root / "deep" / "er")
+    made.ran("run", "../../experiments/x.yaml")
+    (run,) = Path(made.root / "runs" / "x").iterdir()
+
+    for words in ([], ["last"], ["x/last"], [f"x/{run.name}"]):
+        if words or command != "cancel":
+            made.ran(command, *words)
+
+
+def test_list_of_runs_has_those_that_other_commands_find(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a project below, by their path, beside this folder's own."""
+    made = project({"sub/x.yaml": SUMS, "sub/rows.jsonl": ROWS, "rows.jsonl": ROWS, "other/a": ""})
+    made.ran("run", "sub/x.yaml")
+    made.ran("run", "sums.yaml")
+
+    listed = made.ran("status", "--all").out
+
+    assert re.search(r"^sums/\S+ ", listed, re.MULTILINE), listed
+    assert re.search(r"^sub/runs/x/\S+ ", listed, re.MULTILINE), listed
+    monkeypatch.chdir(made.root / "other")
+    assert "sums/" in made.ran("status", "--all").out
+
+
 @pytest.mark.parametrize("given", ["dataset=own.jsonl", "dataset.path=own.jsonl", "dataset.path=./own.jsonl"])
 def test_path_on_the_command_line_is_looked_for_here_first(
     project: MakeProject, monkeypatch: pytest.MonkeyPatch, given: str

@@ -119,6 +119,8 @@ def test_experiment_that_is_not_there(
         (["--temperature", "1"], "keys are given as sampling.temperature=VALUE"),
         (["--temperature=1"], "keys are given as sampling.temperature=1"),
         (["--max-tokens=8"], "keys are given as sampling.max_tokens=8"),
+        (["--limit", "5"], "keys are given as dataset.limit=VALUE"),
+        (["--shuffle=true"], "keys are given as dataset.shuffle=true"),
         (["--model=tiny"], "keys are given as model=tiny"),
         (["--dry-run"], "runner plan FILE shows what a run would do"),
         (["--multi-run"], "did you mean --multirun?"),

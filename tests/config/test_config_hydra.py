@@ -127,6 +127,8 @@ def test_parameters_of_the_sweeper_are_axes(project: Project, text: str) -> None
     assert project.axes("samples=3", file=file, multirun=True) == [[0], [1]]
     assert project.axes("samples=5,6", "sampling.temperature=1", file=file, multirun=True) == [[5], [6]]
     assert project.axes("hydra.mode=MULTIRUN", "~hydra.sweeper.params.samples", file=file) == [[0], [1]]
+    for unset in ("hydra=null", "hydra.sweeper=null", "hydra.sweeper.params=null", "~hydra.sweeper"):
+        assert project.axes("samples=5,6", unset, file=file, multirun=True) == [[5], [6]]
     assert project.one(file=file).samples == 1
     assert "not swept; add -m, or write hydra.mode: MULTIRUN" in "\n".join(project.notes(file=file))
     typed = "hydra.sweeper.params={samples: '1,2'}"
@@ -178,8 +180,31 @@ def test_name_of_the_job_is_the_runs(project: Project, text: str) -> None:
     )
     assert project.one("~hydra.job.name", file=file).name == "case"
     assert "both name the run" in project.refused("name=a", "hydra.job.name=b", file=file)
+    assert "both name the run" in project.refused("name=a", "hydra={job: {name: b}}", file=file)
     twice = project.file(text + "name: a\nhydra.job.name: b\n", "twice")
     assert "hydra.job.name (experiments/twice.yaml" in project.refused(file=twice)
+
+
+@pytest.mark.parametrize("text", FORMS)
+@pytest.mark.parametrize(
+    ("override", "name"),
+    [
+        ("hydra={job: {name: other}}", "other"),
+        ("+hydra={job: {name: other}, verbose: true}", "other"),
+        ("hydra.job={name: other}", "other"),
+        ("hydra={job.name: other}", "other"),
+        ("hydra={verbose: true}", "sums"),
+        ("~hydra", "case"),
+        ("~hydra.job", "case"),
+        ("hydra=null", "case"),
+        ("hydra.job=null", "case"),
+    ],
+)
+def test_name_of_the_job_is_read_from_a_map(project: Project, text: str, override: str, name: str) -> None:
+    """A map on the command line says the same as its keys, as does what takes it back."""
+    file = project.file(text + "hydra: {job: {name: sums}}\n")
+
+    assert project.one(override, file=file).name == name
 
 
 @pytest.mark.parametrize("text", FORMS)

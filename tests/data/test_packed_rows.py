@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +94,31 @@ def test_name_that_the_content_contradicts_is_refused(tmp_path: Path, packer: st
 
     path.write_bytes(b"")
     assert "but it is empty" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [
+        ("bzip2", bz2.compress(TEXTS[".jsonl"])),
+        ("xz", lzma.compress(TEXTS[".jsonl"])),
+        ("zip", b"PK\x03\x04\x14\x00\x00\x00\x08\x00rows"),
+    ],
+)
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.bz2", "rows.jsonl.gz", "rows.csv"])
+def test_other_form_is_named(tmp_path: Path, form: str, content: bytes, name: str) -> None:
+    """Whatever the file is called: its bytes are not shown as a line that is broken."""
+    file = tmp_path / name
+    file.write_bytes(content)
+
+    assert refusal(file).startswith(f"dataset file {file} is packed with {form}, which is not supported")
+
+
+def test_text_that_begins_as_bzip2_does_is_text(tmp_path: Path) -> None:
+    """Only with its first block is it packed."""
+    file = tmp_path / "rows.csv"
+    file.write_text("BZh9,id\nx,1\n")
+
+    assert [row.data for row in open_rows(dataset(file))] == [{"BZh9": "x", "id": "1"}]
 
 
 def test_content_decides_where_the_name_says_nothing(tmp_path: Path) -> None:

@@ -113,6 +113,20 @@ def test_unknown_timezone_is_told(tmp_path: Path) -> None:
         columns(ParquetDataset(path=str(file)))
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    """A row would hold the last alone; where only others are read it doesn't matter."""
+    file = tmp_path / "twice.parquet"
+    arrays = [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])]
+    pq.write_table(pa.Table.from_arrays(arrays, names=["q", "other", "q"]), file)
+
+    for wanted in (None, ("q",)):
+        for shuffle in (False, True):
+            with pytest.raises(UserError, match=r"twice\.parquet has more than one column named 'q'"):
+                list(open_rows(ParquetDataset(path=str(file), columns=wanted, shuffle=shuffle)))
+    (row,) = open_rows(ParquetDataset(path=str(file), columns=("other",)))
+    assert row.data == {"other": "b"}
+
+
 def test_dictionary_columns_can_be_shuffled(tmp_path: Path) -> None:
     """Each row group has a dictionary of its own."""
     file = tmp_path / "rows.parquet"

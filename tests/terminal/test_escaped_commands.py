@@ -197,6 +197,14 @@ def test_what_can_be_shown_is(folder: Folder) -> None:
     assert r"\x9b2J\u202e\u2066\u200f\u061c\u2028\x7f\ufeff\u200b" in printed
 
 
+@pytest.mark.parametrize("command", [("render", "e.yaml"), ("show", "local/last")])
+def test_what_rings_or_moves_back_is_shown(folder: Folder, command: tuple[str, ...]) -> None:
+    """No character is left out: two texts that differ don't look the same."""
+    for printed in (folder.piped(*command), folder.shown(*command)):
+        assert r"\x1b]0;t\x07\x9b2J" in printed
+        assert r"\u200b\x08\x0d\x85!" in printed
+
+
 def test_logs_show_bars_as_lines_and_no_colours(folder: Folder) -> None:
     """A server colours its prefix and moves back for each step of a bar."""
     folder.write_logs()  # another test may have begun a newer run
