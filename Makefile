@@ -50,7 +50,7 @@ lock: dev-environment
 newest: resolution := highest
 oldest: resolution := lowest-direct
 newest oldest: dev-environment
-	"$(bin)/uv" venv --quiet --clear --python "$(bin)/python" .venv-$@
+	"$(bin)/uv" venv --quiet --clear --seed --python "$(bin)/python" .venv-$@
 	"$(bin)/uv" pip install --quiet --python .venv-$@ --resolution $(resolution) --editable '.[embedded,dev]'
 	.venv-$@/bin/python -m pytest -m "not slow" -n 2
 

@@ -84,7 +84,7 @@ def test_results_that_have_no_room_are_made_later(project: MakeProject) -> None:
     assert outcome.code == 1
     assert outcome.err.endswith(f"runner: {told[0]}\n    {told[1]}\n")
     assert shown.err == f"runner: {told[0]}\n    {told[1]}\n"
-    assert listed.lines[1].split()[:2] == [name, "unfolded"]
+    assert listed.lines[1].split()[:2] == [f"small/runs/{name}", "unfolded"]
     assert f"unfolded: {name}: {told[0]}; {told[1]}" in listed.lines
     assert [(one["state"], one["error"]) for one in read] == [("unfolded", f"{told[0]}; {told[1]}")]
     assert complete.lines[0].startswith(f"{name}  complete")

@@ -88,4 +88,4 @@ def test_form_of_numbers_is_not_passed_through(subject: Subject) -> None:
     """A vector that came as base64 of another type would be unreadable, or read as other numbers."""
     (found,) = findings({"passthrough": {"encoding_format": "base64"}}, subject.target)
 
-    assert found.problem == "the runner fills it"
+    assert found.problem == "the runner sets it"

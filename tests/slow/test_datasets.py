@@ -87,4 +87,4 @@ def test_values_of_numpy_pandas_and_datasets_go_in_and_out(tmp_path: Path) -> No
     assert (told["body"]["logit_bias"], told["turns"], told["ids"]) == ({"5": 1.5}, ["a", "bc", "c"], [1, 2])
     assert told["vectors"] == told["mapped"] == told["frame"] == told["array"] == told["arrow"]
     assert told["likely"] == [[{"logprob": -1.0, "tokens": 1, "greedy": True}]] * 2
-    assert told["tokens"][0] == [{"token": "a", "logprob": 0.0, "token_id": None, "top": []}]
+    assert told["tokens"][0] == [{"token": "a", "logprob": 0.0, "token_id": None, "top": [], "rank": None}]

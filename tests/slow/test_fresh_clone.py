@@ -51,5 +51,5 @@ def test_make_run_shows_a_score_and_then_hits_the_cache(tmp_path: Path) -> None:
     assert re.search(r"exact_match\s*\n.*\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", first), first
     assert run is not None
     assert (clone / run[0] / "resolved.json").is_file()
-    assert re.search(r"^next: +runner run ", first, re.MULTILINE)
+    assert re.search(r"^next: +runner show addition/", first, re.MULTILINE)
     assert "100 % cached, 0 requests" in second
