@@ -15,7 +15,9 @@ from runner.engines.provider_errors import UNREADABLE
 from runner.values import Choice, Request, Response
 
 _MARKUP = re.compile(
-    r"\s*(<tool_calls?\b[^>]*>?|<\|tool_calls?\b|<\|?tool[\u2581_]calls?[\u2581_]|<\uff5ctool\u2581|\[TOOL_CALLS?\]|<function[=_s]"
+    r"\s*(<tool_calls?\b[^>]*>?|<\|tool_calls?\b|<\|?tool[\u2581_]calls?[\u2581_]|<\uff5ctool\u2581|\[TOOL_CALLS?\]"
+    # Prose has <function=x> too: of a call, its arguments follow, or nothing yet.
+    r"|<function(?:_calls?>|s>|=[\w.-]*(?:\Z|>\s*(?:<parameter|\{|\Z)))"
     r"|<\|python_tag\|>|<\|action_start\|>|<minimax:tool_call>|<seed:tool_call>|<\|START_ACTION\|>)"
 )
 """What models write before their calls."""

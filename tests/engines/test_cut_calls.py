@@ -87,3 +87,19 @@ def test_text_without_tools_is_left_alone() -> None:
     (choice,) = ask(Reply(chat("<tool_call> is a tag", finish_reason="length")))[0].choices
 
     assert choice.text == "<tool_call> is a tag"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("In C++ write <function=x> then", "In C++ write <function=x> then"),
+        ("a std::<function> of", "a std::<function> of"),
+        ("Let me see. <function=add>\n<parameter=a>", "Let me see."),
+        ('Let me see. <function=add>{"a": ', "Let me see."),
+        ("Let me see. <function=ad", "Let me see."),
+    ],
+)
+def test_prose_that_looks_like_markup_is_kept(text: str, kept: str) -> None:
+    """Of a call, its arguments follow, or nothing yet."""
+    assert whole(text).text == kept
+    assert in_pieces(text).text == kept
